@@ -1,0 +1,19 @@
+"""PPL of LabOR (Shin et al., ICCV 2021): ask about the uncertain points nearest to class prototypes.
+
+The default is the paper's setting: GTA5 -> Cityscapes, ResNet-101 DeepLab-V2, 40 points an image,
+counted at label resolution.
+
+    python launch/main.py --config=configs/ppl.py --workdir=runs/ppl
+
+Presets: synthia, streets_camvid, camvid_dusk, demo.
+"""
+
+from configs import common
+
+
+def get_config(preset: str = ""):
+    """PPL on the domains of `preset`."""
+    c = common.preset(common.base(), preset)
+    c.rounds.strategy = "ppl"
+    c.rounds.share, c.rounds.points = 0.0, 40
+    return c

@@ -1,0 +1,60 @@
+"""The plan of a run: warm-up, then rounds, as spans of steps."""
+
+import dataclasses
+
+from jax_labor.errors import UserError
+
+NONE, FULL, ANSWERS = "none", "full", "answers"
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Steps `start` to `end`, with one supply of target labels.
+
+    Attributes:
+        start: first step.
+        end: step after the last.
+        labels: "none", "full" (every label of the target) or "answers" (of rounds 0 .. `round`).
+        uses_target: whether a batch holds target images at all.
+        round: the round that opens at `start`, None without one.
+    """
+
+    start: int
+    end: int
+    labels: str
+    uses_target: bool
+    round: int | None = None
+
+
+def labor_phases(config) -> list[Phase]:
+    """Warm-up, then one phase a round; the last one lasts to the end of training.
+
+    Raises:
+        UserError: the rounds do not fit into the steps.
+    """
+    rounds, steps = config.rounds, config.train.steps
+    last = rounds.warmup + rounds.every * (rounds.count - 1)
+    if rounds.count < 1 or last >= steps:
+        raise UserError(
+            f"config.rounds: round {rounds.count} of {rounds.count} would open at step {last}, but"
+            f" config.train.steps is {steps}: have at least one round, and let the last open before"
+            " the end."
+        )
+    starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
+    phases = [Phase(0, rounds.warmup, NONE, _adversarial(config))] if rounds.warmup else []
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
+        phases.append(Phase(start, end, ANSWERS, True, number))
+    return phases
+
+
+def segmentation_phases(config) -> list[Phase]:
+    """The same warm-up, then the rest of the steps with no target labels or with all of them."""
+    warmup, steps = config.rounds.warmup, config.train.steps
+    full = config.loss.target > 0
+    uses_target = full or _adversarial(config)
+    phases = [Phase(0, min(warmup, steps), NONE, False)] if warmup else []
+    return [*phases, Phase(min(warmup, steps), steps, FULL if full else NONE, uses_target)]
+
+
+def _adversarial(config) -> bool:
+    return bool(config.loss.adversarial or config.loss.adversarial_aux)

@@ -1,0 +1,41 @@
+"""The only file that maps a per-device function over devices.
+
+State goes in and comes out un-stacked (`None`), so that it has no leading device axis anywhere, and
+moving to `jit(shard_map)` changes this file alone.
+"""
+
+import jax
+import numpy as np
+
+AXIS = "data"
+
+
+def parallel_step(step):
+    """Maps step(state, batch, key) -> (state, metrics) over all devices of all processes.
+
+    The batch's leading axis is this process's devices; metrics must be summed over devices inside.
+    """
+    return jax.pmap(
+        step, AXIS, in_axes=(None, 0, None), out_axes=(None, None), donate_argnums=(0,)
+    )
+
+
+def parallel_sum(function):
+    """Maps function(state, batch) -> sums over all devices; the function does the psum."""
+    return jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None)
+
+
+def local_map(function):
+    """Maps function(state, batch) -> per-example outputs over this process's devices only."""
+    return jax.pmap(function, AXIS, in_axes=(None, 0), devices=jax.local_devices())
+
+
+def split(batch):
+    """Splits the leading axis of every array over this process's devices: [B, ...] -> [D, B/D, ...]."""
+    devices = jax.local_device_count()
+    return jax.tree.map(lambda x: x.reshape(devices, x.shape[0] // devices, *x.shape[1:]), batch)
+
+
+def merge(outputs):
+    """Undoes `split` and brings the arrays to the host: [D, B/D, ...] -> numpy [B, ...]."""
+    return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), outputs)

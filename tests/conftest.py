@@ -1,0 +1,29 @@
+"""Strict settings for every test: several host devices, no silent rank promotion."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Folder of the official codes' inputs and outputs; the test skips where it is absent."""
+    folder = SHARED / "golden"
+    if not folder.is_dir():
+        pytest.skip(f"golden vectors are not beside this checkout ({folder})")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of the real images used for tests; the test skips where it is absent."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real images are not beside this checkout ({folder})")
+    return folder
