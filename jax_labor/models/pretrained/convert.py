@@ -176,11 +176,12 @@ def _bare(path: str) -> str:
 
 
 def _complaint(table: Layout, problems: list[str]) -> str:
-    settings = ", ".join(f"{name} {value}" for name, value in table.model)
+    settings = ", ".join(f"{name}={value}" for name, value in table.model)
+    hint = f"\nThe layout belongs to model settings {settings}." if settings else ""
     return (
         f"{len(problems)} keys do not match layout {table.name} ({table.about}):\n  "
         + _listed(problems, "\n  ")
-        + (f"\nThe layout is that of a model with {settings}: check the file and model settings.")
+        + hint
     )
 
 

@@ -33,8 +33,12 @@ RESNET = (
 SELECTOR = ("selector/classifier*",)
 HEADS = ("head/*", "aux/*")
 
-CAFFE = (("style", "caffe"), ("norm_eps", 1e-5))
-TORCHVISION = (("style", "torchvision"), ("norm_eps", 1e-5))
+# Model settings. A bare backbone fixes only its dialect: RIPU starts torchvision's at epsilon 0.
+CAFFE = (("style", "caffe"),)
+TORCHVISION = (("style", "torchvision"),)
+EPS = (("bn_eps", 1e-5),)
+TWO_BRANCHES = (("head", "v2"), ("dilations", (6, 12)))
+FOUR_BRANCHES = (("head", "v2"), ("dilations", (6, 12, 18, 24)))
 
 
 def _aspp(torch: str, flax: str) -> Module:
@@ -55,7 +59,7 @@ _ADAPTSEGNET = Layout(
     anchors=("conv1", "layer5.conv2d_list.0", "layer6.conv2d_list.0"),
     **_dead("layer5", "layer6"),
     left=SELECTOR,
-    model=(*CAFFE, ("branches", 2)),
+    model=CAFFE + EPS + TWO_BRANCHES,
 )
 
 _ADAPTSEGNET_SINGLE = Layout(
@@ -65,7 +69,7 @@ _ADAPTSEGNET_SINGLE = Layout(
     anchors=("conv1", "layer5.conv2d_list.0"),
     **_dead("layer5"),
     left=("aux/*", *SELECTOR),
-    model=(*CAFFE, ("branches", 2)),
+    model=CAFFE + EPS + TWO_BRANCHES,
 )
 
 _ADVENT = Layout(
@@ -74,7 +78,7 @@ _ADVENT = Layout(
     modules=_ADAPTSEGNET.modules,
     anchors=("conv1", "layer6.conv2d_list.0"),
     left=SELECTOR,
-    model=(*CAFFE, ("branches", 4)),
+    model=CAFFE + EPS + FOUR_BRANCHES,
 )
 
 _DEEPLAB_RESNET = Layout(
@@ -104,7 +108,7 @@ _IAST = Layout(
     anchors=("backbone.conv1", "decoder.aspp.conv2d_list.0"),
     drop=("backbone.fc.*", "discriminators.*"),
     left=("aux/*", *SELECTOR),
-    model=(*TORCHVISION, ("branches", 4)),
+    model=TORCHVISION + EPS + FOUR_BRANCHES,
 )
 
 _RIPU = Layout(
@@ -117,7 +121,7 @@ _RIPU = Layout(
     anchors=("feature_extractor.backbone.conv1", "classifier.conv2d_list.0"),
     left=("aux/*", *SELECTOR),
     wrapped=("feature_extractor", "classifier"),
-    model=(("style", "torchvision"), ("norm_eps", 0.0), ("branches", 4)),
+    model=TORCHVISION + (("bn_eps", 0.0),) + FOUR_BRANCHES,
 )
 
 _ADAPTSEGNET_D = Layout(
@@ -165,7 +169,7 @@ _DEEPLABV3 = Layout(
     drop=("aux_classifier.*",),
     left=("head/classifier/*", "aux/*", *SELECTOR),
     replaceable=("head/classifier/*",),
-    model=(*TORCHVISION, ("head", "v3")),
+    model=TORCHVISION + EPS + (("head", "v3"),),
 )
 
 
@@ -202,7 +206,7 @@ _RIPU_V3PLUS = Layout(
     anchors=("feature_extractor.backbone.conv1", "classifier.parallel_branches.0.0"),
     left=("aux/*", *SELECTOR),
     wrapped=("feature_extractor", "classifier"),
-    model=(("style", "torchvision"), ("norm_eps", 0.0), ("head", "v3plus")),
+    model=TORCHVISION + (("bn_eps", 0.0), ("head", "v3plus")),
 )
 
 LAYOUTS = {
@@ -246,7 +250,10 @@ def detect_layout(keys: Iterable[str]) -> str:
         return fitting[0]
     table = "\n".join(f"  {name}: {LAYOUTS[name].about}" for name in fitting or LAYOUTS)
     if fitting:
-        raise UserError(f"the keys fit several layouts; name the one the file is of:\n{table}")
+        raise UserError(
+            f"the keys fit several layouts; put the name of the right one before the file, as in "
+            f"{fitting[0]}:FILE.\n{table}"
+        )
     nearest = min(unread, key=lambda name: len(unread[name]))
     first = ", ".join(unread[nearest][:5] or keys[:5])
     raise UserError(

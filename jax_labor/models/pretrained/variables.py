@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 
 import numpy as np
+from absl import logging
 from flax import traverse_util
 
 from jax_labor.errors import UserError
@@ -12,40 +13,51 @@ from jax_labor.models.pretrained.checkpoints import read_checkpoint, write_atomi
 from jax_labor.models.pretrained.convert import Report, copies_for_selector, import_weights
 from jax_labor.models.pretrained.layout import matches
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout
+from jax_labor.models.pretrained.settings import check_settings
 
-COLLECTIONS = ("params/", "batch_stats/")
 ABOUT = "__about__"
 
 
-def initialise(variables: Mapping, source: str | os.PathLike) -> tuple[dict, Report]:
-    """Fill freshly initialised `variables` from a weights file, strictly.
+def initialise(variables: Mapping, source: str | os.PathLike, model=None) -> dict:
+    """Fill freshly initialised `variables` from a weights file and log what was done.
+
+    The arguments and errors are those of `load_variables`.
+    """
+    filled, report = load_variables(source, variables, model)
+    logging.info("%s: %s", source, report.summary())
+    return filled
+
+
+def load_variables(
+    source: str | os.PathLike, variables: Mapping, model=None
+) -> tuple[dict, Report]:
+    """Fill `variables` from a weights file, strictly.
 
     Args:
-      variables: {"params": ..., "batch_stats": ...} as `init` gave them; read, not changed.
       source: path of an .npz made by `save_variables`, or of a checkpoint in a known layout; the
         layout's name may stand before it, as in `advent:models/model_120000.pth`.
+      variables: {"params": ..., "batch_stats": ...} as `init` gave them; read, not changed.
+      model: the configuration's `model` section; given, it is compared with the file's kind.
 
     Returns:
       variables of the same structure (NumPy float32 where filled), and the report.
 
     Raises:
-      UserError: the file can't be read, or a key or a variable is not accounted for.
+      UserError: the file can't be read, a key or a variable is not accounted for, or the weights
+        were trained in a model of another dialect.
     """
     layout, path = split_source(source)
     tensors = read_checkpoint(path)
     try:
-        if not layout and ABOUT in tensors:
-            return _fill(variables, tensors)
-        return import_weights(tensors, layout or detect_layout(tensors), variables)
+        about = json.loads(str(tensors.pop(ABOUT))) if ABOUT in tensors else None
+        layout = about["layout"] if about else layout or detect_layout(tensors)
+        if model is not None:
+            check_settings(layout, model)
+        if about:
+            return _fill(variables, tensors, about)
+        return import_weights(tensors, layout, variables)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def load_variables(source: str | os.PathLike, variables: Mapping) -> dict:
-    """Give `variables` filled from `source`, as `initialise` does, and print what was done."""
-    filled, report = initialise(variables, source)
-    print(f"{source}: {report.summary()}")
-    return filled
 
 
 def split_source(source: str | os.PathLike) -> tuple[str | None, str]:
@@ -73,10 +85,10 @@ def save_variables(path: str | os.PathLike, variables: Mapping, report: Report) 
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
-def _fill(variables: Mapping, arrays: Mapping[str, np.ndarray]) -> tuple[dict, Report]:
+def _fill(
+    variables: Mapping, arrays: dict[str, np.ndarray], about: Mapping
+) -> tuple[dict, Report]:
     """Fill `variables` from the content of a file of ours."""
-    arrays = dict(arrays)
-    about = json.loads(str(arrays.pop(ABOUT)))
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     copies = copies_for_selector(flat, arrays)
     left = tuple(path for path in flat if path not in arrays and path not in copies)

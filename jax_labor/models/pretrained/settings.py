@@ -1,0 +1,30 @@
+"""Whether a model is of the kind a file's weights were trained in: equal shapes do not tell."""
+
+from jax_labor.errors import UserError
+from jax_labor.models.factory import DEFAULTS
+from jax_labor.models.heads import ASPPV2
+from jax_labor.models.pretrained.layouts import get_layout
+
+
+def check_settings(layout: str, model) -> None:
+    """Compare the model settings a layout implies (strides, epsilon, dilations) with `model`.
+
+    The same tensors give other numbers where the dialect differs, and nothing else would say so.
+
+    Args:
+      layout: name of a layout.
+      model: the configuration's `model` section, as `build_model` takes it.
+
+    Raises:
+      UserError: naming each setting that differs and the value that fits the file.
+    """
+    expected = dict(get_layout(layout).model)
+    given = DEFAULTS | (dict(model) if hasattr(model, "keys") else dict(vars(model)))
+    given["dilations"] = tuple(given["dilations"]) or ASPPV2.dilations
+    wrong = [
+        f"model.{name} is {given[name]!r}: set it to {value!r}"
+        for name, value in expected.items()
+        if given[name] != value
+    ]
+    if wrong:
+        raise UserError(f"weights of layout {layout} were not trained so: {'; '.join(wrong)}.")
