@@ -6,27 +6,51 @@ The same work directory resumes. Exit status: 0 done, 2 a mistake in the input, 
 signal with its checkpoint saved (the same command goes on).
 """
 
+import logging
+import os
 import sys
 import time
 from pathlib import Path
 
-from absl import app, flags
-from ml_collections import config_flags
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `configs` is not installed
 
-from jax_labor.experiments import run
+from absl import app, flags
+from ml_collections import config_flags
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment card: FILE.py[:preset].")
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run; default runs/CARD/TIME.")
 FORCE = flags.DEFINE_bool("force", False, "Resume although settings differ from the first start.")
+COMPILED = flags.DEFINE_string(
+    "compilation_cache", "~/.cache/jax_labor", "Folder of compiled programs; empty for none."
+)
 
 
 def main(_):
     """Runs the card in the work directory."""
+    from jax_labor.engine.signals import EXIT_STOPPED
+    from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
+    from jax_labor.errors import UserError
+    from jax_labor.experiments import run
+    from jax_labor.experiments.session import Stopped
+
+    try:
+        initialise_distributed()
+        setup_log()
+        setup_jax(COMPILED.value)
+        run(CONFIG.value, WORKDIR.value or _default_workdir(), FORCE.value)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Stopped as stopped:
+        print(f"{stopped}: the same command goes on.", file=sys.stderr)
+        sys.exit(EXIT_STOPPED)
+
+
+def _default_workdir() -> str:
     card = Path(config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0]).stem
-    workdir = WORKDIR.value or f"runs/{card}/{time.strftime('%Y%m%d-%H%M%S')}"
-    sys.exit(run(CONFIG.value, workdir, force=FORCE.value))
+    workdir = f"runs/{card}/{time.strftime('%Y%m%d-%H%M%S')}"
+    print(f"workdir: {workdir}", file=sys.stderr)
+    return workdir
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """What has been asked and answered so far, over the rounds of a run."""
 
-import dataclasses
-
 import numpy as np
 
 from jax_labor.classes import IGNORE
@@ -19,6 +17,16 @@ class Ledger:
     def __init__(self, workdir, rounds: int):
         self._rounds = [Round(workdir, number) for number in range(rounds)]
         self._by_round = [r.asked() for r in self._rounds]
+
+    @property
+    def by_round(self) -> tuple[int, ...]:
+        """Pixels asked in each round, void ones included."""
+        return tuple(sum(counts.values()) for counts in self._by_round)
+
+    @property
+    def total(self) -> int:
+        """Pixels asked in all rounds."""
+        return sum(self.by_round)
 
     def asked(self, name: str) -> int:
         """Pixels asked about image `name`, void ones included."""
@@ -51,30 +59,11 @@ class Ledger:
             label = answer if label is None else np.where(answer != IGNORE, answer, label)
         return label
 
-    def totals(self, images: int, pixels: int) -> "Totals":
-        """Sums over all images of a target data set of `images` images and `pixels` pixels."""
-        by_round = tuple(sum(counts.values()) for counts in self._by_round)
-        return Totals(images, pixels, by_round)
-
-
-@dataclasses.dataclass(frozen=True)
-class Totals:
-    """Asked pixels of a data set of `images` images with `pixels` pixels, by round."""
-
-    images: int
-    pixels: int
-    by_round: tuple[int, ...]
-
-    @property
-    def asked(self) -> int:
-        """All pixels asked."""
-        return sum(self.by_round)
-
-    def report(self) -> dict:
-        """The figures for results.json: asked pixels in all, per image, as a share, by round."""
+    def report(self, images: int, pixels: int) -> dict:
+        """The figures for results.json, for a data set of `images` images and `pixels` pixels."""
         return {
-            "asked_pixels": self.asked,
-            "asked_pixels_per_image": self.asked / self.images,
-            "asked_share": self.asked / self.pixels,
+            "asked_pixels": self.total,
+            "asked_pixels_per_image": self.total / images,
+            "asked_share": self.total / pixels,
             "asked_by_round": list(self.by_round),
         }

@@ -14,20 +14,20 @@ from jax_labor.steps.parallel import AXIS
 from jax_labor.steps.state import TrainState
 
 
-def make_train_step(model, discriminator, tx, discriminator_tx, config):
+def make_train_step(network, config):
     """Builds step(state, batch, key) -> (state, metrics) for one device of the axis "data".
 
     Args:
-        model: a LaborNet.
-        discriminator: an FCDiscriminator, used when `config.loss.adversarial*` is not 0.
-        tx: the network's optimiser.
-        discriminator_tx: the discriminators'.
+        network: has `model` (a LaborNet), `discriminator` (an FCDiscriminator, used where
+            `config.loss.adversarial*` is not 0) and their optimisers `tx`, `discriminator_tx`.
         config: settings `loss`, `discriminator`, `pseudo`, `model`, `train` of a card.
 
     The batch holds "source" and, where the phase uses the target domain, "target": each a dict of
     image float32[B, H, W, 3] and label int32[B, H, W] (255 = none). Metrics are float32[] by loss
     term, equal on every device.
     """
+
+    model, discriminator, tx = network.model, network.discriminator, network.tx
 
     def step(state: TrainState, batch, key):
         key = jax.random.fold_in(jax.random.fold_in(key, state.step), jax.lax.axis_index(AXIS))
@@ -53,7 +53,7 @@ def make_train_step(model, discriminator, tx, discriminator_tx, config):
             thresholds=thresholds,
         )
         if state.discriminator and "target" in batch:
-            state, more = _discriminator_step(config, discriminator, discriminator_tx, state, outputs, batch)
+            state, more = _discriminator_step(config, network, state, outputs, batch)
             metrics |= more
         return state, metrics
 
@@ -154,9 +154,9 @@ def _discriminator_input(config, logits, size):
     return losses.weighted_self_information(probs) if config.discriminator.input == "entropy" else probs
 
 
-def _discriminator_step(config, discriminator, tx, state, outputs, batch):
+def _discriminator_step(config, network, state, outputs, batch):
     """Half the loss on source outputs (label 0), half on target outputs (label 1), detached."""
-    kind = config.discriminator.kind
+    kind, discriminator = config.discriminator.kind, network.discriminator
 
     def objective(params):
         terms = {}
@@ -174,6 +174,7 @@ def _discriminator_step(config, discriminator, tx, state, outputs, batch):
 
     grads, means = jax.grad(objective, has_aux=True)(state.discriminator)
     grads = jax.lax.psum(grads, AXIS)
+    tx = network.discriminator_tx
     updates, opt_state = tx.update(grads, state.discriminator_opt_state, state.discriminator)
     params = optax.apply_updates(state.discriminator, updates)
     return state.replace(discriminator=params, discriminator_opt_state=opt_state), means

@@ -20,9 +20,9 @@ def parallel_step(step):
     )
 
 
-def parallel_sum(function):
-    """Maps function(state, batch) -> sums over all devices; the function does the psum."""
-    return jax.pmap(function, AXIS, in_axes=(None, 0), out_axes=None)
+def parallel_evaluation(step):
+    """Maps step(variables, batch) -> (sum over all devices, per-example outputs)."""
+    return jax.pmap(step, AXIS, in_axes=(None, 0), out_axes=(None, 0))
 
 
 def local_map(function):
@@ -37,5 +37,10 @@ def split(batch):
 
 
 def merge(outputs):
-    """Undoes `split` and brings the arrays to the host: [D, B/D, ...] -> numpy [B, ...]."""
-    return jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[2:]), outputs)
+    """Undoes `split` on the host, this process's part: [D, B/D, ...] -> numpy [B, ...]."""
+
+    def join(x):
+        shards = sorted(x.addressable_shards, key=lambda shard: shard.index[0].start or 0)
+        return np.concatenate([np.asarray(shard.data) for shard in shards]).reshape(-1, *x.shape[2:])
+
+    return jax.tree.map(join, outputs)

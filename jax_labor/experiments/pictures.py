@@ -1,0 +1,1 @@
+def save_pictures(session, ledger): pass
