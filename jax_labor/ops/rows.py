@@ -16,9 +16,9 @@ import numpy as np
 
 from jax_labor.ops.resize import bilinear_taps
 
-# Elements of one upsampled block [rows, C, W]: 1 MiB of float32 stays in a CPU core's cache; an
+# Elements of one upsampled block [rows, C, W]: 2 MiB of float32 stays in a CPU core's cache; an
 # accelerator wants more work per kernel, and 16 MiB stays in the second-level cache of a large one.
-BLOCK_ELEMENTS_CPU = 2**18
+BLOCK_ELEMENTS_CPU = 2**19
 BLOCK_ELEMENTS_ACCELERATOR = 2**22
 
 
