@@ -11,7 +11,19 @@ from PIL import Image
 
 from jax_labor.data.streets import STYLES, render
 
-NAMES = "sky building pole road pavement tree sign fence car pedestrian bicyclist".split()
+NAMES = [
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+]
 COLOURS = (
     (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (0, 0, 192), (128, 128, 0),
     (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),

@@ -26,6 +26,7 @@ class House:
         self.trim = vary(rng, rng.choice(((236, 234, 226), (90, 88, 86), shade(self.wall, 0.7))))
         self.roof = vary(rng, rng.choice(style.roofs), 0.15)
         self.pitch = rng.choice((0.0, rng.uniform(1.5, 3.2))) if not low else rng.uniform(1.6, 3)
+        self.depth = rng.uniform(7, 10)
         self.glass = vary(rng, rng.choice(((70, 84, 100), (50, 54, 60), (120, 140, 160))), 0.2)
 
 
@@ -159,7 +160,7 @@ def _shop(canvas, house, length, plane, light):
 
 def _draw_roof(canvas, house, front, normal, light):
     """A roof leaning back from the eaves, with chimneys."""
-    rng, up, back = canvas.rng, house.height + house.pitch, 0.9 * house.pitch
+    rng, up, back = canvas.rng, house.height + house.pitch, house.depth / 2
     slate = canvas.surface(
         kinds.BUILDING, shade(house.roof, 0.5 + 0.5 * light), plane=(0.03, 0, 0, 0)
     )

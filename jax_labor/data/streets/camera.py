@@ -33,9 +33,10 @@ class Camera:
         """Pixels [..., 2] of straight-space points; the nearest distance is NEAR."""
         z = np.maximum(z, NEAR)
         across, down = self.focal * x / z, self.focal * (self.eye - y) / z
-        u = self.centre + self.cos * across - self.sin * down
-        v = self.horizon + self.sin * across + self.cos * down
-        return np.stack([u, v], axis=-1)
+        pixels = np.empty((*np.broadcast(across, down).shape, 2))
+        pixels[..., 0] = self.centre + self.cos * across - self.sin * down
+        pixels[..., 1] = self.horizon + self.sin * across + self.cos * down
+        return pixels
 
     def project(self, x, y, z):
         """Pixels [..., 2] of points in road coordinates."""

@@ -12,6 +12,8 @@ from PIL import Image, ImageDraw
 from jax_labor.data.streets import kinds
 
 SUPER = 2
+# how much the sky escapes the dimming of what it lights
+SKY_GLOW = 0.45
 
 
 class Canvas:
@@ -27,7 +29,7 @@ class Canvas:
         self.halos = []
         self._draw = ImageDraw.Draw(self.ids)
         self._shade = ImageDraw.Draw(self.shadows)
-        self.rows = [(kinds.SKY, (255, 255, 255), kinds.PLAIN, 0.0, False, (0.0, 0, 0, 0))]
+        self.rows = [(kinds.SKY, (255, 255, 255), kinds.PLAIN, SKY_GLOW, False, (0.0, 0, 0, 0))]
 
     def surface(self, label, colour, material=kinds.PLAIN, plane=None, glow=0.0):
         """A new surface and its number; without a plane it lies on the ground.

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from jax_labor.data.streets import kinds
 from jax_labor.data.streets.ground import cast_shadow
 from jax_labor.data.streets.paint import shade, vary
@@ -40,7 +42,7 @@ def draw_lamp(canvas, place):
     on = rng.random() < canvas.style.lamps
     light = (255, 214, 150) if on else (206, 206, 200)
     head = canvas.surface(kinds.POLE, light, plane=canvas.upright(place), glow=float(on))
-    parts = _post(canvas, place, height, rng.uniform(0.15, 0.22), metal)
+    parts = _post(canvas, place, height, rng.uniform(0.1, 0.16), metal)
     parts.append(
         ([(0, height), (arm, height + 0.35), (arm, height + 0.23), (0, height - 0.15)], metal)
     )
@@ -54,7 +56,7 @@ def draw_signal(canvas, place):
     """A traffic light on its post."""
     rng, plane = canvas.rng, canvas.upright(place)
     height = rng.uniform(2.6, 3.4)
-    parts = _post(canvas, place, height + 0.9, rng.uniform(0.13, 0.18), _metal(canvas, place))
+    parts = _post(canvas, place, height + 0.9, rng.uniform(0.1, 0.14), _metal(canvas, place))
     case = canvas.surface(kinds.SIGN, vary(rng, (34, 36, 36)), plane=plane)
     back = canvas.surface(kinds.SIGN, vary(rng, (60, 62, 60)), plane=plane)
     parts += [(box(-0.28, 0.28, height - 0.1, height + 1.1), back)]
@@ -77,7 +79,7 @@ def draw_sign(canvas, place):
     def plate(colour):
         return canvas.surface(kinds.SIGN, vary(rng, colour, 0.1), plane=plane)
 
-    parts = _post(canvas, place, y + r * 0.7, rng.uniform(0.09, 0.13), _metal(canvas, place))
+    parts = _post(canvas, place, y + r * 0.7, rng.uniform(0.06, 0.1), _metal(canvas, place))
     kind = rng.randrange(6)
     if kind == 0:
         parts += [
@@ -143,16 +145,22 @@ def draw_fence(canvas, x, near, far, kind, colour):
     material = {"boards": kinds.BOARDS, "wall": kinds.BRICK, "rails": kinds.PLAIN}[kind]
     surface = canvas.surface(kinds.FENCE, shade(colour, light), material, plane)
 
-    def panel(z0, z1, y0, y1):
-        return [camera.project(x, y, z) for z, y in ((z0, y0), (z1, y0), (z1, y1), (z0, y1))]
-
     if kind != "rails":
-        canvas.polygon(panel(near, far, 0, height), surface)
+        quad = [(near, 0), (far, 0), (far, height), (near, height)]
+        canvas.polygon(_upright(camera, x, quad), surface)
         return
-    canvas.veil(panel(near, far, 0, height), kinds.FENCE)
-    for y in (0.12, height - 0.07):
-        canvas.polygon(panel(near, far, y, y + 0.07), surface)
-    bars = int((far - near) / 0.25)
-    for i in range(bars + 1):
-        z = near + (far - near) * i / max(bars, 1)
-        canvas.polygon(panel(z, z + 0.06, 0, height + (0.1 if i == 0 else 0)), surface)
+    bars = max(1, int((far - near) / 0.25))
+    step = (far - near) / bars
+    spans = [(near, far, 0, height), (near, far, 0.12, 0.19), (near, far, height - 0.07, height)]
+    spans += [(near + i * step, near + i * step + 0.06, 0, height) for i in range(bars)]
+    quads = _upright(camera, x, [(z, y) for a, b, c, d in spans for z, y in box(a, b, c, d)])
+    quads = quads.reshape(-1, 4, 2)
+    canvas.veil(quads[0], kinds.FENCE)
+    for quad in quads[1:]:
+        canvas.polygon(quad, surface)
+
+
+def _upright(camera, x, places):
+    """Pixels [N, 2] of (distance, height) places at sideways place x."""
+    z, y = np.array(places).T
+    return camera.project(x, y, z)

@@ -12,8 +12,8 @@ START = 1.2
 def strip(camera, left, right, near, far, steps=14):
     """Pixels [2 * steps, 2] of the ground between two sides, road metres; finer where nearer."""
     z = 1 / np.linspace(1 / max(near, START), 1 / far, steps)
-    edges = [camera.project(np.full(steps, x), np.zeros(steps), z) for x in (left, right)]
-    return np.concatenate([edges[0], edges[1][::-1]])
+    x = np.repeat((float(left), float(right)), steps)
+    return camera.project(x, 0.0, np.concatenate([z, z[::-1]]))
 
 
 def lay(canvas, surface, left, right, near=START, far=FAR, steps=14):

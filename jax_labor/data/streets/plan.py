@@ -40,18 +40,18 @@ def make_plan(rng, style):
     names, weights = zip(*style.places, strict=True)
     place = rng.choices(names, weights)[0]
     lane = rng.uniform(*style.lane)
-    parking = tuple(rng.random() < style.parked + 0.2 for _ in range(2))
-    left = lane / 2 + 0.1 + 2.0 * parking[0] + rng.choice((0, 0, 1.2))
-    lanes = rng.choice((1, 1, 1, 2))
-    right = lane / 2 + lane * lanes + 2.0 * parking[1] + rng.choice((0, 0, 1.0))
-    deep = {"street": 0.0, "suburb": 4.0, "avenue": 2.0, "square": 1.0, "junction": 0.5}[place]
+    parking = tuple(rng.random() < style.parked for _ in range(2))
+    left = lane / 2 + 0.1 + 2.0 * parking[0] + rng.choice((0, 0, 0.8))
+    lanes = rng.choice((1, 1, 1, 1, 2))
+    right = lane / 2 + lane * lanes + 2.0 * parking[1] + rng.choice((0, 0, 0.6))
+    deep = {"street": 0.0, "suburb": 3.0, "avenue": 2.0, "square": 1.0, "junction": 0.5}[place]
     setbacks = tuple(deep * rng.uniform(0.6, 1.6) for _ in range(2))
     end = rng.uniform(24, 55) if place == "junction" else FAR
     grassy = [place in ("suburb", "avenue") and rng.random() < 0.7 for _ in range(2)]
     if place == "square":
         grassy[rng.randrange(2)] = rng.random() < 0.7
     plan = Plan(
-        place, left, right, lane / 2, tuple(rng.uniform(1.4, 3.2) for _ in range(2)), setbacks,
+        place, left, right, lane / 2, tuple(rng.uniform(1.7, 3.6) for _ in range(2)), setbacks,
         tuple(grassy), vary(rng, rng.choice(style.asphalt), 0.12),
         vary(rng, rng.choice(style.paving), 0.12), rng.uniform(0.6, 1.0), end,
         rng.uniform(6, 9) if place == "junction" else 0.0, parking, [],

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from jax_labor.data.streets import kinds
 from jax_labor.data.streets.ground import foot_shadow
 from jax_labor.data.streets.paint import mix, shade, vary
@@ -78,7 +80,7 @@ def _draw_bare(canvas, place, height, trunk):
         kinds.TREE, vary(rng, (88, 78, 68), 0.2), kinds.PLAIN, canvas.upright(place)
     )
     parts = [(hull, None, kinds.TREE), _trunk(rng, height, height * 0.4, trunk)]
-    depth = 5 if place[1] < 20 else 4
+    depth = 4 - sum(place[1] > reach for reach in (18, 40))
     _grow(rng, parts, twig, 0.0, height * 0.3, math.pi / 2, height * 0.24, height * 0.018, depth)
     canvas.parts(place, parts)
 
@@ -123,4 +125,4 @@ def draw_hedge(canvas, x, near, far, height):
     light = canvas.light.face(-1.0 if x > 0 else 1.0, 0.0)
     side = canvas.surface(kinds.TREE, shade(leaf, 0.8 * light), kinds.LEAVES, plane)
     corners = [(x, 0, near), (x, 0, far), (x, height, far), (x, height, near)]
-    canvas.polygon([camera.project(*corner) for corner in corners], side)
+    canvas.polygon(camera.project(*np.array(corners).T), side)

@@ -9,7 +9,12 @@ from jax_labor.data.streets.buildings import House, draw_gable, draw_house
 from jax_labor.data.streets.camera import Camera
 from jax_labor.data.streets.canvas import SUPER, Canvas
 from jax_labor.data.streets.furniture import (
-    draw_board, draw_bollard, draw_fence, draw_lamp, draw_sign, draw_signal,
+    draw_board,
+    draw_bollard,
+    draw_fence,
+    draw_lamp,
+    draw_sign,
+    draw_signal,
 )  # fmt: skip
 from jax_labor.data.streets.ground import FAR, draw_ground
 from jax_labor.data.streets.paint import Sun, mix, vary
@@ -105,13 +110,14 @@ def _draw_distance(canvas):
         top = rng.uniform(4, 12)
         tops = [(x + wide * i / 6, top + rng.uniform(-1, 1) * wood) for i in range(7)]
         points = [(x, -6), *tops, (x + wide, -6)]
-        canvas.polygon([camera.project(px, py, FAR) for px, py in points], surface)
+        across, up = np.array(points).T
+        canvas.polygon(camera.project(across, up, FAR), surface)
         x += wide * 0.9
 
 
 def _houses(canvas, plan, side):
     """Houses, gaps and side roads along one side, as (distance, function, arguments)."""
-    rng, camera = canvas.rng, canvas.camera
+    rng = canvas.rng
     line = plan.line(side)
     roads = [(near, far) for s, near, far in plan.side_roads if s == side]
     open_side = plan.place == "square" and rng.random() < 0.6
@@ -120,7 +126,7 @@ def _houses(canvas, plan, side):
     ]
     stop = plan.end - plan.cross - (4 if plan.cross else 0)
     things, z = [], rng.uniform(-6, 0)
-    while z < min(stop, 110):
+    while z < min(stop, 95):
         wide = rng.uniform(6, 15)
         road = next(((n, f) for n, f in roads if n - 2 < z + wide and z < f + 2), None)
         if road and z < road[0] - 4:
@@ -141,16 +147,15 @@ def _houses(canvas, plan, side):
                 (z + wide, _draw_block, canvas, plan, side, line + back, max(z, 0.8), z + wide)
             )
         z += wide + (rng.uniform(0.5, 4) if plan.place == "suburb" else 0)
-    assert camera.eye > 0
     return things
 
 
 def _draw_block(canvas, plan, side, line, near, far):
     """One house along the road, with the side wall that looks towards the camera."""
-    rng, camera = canvas.rng, canvas.camera
+    camera = canvas.camera
     house = House(canvas, low=plan.place == "suburb")
     start, end = ((camera.bend(side * line, z)[0], z) for z in (near, far))
-    deep = (start[0] + side * rng.uniform(7, 11), near)
+    deep = (start[0] + side * house.depth, near)
     if near > 1:
         draw_gable(canvas, house, start, deep, (0.0, -1.0))
     draw_house(canvas, house, start, end, (-side, 0.0))
@@ -190,7 +195,7 @@ def _roadside(canvas, plan, side):
             things.append((z, draw, canvas, (side * x, z), *more))
 
     z, step = rng.uniform(5, 16), rng.uniform(14, 26)
-    while z < 90:
+    while z < 70:
         put(draw_lamp, kerb + 0.45, z)
         z += step
     for _ in range(rng.randrange(0, 4)):
@@ -204,10 +209,10 @@ def _roadside(canvas, plan, side):
     if plan.place in ("street", "junction"):
         for _ in range(rng.randrange(0, 4)):
             put(draw_board, plan.line(side), rng.uniform(8, 45), side)
-    wooded = plan.place == "avenue" or rng.random() < style.trees * 0.4
+    wooded = plan.place == "avenue" or rng.random() < style.trees * 0.6
     z = rng.uniform(4, 12)
-    while wooded and z < 90:
-        put(draw_tree, kerb + rng.uniform(0.7, 1.1), z, rng.uniform(0.6, 1.0))
+    while wooded and z < 70:
+        put(draw_tree, kerb + rng.uniform(0.7, 1.1), z, rng.uniform(0.7, 1.15))
         z += rng.uniform(6, 14)
     for _ in range(int(rng.uniform(*style.people) / 2 + rng.random())):
         z = 5 + 40 * rng.random() ** 1.6
@@ -283,13 +288,9 @@ def _traffic(canvas, plan):
             put(draw_car, x, (near + far) / 2 + side, -side * 1.5708)
     for _ in range(round(rng.uniform(*style.cyclists))):
         z = 6 + 26 * rng.random() ** 1.5
-        across = rng.random() < 0.25
-        put(
-            draw_cyclist,
-            rng.uniform(-plan.left, plan.right) if across else 0.5 - plan.left,
-            z,
-            across,
-        )
+        across = rng.random() < 0.3
+        lane = 0.5 - plan.left + 1.9 * plan.parking[0]
+        put(draw_cyclist, rng.uniform(-plan.left, plan.right) if across else lane, z, across)
     if rng.random() < 0.3:
         put(draw_pedestrian, rng.uniform(-plan.left, plan.right), rng.uniform(9, 30))
     return things

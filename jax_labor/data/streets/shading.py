@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from jax_labor.data.streets import kinds, textures
+from jax_labor.data.streets import textures
 from jax_labor.data.streets.canvas import SUPER
 
 SKY_DEPTH = 1e4
