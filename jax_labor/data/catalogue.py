@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+from absl import logging
 
 from jax_labor.data.builders import BUILDERS, make_source
 from jax_labor.data.builders.source import Problem, Source
@@ -23,6 +24,7 @@ from jax_labor.data.prepared import Part, PreparedRecords
 from jax_labor.errors import UserError
 
 _METADATA_FILE = "metadata.json"
+_INCOMPLETE = tfds.core.constants.INCOMPLETE_PREFIX
 
 
 def load(
@@ -44,7 +46,7 @@ def load(
       root: folder of the data set as its publisher lays it out; not used by streets.
       data_dir: where prepared data lies; TFDS's own default folder when None or "".
       split: a split, or several joined by "+".
-      classes: name of a class table; "own" with image_folder takes its classes file.
+      classes: name of a class table; "own" or "" with image_folder takes its classes file.
       names: only records whose name matches one of these patterns, e.g. "0001TP_*|Seq05VD_*".
       drop_bad: leave out records with a defect, and log them, instead of stopping.
       options: see `builders.make_source`.
@@ -120,13 +122,24 @@ def _prepared(
 
 def _prepare(builder: SegmentationBuilder, folder: Path) -> None:
     """Prepare under a lock: a second process waits, and what a killed one left is removed."""
-    with _locked(folder.parent):
+    with _locked(folder.parent), _quiet():
         if folder.is_dir():
             return
-        for left_over in folder.parent.glob(f"{folder.name}.incomplete*"):
+        for left_over in folder.parent.glob(f"{_INCOMPLETE}*"):
             shutil.rmtree(left_over)
-        tfds.disable_progress_bar()  # ours prints lines that a log can hold
         builder.download_and_prepare()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without TFDS's bars and notices: our own progress line fits into a log."""
+    tfds.disable_progress_bar()
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 @contextlib.contextmanager

@@ -35,9 +35,9 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
     Args:
       name: a key of `SOURCES`.
       root: its folder; not used by `streets`.
-      classes: name of a class table; `image_folder` also takes "own".
-      options: further arguments of that source (`streets`: style, size, count, seed;
-        `image_folder`: unlabelled).
+      classes: name of a class table; `image_folder` also takes "own" or "".
+      options: further arguments of that source (`streets`: style, height, width,
+        train, val, test, seed; `image_folder`: unlabelled).
 
     Raises:
       UserError: no such data set, option, map to the table, or folder.

@@ -16,8 +16,8 @@ class ImageFolderSource(FileSource):
 
     Args:
       root: the folder.
-      classes: "own" takes the table from the classes file in `root`; a table's name says that the
-        label PNGs hold that table's label ids.
+      classes: "own" or "" takes the table from the classes file in `root`; a table's name says
+        that the label PNGs hold that table's label ids.
       unlabelled: use the images alone even where there are labels.
     """
 
@@ -37,7 +37,7 @@ class ImageFolderSource(FileSource):
 
     def _choose_table(self, root: Path, classes: str) -> ClassTable:
         own = class_file.read_class_file(root)
-        if classes == OWN:
+        if classes in (OWN, ""):
             if own is None:
                 raise UserError(f"there is no classes.json or classes.txt in {root}\n{self.layout}")
             return own

@@ -1,7 +1,6 @@
 """Street scenes that the project renders itself, in a source and a target style."""
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from jax_labor.data.builders.source import Example, Item, Listing, Problem, Sour
 from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 
-_SPLITS = ("train", "val", "test")
+_SMALLEST = 16
 
 
 class StreetsSource(Source):
@@ -24,8 +23,11 @@ class StreetsSource(Source):
       root: not used; there is nothing on disk.
       classes: class table of the labels, camvid11.
       style: one of `streets.STYLES`.
-      size: (height, width) in pixels.
-      count: scenes per split.
+      height: of the images, in pixels.
+      width: of the images, in pixels.
+      train: number of scenes in this split, and so on.
+      val: as above.
+      test: as above.
       seed: another seed gives other scenes.
     """
 
@@ -33,11 +35,14 @@ class StreetsSource(Source):
 
     def __init__(
         self,
-        root=None,
+        root: str | None = None,
         classes: str = "camvid11",
         style: str = "source",
-        size: Sequence[int] = (120, 160),
-        count: int = 300,
+        height: int = 120,
+        width: int = 160,
+        train: int = 300,
+        val: int = 50,
+        test: int = 50,
         seed: int = 0,
     ):
         del root
@@ -45,19 +50,17 @@ class StreetsSource(Source):
         self.table = get_table(classes)
         if style not in streets.STYLES:
             raise UserError(f"streets: style '{style}' is not one of {', '.join(streets.STYLES)}")
-        if len(size) != 2 or min(size) < 16:
-            raise UserError(f"streets: size {tuple(size)}; give (height, width), each at least 16")
-        if count < 1:
-            raise UserError(f"streets: count {count}; it takes at least 1 scene per split")
-        self.style, self.size = style, (int(size[0]), int(size[1]))
-        self.count, self.seed = int(count), int(seed)
-        self.description = (
-            f"rendered streets, {style} style, {self.size[0]}x{self.size[1]}, seed {seed}"
-        )
+        if min(height, width) < _SMALLEST:
+            raise UserError(f"streets: {height}x{width} pixels; give at least {_SMALLEST} a side")
+        if min(train, val, test) < 1 or seed < 0:
+            raise UserError("streets: train, val and test are at least 1, seed is not negative")
+        self.style, self.size, self.seed = style, (height, width), seed
+        self.counts = {"train": train, "val": val, "test": test}
+        self.description = f"rendered streets, {style} style, {height}x{width}, seed {seed}"
 
     def splits(self) -> tuple[str, ...]:
-        """train, val and test, all of `count` scenes."""
-        return _SPLITS
+        """train, val and test."""
+        return tuple(self.counts)
 
     def has_labels(self, split: str) -> bool:
         """True: the renderer knows the class of every pixel."""
@@ -66,12 +69,13 @@ class StreetsSource(Source):
     def scan(self, split: str) -> Listing:
         """One item per scene; the renderer's own code is part of what decides the content."""
         self.check_split(split)
-        stream = (self.seed, streets.STYLES.index(self.style), _SPLITS.index(split))
+        stream = (self.seed, streets.STYLES.index(self.style), self.splits().index(split))
         items = [
             Item(f"{self.style}_{split}_{index:05d}", seed=_scene_seed(*stream, index))
-            for index in range(self.count)
+            for index in range(self.counts[split])
         ]
-        return Listing(items, content=[self.style, self.size, self.count, self.seed, _code_hash()])
+        content = [self.style, self.size, self.counts[split], self.seed, _code_hash()]
+        return Listing(items, content=content)
 
     def read(self, item: Item) -> Example | Problem:
         """Render one scene."""

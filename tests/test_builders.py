@@ -1,0 +1,224 @@
+"""Every layout prepared and read back equal to what was written."""
+
+import json
+
+import numpy as np
+import pytest
+import tiny_data
+from PIL import Image
+
+from jax_labor.classes import IGNORE, get_table
+from jax_labor.data.builders import SOURCES, make_source
+from jax_labor.data.builders.label_maps import id_map
+from jax_labor.data.catalogue import load
+from jax_labor.errors import UserError
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Prepare below tmp_path/prepared and load."""
+
+    def load_it(name, root, split="train", classes="camvid11", **options):
+        data_dir = str(tmp_path / "prepared")
+        return load(name, root=root, data_dir=data_dir, split=split, classes=classes, **options)
+
+    return load_it
+
+
+def expected(disk_labels, mapping):
+    return np.vectorize(mapping.__getitem__)(disk_labels)[..., None]
+
+
+def test_camvid(read, tmp_path):
+    records = read("camvid", tiny_data.camvid(tmp_path / "d"))
+    assert records.names == ("0001TP_train0", "0001TP_train1", "0006R0_train2")
+    assert len(records) == 3 and records.has_labels and records.table == get_table("camvid11")
+    mapping = {i: i for i in range(11)} | {11: IGNORE}
+    pixels = np.zeros(11, int)
+    for index in range(3):
+        record = records[index]
+        assert record["name"] == records.names[index] and records.size(index) == (24, 32)
+        np.testing.assert_array_equal(record["image"], tiny_data.image(index))
+        label = expected(tiny_data.labels(index, range(12)), mapping)
+        np.testing.assert_array_equal(record["label"], label)
+        np.testing.assert_array_equal(records.label(index), label)
+        assert record["label"].dtype == record["image"].dtype == np.uint8
+        pixels += np.bincount(label.ravel(), minlength=256)[:11]
+    np.testing.assert_array_equal(records.class_pixels, pixels)
+
+
+def test_gta5_palette_is_not_applied(read, tmp_path):
+    records = read("gta5", tiny_data.gta5(tmp_path / "d"), classes="cityscapes19")
+    assert records.names == ("00001", "00002", "00003")
+    mapping = dict.fromkeys(range(35), IGNORE)
+    mapping |= {label_id: t for t, label_id in enumerate(get_table("cityscapes19").ids)}
+    label = expected(tiny_data.labels(2, range(35)), mapping)
+    np.testing.assert_array_equal(records[1]["label"], label)
+    np.testing.assert_array_equal(records[1]["image"], tiny_data.image(2))
+
+
+SYNTHIA_PUBLISHED = {
+    "synthia16": {3: 0, 4: 1, 2: 2, 21: 3, 5: 4, 7: 5, 15: 6, 9: 7, 6: 8, 1: 9, 10: 10, 17: 11,
+                  8: 12, 19: 13, 12: 14, 11: 15},
+    "cityscapes19": {3: 0, 4: 1, 2: 2, 21: 3, 5: 4, 7: 5, 15: 6, 9: 7, 6: 8, 16: 9, 1: 10, 10: 11,
+                     17: 12, 8: 13, 18: 14, 19: 15, 20: 16, 12: 17, 11: 18},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", SYNTHIA_PUBLISHED)
+def test_synthia_sixteen_bit_labels_and_published_maps(read, tmp_path, classes):
+    root = tiny_data.synthia(tmp_path / "d")
+    mapping = dict.fromkeys(range(23), IGNORE) | SYNTHIA_PUBLISHED[classes]
+    label = expected(tiny_data.labels(1, range(23)), mapping)
+    np.testing.assert_array_equal(read("synthia", root, classes=classes)[1]["label"], label)
+    inner = read("synthia", root / "RAND_CITYSCAPES", classes=classes)  # either folder is the root
+    np.testing.assert_array_equal(inner[1]["label"], label)
+
+
+def test_cityscapes_labelled_and_unlabelled_splits(read, tmp_path):
+    root = tiny_data.cityscapes(tmp_path / "d", labelled=("val",))
+    target = read("cityscapes", root, "train", "cityscapes19")
+    assert target.names == ("aachen_000000_000019", "bremen_000001_000019")
+    assert not target.has_labels and set(target[0]) == {"image", "name"}
+    val = read("cityscapes", root, "val", "cityscapes19")
+    disk = tiny_data.labels(1, range(34))
+    np.testing.assert_array_equal(val.label(1)[..., 0], get_table("cityscapes19").encode(disk))
+    with pytest.raises(UserError, match="all have labels or none"):
+        read("cityscapes", root, "train+val", "cityscapes19")
+
+
+def test_cityscapes_merged_into_camvid_classes():
+    official, camvid = id_map("cityscapes", "cityscapes19"), id_map("cityscapes", "camvid11")
+    names = get_table("cityscapes19").names
+    merged = {names[official[i]]: t for i, t in camvid.items() if t != IGNORE}
+    found = {name: get_table("camvid11").names[t] for name, t in merged.items()}
+    assert found == {
+        "road": "road", "sidewalk": "pavement", "building": "building", "fence": "fence",
+        "pole": "pole", "traffic light": "sign", "traffic sign": "sign", "vegetation": "tree",
+        "sky": "sky", "person": "pedestrian", "rider": "bicyclist", "bicycle": "bicyclist",
+        "car": "car", "truck": "car", "bus": "car",
+    }  # fmt: skip
+    assert camvid.keys() == official.keys()
+
+
+def test_image_folder_with_its_own_classes(read, tmp_path):
+    root = tiny_data.image_folder(tmp_path / "mine")
+    records = read("image_folder", root, classes="own")
+    assert records.table.names == ("grass", "water", "sky") and records.table.name == "mine"
+    assert len(set(records.table.colors)) == 3
+    np.testing.assert_array_equal(records[2]["label"][..., 0], tiny_data.labels(2, (0, 1, 2, 255)))
+    with Image.open(root / "images/train/photo2.jpg") as photo:
+        np.testing.assert_array_equal(records[2]["image"], np.asarray(photo))
+    assert not read("image_folder", root, "extra", "own").has_labels
+    unlabelled = read("image_folder", root, classes="own", options={"unlabelled": True})
+    assert not unlabelled.has_labels and unlabelled.names == records.names
+
+
+def test_image_folder_with_a_known_table_and_no_splits(read, tmp_path):
+    tiny_data.save(tmp_path / "d/images/a.png", tiny_data.image(0))
+    tiny_data.save(tmp_path / "d/images/b.png", tiny_data.image(1))
+    records = read("image_folder", tmp_path / "d", classes="cityscapes19")
+    assert records.names == ("a", "b") and not records.has_labels
+    assert records.table == get_table("cityscapes19")
+
+
+def test_image_folder_json_colors_and_nested_folders(read, tmp_path):
+    root = tmp_path / "d"
+    tiny_data.save(root / "images/train/x/a.png", tiny_data.image(0))
+    tiny_data.save(root / "labels/train/x/a.png", tiny_data.labels(0, (0, 1, 9)))
+    fields = {"classes": ["p", "q"], "colors": [[1, 2, 3], [4, 5, 6]], "ignore": [9]}
+    (root / "classes.json").write_text(json.dumps(fields))
+    records = read("image_folder", root, classes="")
+    assert records.names == ("x__a",) and records.table.colors == ((1, 2, 3), (4, 5, 6))
+    label = tiny_data.labels(0, (0, 1, 9))
+    np.testing.assert_array_equal(records.label(0)[..., 0], np.where(label == 9, IGNORE, label))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "L", "CMYK"])
+def test_other_kinds_of_images_become_rgb(read, tmp_path, mode):
+    picture = Image.fromarray(tiny_data.image(0)).convert(mode)
+    path = tmp_path / "d/images/a.tif"
+    path.parent.mkdir(parents=True)
+    picture.save(path)
+    records = read("image_folder", tmp_path / "d", classes="camvid11")
+    np.testing.assert_array_equal(records[0]["image"], np.asarray(picture.convert("RGB")))
+
+
+def test_photo_is_turned_upright_like_its_label(read, tmp_path):
+    root = tmp_path / "d"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
+    tiny_data.save(root / "images/train/a.jpg", tiny_data.image(0, (16, 40)), exif=exif)
+    tiny_data.save(root / "labels/train/a.png", tiny_data.labels(0, range(11), (40, 16)))
+    records = read("image_folder", root)
+    with Image.open(root / "images/train/a.jpg") as photo:
+        np.testing.assert_array_equal(records[0]["image"], np.rot90(np.asarray(photo), -1))
+    assert records.size(0) == (40, 16)
+
+
+def test_original_bytes_are_stored(read, tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    stored = read("image_folder", root, classes="own")._read(1)
+    assert stored["image"] == (root / "images/train/photo1.jpg").read_bytes()
+
+
+def test_every_map_is_complete_and_a_missing_one_lists_what_exists():
+    for name in ("gta5", "synthia", "cityscapes"):
+        for classes in ("cityscapes19", "synthia16", "synthia13", "camvid11"):
+            used = set(id_map(name, classes).values()) - {IGNORE}
+            table = get_table(classes)
+            missing = {table.names[i] for i in range(table.num_classes)} - {
+                table.names[i] for i in used
+            }
+            assert not missing, (name, classes, missing)
+    with pytest.raises(UserError, match="'camvid' has no map to .*'cityscapes19'.*camvid11"):
+        make_source("camvid", None, "cityscapes19")
+
+
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"streets"}))
+def test_missing_folder_shows_layout_and_where_to_get_it(name, tmp_path):
+    classes = "camvid11"
+    with pytest.raises(
+        UserError, match=r"there is no folder .*nowhere\nexpected layout:\n  <root>"
+    ):
+        make_source(name, tmp_path / "nowhere", classes)
+    with pytest.raises(UserError, match=r"needs its root folder\nexpected layout"):
+        make_source(name, "", classes)
+    with pytest.raises(UserError, match=rf"no data set '{name}' in .*\nexpected layout"):
+        make_source(name, tmp_path, classes)
+
+
+def test_wrong_names_and_options_are_answered(tmp_path):
+    root = tiny_data.camvid(tmp_path / "d")
+    with pytest.raises(UserError, match="no data set 'camvit': did you mean 'camvid'"):
+        make_source("camvit", root, "camvid11")
+    with pytest.raises(UserError, match="'camvid' has no option 'style'; it has none"):
+        make_source("camvid", root, "camvid11", {"style": "x"})
+    with pytest.raises(UserError, match="'camvid' has no split 'trian'; it has train, val, test"):
+        make_source("camvid", root, "camvid11").scan("trian")
+
+
+@pytest.mark.parametrize("content,message", [
+    ("{", "is not valid JSON"),
+    ("[]", "a JSON object is needed"),
+    ('{"names": []}', "cannot be understood"),
+    ('{"classes": ["a", "a"]}', "occurs twice"),
+    ('{"classes": ["a"], "colors": [[1, 2]]}', "cannot be understood"),
+])  # fmt: skip
+def test_bad_classes_file(tmp_path, content, message):
+    tiny_data.image_folder(tmp_path)
+    (tmp_path / "classes.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        make_source("image_folder", tmp_path, "own")
+
+
+def test_image_folder_mistakes(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    with pytest.raises(UserError, match="classes .grass, water, sky. are not those of .*camvid11"):
+        make_source("image_folder", root, "camvid11")
+    (root / "classes.txt").unlink()
+    with pytest.raises(UserError, match="no classes.json or classes.txt"):
+        make_source("image_folder", root, "own")
+    tiny_data.save(root / "images/loose.png", tiny_data.image(0))
+    with pytest.raises(UserError, match="both files and folders"):
+        make_source("image_folder", root, "camvid11")

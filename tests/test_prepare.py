@@ -1,0 +1,253 @@
+"""Preparation: what is kept, redone, dropped and refused; `launch/prepare.py`."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_data
+
+from jax_labor.data import report
+from jax_labor.data.builders.source import FileSource
+from jax_labor.data.catalogue import load
+from jax_labor.errors import UserError
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tiny_data.camvid(tmp_path / "d")
+
+
+@pytest.fixture
+def read(tmp_path, root):
+    def load_it(split="train", **options):
+        data_dir = str(tmp_path / "prepared")
+        return load(
+            "camvid", root=root, data_dir=data_dir, split=split, classes="camvid11", **options
+        )
+
+    return load_it
+
+
+def folders(tmp_path):
+    return sorted((tmp_path / "prepared/camvid").iterdir())
+
+
+def break_label(root, name="0001TP_train1", folder="trainannot"):
+    tiny_data.truncate(root / folder / f"{name}.png")
+
+
+def test_prepared_once_and_again_when_the_folder_changes(read, root, tmp_path, monkeypatch):
+    before = read()
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSource, "read", None)  # a second preparation would call it
+        assert read().names == before.names
+    tiny_data.save(root / "train/0001TP_train0.png", tiny_data.image(77))
+    np.testing.assert_array_equal(read()[0]["image"], tiny_data.image(77))
+    assert len(folders(tmp_path)) == 2
+
+
+def test_same_size_and_time_stamp_of_one_split_leaves_the_others(read, root, tmp_path):
+    read("train+val")
+    os.utime(root / "val/0001TP_val0.png", ns=(1, 1))
+    read("train+val")
+    assert len(folders(tmp_path)) == 3
+
+
+def test_names_choose_records(read):
+    assert read(names="0006R0_*").names == ("0006R0_train2",)
+    chosen = read(names="*train0|0006R0_*")
+    assert chosen.names == ("0001TP_train0", "0006R0_train2")
+    np.testing.assert_array_equal(chosen[1]["image"], tiny_data.image(2))
+    with pytest.raises(UserError, match="no name matches 'Seq05VD_.*names look like 0001TP_train0"):
+        read(names="Seq05VD_*")
+
+
+def test_joined_splits(read, root):
+    records = read("val+test")
+    assert records.names == ("0001TP_val0", "0001TP_val1", "0001TP_test0")
+    np.testing.assert_array_equal(records[1]["image"], tiny_data.image(1))
+    np.testing.assert_array_equal(records[2]["image"], tiny_data.image(0))
+    for kind in ("", "annot"):
+        twin = root / f"test{kind}/0001TP_val0.png"
+        twin.write_bytes((root / f"val{kind}/0001TP_val0.png").read_bytes())
+    with pytest.raises(UserError, match="both splits have a record '0001TP_val0'"):
+        read("val+test")
+
+
+def test_a_defect_stops_and_leaves_nothing_behind(read, root, tmp_path):
+    break_label(root)
+    with pytest.raises(UserError, match=r"1 problems; mend them.*\n  trainannot/0001TP_train1.png"):
+        read()
+    assert [p.name for p in folders(tmp_path)[0].iterdir()] == ["lock"]
+
+
+def test_dropped_by_name_logged_and_remembered(read, root, tmp_path, caplog):
+    break_label(root)
+    for _ in range(2):  # when prepared, and when read again
+        caplog.clear()
+        assert read(drop_bad=True).names == ("0001TP_train0", "0006R0_train2")
+        assert "trainannot/0001TP_train1.png: cannot be read" in caplog.text
+    (dropped,) = json.loads(next(folders(tmp_path)[0].glob("*/dropped.json")).read_text())
+    assert dropped["record"] == "0001TP_train1"
+    with pytest.raises(UserError, match="trainannot/0001TP_train1.png"):
+        read()
+
+
+def test_nothing_left_and_long_lists(tmp_path):
+    root = tiny_data.camvid(tmp_path / "many", train=30)
+    for path in (root / "train").iterdir():
+        tiny_data.truncate(path)
+    with pytest.raises(UserError, match="30 problems; nothing usable is left") as raised:
+        load("camvid", root=root, data_dir=str(tmp_path), split="train", classes="camvid11",
+             drop_bad=True)  # fmt: skip
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 22 and lines[-1] == "  ... and 10 more"
+
+
+def test_empty_split_is_refused(tmp_path):
+    root = tiny_data.camvid(tmp_path / "empty", train=0)
+    for drop_bad in (False, True):
+        with pytest.raises(UserError, match="train: the split has no images"):
+            load("camvid", root=root, data_dir=str(tmp_path), split="train", classes="camvid11",
+                 drop_bad=drop_bad)  # fmt: skip
+
+
+def test_without_preparing(read):
+    with pytest.raises(UserError, match="not prepared in .*launch/prepare.py --dataset=camvid"):
+        read(prepare=False)
+    read()
+    assert len(read(prepare=False)) == 3
+
+
+def test_data_dir_that_cannot_be_written(root, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write prepared data to .*file/p/camvid.*data_dir"):
+        load("camvid", root=root, data_dir=str(tmp_path / "file/p"), split="val",
+             classes="camvid11")  # fmt: skip
+
+
+KILLED = """
+import os, signal, sys
+from jax_labor.data.builders.source import FileSource
+from jax_labor.data.catalogue import load
+read = FileSource.read
+def read_or_die(self, item):
+    if item.name.endswith("train2"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(self, item)
+FileSource.read = read_or_die
+load("camvid", root=sys.argv[1], data_dir=sys.argv[2], split="train", classes="camvid11")
+"""
+
+
+def test_killed_preparation_is_repeated(read, root, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(root), str(tmp_path / "prepared")]
+    killed = subprocess.run(command, cwd=REPO, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (folder,) = folders(tmp_path)
+    assert any(path.name.startswith("incomplete.") for path in folder.iterdir())
+    assert len(read()) == 3
+    assert sorted(path.name for path in folder.iterdir()) == ["1.0.0", "lock"]
+
+
+def test_threads_that_prepare_the_same_at_once(read, monkeypatch):
+    calls = []
+    original = FileSource.read
+    monkeypatch.setattr(FileSource, "read", lambda s, i: calls.append(i.name) or original(s, i))
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: read(), range(4)))
+    assert {len(records) for records in loaded} == {3} and len(calls) == 3
+
+
+def test_threads_and_pickles_read_the_same(read):
+    records = read("train+val")
+    whole = [record["image"] for record in records]
+    copy = pickle.loads(pickle.dumps(records))
+    assert len(pickle.dumps(records)) < 5000
+    with ThreadPoolExecutor(8) as pool:
+        for index, record in zip([*range(5)] * 8, pool.map(copy.__getitem__, [*range(5)] * 8),
+                                 strict=True):  # fmt: skip
+            np.testing.assert_array_equal(record["image"], whole[index])
+
+
+def test_worker_process_reads(read):
+    records = read()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        label = pool.apply(records.label, (2,))
+    np.testing.assert_array_equal(label, records[2]["label"])
+
+
+def launch(*arguments):
+    command = [sys.executable, "-W", "error", "launch/prepare.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60)
+
+
+def test_launcher(root, tmp_path):
+    common = ("--dataset=camvid", f"--root={root}", "--classes=camvid11")
+    done = launch(*common, f"--data_dir={tmp_path}/prepared")
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert rows["split"] == ["train", "val", "test"] and rows["images"] == ["3", "2", "1"]
+    assert "preparing camvid train: 3/3" in done.stderr and "Traceback" not in done.stderr
+    break_label(root, "0001TP_val1", "valannot")
+    checked = launch(*common, "--check_only")
+    assert checked.returncode == 2 and "camvid val: 1 problems" in checked.stdout
+    assert "  valannot/0001TP_val1.png: cannot be read" in checked.stdout
+
+
+def test_launcher_says_what_is_wrong(tmp_path):
+    wrong = launch("--dataset=camvid", f"--root={tmp_path}/no", "--classes=camvid11")
+    assert wrong.returncode == 2 and wrong.stderr.startswith(
+        "error: data set 'camvid': there is no"
+    )
+    assert "Traceback" not in wrong.stderr
+
+
+def test_options_and_frequencies(root, tmp_path):
+    assert report.parse_options(["style=target", "train=5", "unlabelled=True"]) == {
+        "style": "target", "train": 5, "unlabelled": True,
+    }  # fmt: skip
+    with pytest.raises(UserError, match="--option=x: write"):
+        report.parse_options(["x"])
+    request = report.Request("camvid", str(root), "camvid11", "test")
+    text = report.prepare(request, str(tmp_path / "p"), drop_bad=False)
+    label = tiny_data.labels(0, range(12))
+    share = 100 * (label == 3).sum() / (label != 11).sum()
+    assert f"{share:.3f} %" in next(line for line in text.splitlines() if line.startswith("road"))
+    text = report.prepare(
+        report.Request("image_folder", str(tiny_data.image_folder(tmp_path / "i")), "own", "extra"),
+        str(tmp_path / "p"), drop_bad=False,
+    )  # fmt: skip
+    assert text.splitlines()[2].split() == ["labelled", "pixels", "-"]
+
+
+def test_real_camvid(real_data, tmp_path):
+    records = load("camvid", root=real_data / "camvid", data_dir=str(tmp_path), split="test",
+                   classes="camvid11", names="0001TP_*")  # fmt: skip
+    assert len(records) == 31 and records.size(0) == (360, 480)
+    counted = sum(np.bincount(records.label(i).ravel(), minlength=256) for i in range(31))
+    np.testing.assert_array_equal(records.class_pixels, counted[:11])
+    assert (records.class_pixels > 0).all()
+
+
+def test_real_clothing(real_data, tmp_path):
+    folder = tmp_path / "ccp"
+    for kind, suffix in (("images", "jpg"), ("labels", "png")):
+        (folder / kind / "train").mkdir(parents=True)
+        for number in ("0001", "0002"):
+            file = f"{number}.{suffix}"
+            (folder / kind / "train" / file).symlink_to(real_data / "ccp" / kind / file)
+    (folder / "classes.json").symlink_to(real_data / "ccp/classes.json")
+    records = load("image_folder", root=folder, data_dir=str(tmp_path), split="train", classes="")
+    assert records.table.names[1] == "hair" and records[1]["image"].shape[0] == 256
+    assert records.class_pixels[0] > records.class_pixels[1] > 0

@@ -1,0 +1,128 @@
+"""Each defect a data set can have is found and named."""
+
+import numpy as np
+import pytest
+import tiny_data
+
+from jax_labor.data.validate import validate
+from jax_labor.errors import UserError
+
+
+def found(root, name="camvid", split="train", classes="camvid11"):
+    return [str(problem) for problem in validate(name, root, split, classes)]
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tiny_data.camvid(tmp_path / "d")
+
+
+@pytest.mark.parametrize("writer,name,classes", [
+    (tiny_data.camvid, "camvid", "camvid11"),
+    (tiny_data.gta5, "gta5", "synthia13"),
+    (tiny_data.synthia, "synthia", "cityscapes19"),
+    (tiny_data.cityscapes, "cityscapes", "camvid11"),
+    (tiny_data.image_folder, "image_folder", "own"),
+])  # fmt: skip
+def test_sound_data_has_no_problems(tmp_path, writer, name, classes):
+    assert found(writer(tmp_path / "d"), name, "train", classes) == []
+
+
+def test_missing_partners(root):
+    (root / "train/0001TP_train0.png").unlink()
+    (root / "trainannot/0001TP_train1.png").unlink()
+    assert found(root) == [
+        "train/0001TP_train1.png: has no label",
+        "trainannot/0001TP_train0.png: has no image",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["train", "trainannot"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_truncated(root, folder, share):
+    tiny_data.truncate(root / folder / "0001TP_train1.png", share)
+    (problem,) = found(root)
+    assert problem.startswith(f"{folder}/0001TP_train1.png: cannot be read as an image")
+
+
+def test_truncated_jpeg(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    tiny_data.truncate(root / "images/train/photo2.jpg", 0.7)
+    (problem,) = found(root, "image_folder", classes="own")
+    assert problem.startswith("images/train/photo2.jpg: cannot be read as an image")
+
+
+def test_size_mismatch(root):
+    tiny_data.save(root / "trainannot/0006R0_train2.png", tiny_data.labels(0, range(12), (24, 30)))
+    assert found(root) == ["trainannot/0006R0_train2.png: is 30x24, its image is 32x24"]
+
+
+def test_ids_outside_the_table(root):
+    tiny_data.save(root / "trainannot/0001TP_train0.png", tiny_data.labels(0, (3, 12, 77)))
+    (problem,) = found(root)
+    assert problem.startswith("trainannot/0001TP_train0.png: data set 'camvid': unknown id 12, 77")
+
+
+def test_synthia_id_in_the_high_byte(tmp_path):
+    root = tiny_data.synthia(tmp_path / "d")
+    pixels = np.full((tiny_data.H, tiny_data.W, 3), 3 + 256, np.uint16)
+    tiny_data.save_png16(root / "RAND_CITYSCAPES/GT/LABELS/0000001.png", pixels)
+    (problem,) = found(root, "synthia", classes="synthia16")
+    assert "0000001.png: data set 'synthia': unknown id 259" in problem
+
+
+@pytest.mark.parametrize("row_filter", range(5))
+def test_sixteen_bit_reading_undoes_every_row_filter(tmp_path, row_filter):
+    from jax_labor.data.builders import codec
+
+    pixels = np.random.default_rng(row_filter).integers(0, 65536, (7, 9, 3)).astype(np.uint16)
+    path = tiny_data.save_png16(tmp_path / "a.png", pixels, row_filter)
+    read = codec.read_label_first_channel(path.read_bytes())
+    np.testing.assert_array_equal(read, pixels[..., 0])
+
+
+def test_colour_label(root):
+    tiny_data.save(root / "trainannot/0001TP_train0.png", tiny_data.image(0))
+    (problem,) = found(root)
+    assert "has pixels of type RGB; one channel of class ids is needed" in problem
+
+
+def test_duplicates_and_files_out_of_place(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    tiny_data.save(root / "images/train/photo0.png", tiny_data.image(9))
+    (root / "images/train/notes.doc").write_text("x")
+    (root / "images/train/.hidden").write_text("x")
+    assert found(root, "image_folder", classes="own") == [
+        "images/train/notes.doc: is not a file of this data set",
+        "images/train/photo0.jpg: duplicate: another file also gives the record name 'photo0'",
+        "images/train/photo0.png: duplicate: another file also gives the record name 'photo0'",
+    ]
+
+
+def test_empty_split(tmp_path):
+    root = tiny_data.camvid(tmp_path / "d", train=0)
+    assert found(root) == ["train: the split has no images"]
+
+
+def test_several_splits_and_a_missing_label_folder(root):
+    (root / "valannot/0001TP_val0.png").unlink()
+    assert found(root, split="train+val+test") == ["val/0001TP_val0.png: has no label"]
+    for path in (root / "testannot").iterdir():
+        path.unlink()
+    (root / "testannot").rmdir()
+    with pytest.raises(UserError, match="there is no folder .*testannot\nexpected layout"):
+        validate("camvid", root, "test", "camvid11")
+
+
+def test_many_files_keep_their_order(tmp_path):
+    root = tiny_data.camvid(tmp_path / "d", train=40)
+    names = sorted(path.name for path in (root / "train").iterdir())
+    for name in names[::3]:
+        tiny_data.truncate(root / "trainannot" / name)
+    assert [line.partition(":")[0] for line in found(root)] == [
+        f"trainannot/{name}" for name in names[::3]
+    ]
+
+
+def test_real_camvid_is_sound(real_data):
+    assert found(real_data / "camvid", split="test") == []
