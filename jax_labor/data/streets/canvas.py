@@ -9,7 +9,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from jax_labor.data.streets import kinds
+from jax_labor.data.streets import kinds, textures
 
 SUPER = 2
 # how much the sky escapes the dimming of what it lights
@@ -44,8 +44,11 @@ class Canvas:
         flat = np.asarray(points).reshape(-1).tolist()
         self._draw.polygon(flat, fill=surface)
 
-    def veil(self, points, label):
-        """Label a region without hiding what lies behind it (railings, bare crowns, wheels)."""
+    def veil(self, points, label, twigs=None):
+        """Label a region without hiding what lies behind it (railings, bare crowns, wheels).
+
+        `twigs`, if given, is (surface, metres per pixel): that surface fills a fine random part.
+        """
         points = np.asarray(points)
         low, high = np.floor(points.min(0)), np.ceil(points.max(0)) + 1
         limit = (self.camera.width, self.camera.height)
@@ -54,6 +57,15 @@ class Canvas:
             return
         front, back = np.asarray(self.ids.crop(box)), np.asarray(self.behind.crop(box))
         seen = np.where(front < 0, back, front).astype(np.int32)
+        if twigs:
+            surface, grain = twigs
+            texel = [
+                (np.arange(low, high) * (grain * textures.PER_METRE)).astype(np.intp)
+                % textures.SIZE
+                for low, high in zip(box[:2], box[2:], strict=True)
+            ]
+            dense = textures.reliefs()[kinds.LEAVES][np.ix_(texel[1], texel[0])] > 0.5
+            seen = np.where(dense, np.int32(surface), seen)
         self.behind.paste(Image.fromarray(seen), box[:2])
         self.polygon(points, -1 - label)
 
@@ -62,7 +74,7 @@ class Canvas:
 
         parts: list of (points, surface), points (ahead, across, up) in metres from its foot, or
         (across, up) for something flat that faces the camera; surface None means a veil, which
-        then reads (points, None, label).
+        then reads (points, None, label[, twigs]).
         """
         side, ground = self.camera.bend(*place)
         points = [p if len(p) == 3 else (0.0, *p) for part in parts for p in part[0]]
@@ -74,7 +86,7 @@ class Canvas:
         for part in parts:
             stop = start + 2 * len(part[0])
             if part[1] is None:
-                self.veil(np.reshape(pixels[start:stop], (-1, 2)), part[2])
+                self.veil(np.reshape(pixels[start:stop], (-1, 2)), *part[2:])
             else:
                 self._draw.polygon(pixels[start:stop], fill=part[1])
             start = stop

@@ -48,7 +48,7 @@ def draw_lamp(canvas, place):
     )
     parts.append((box(arm - 0.35, arm + 0.35, height + 0.16, height + 0.36), head))
     canvas.parts(place, parts)
-    if on:
+    if on and place[1] < 45:
         canvas.halo((place[0] + arm, place[1]), height + 0.2, 1.1, (255, 190, 110))
 
 

@@ -136,3 +136,12 @@ def cast_shadow(canvas, place, wide, height):
     x = np.array([-wide, wide, wide, -wide]) / 2 + place[0] + np.array([0, 0, 1, 1]) * sun.x * reach
     z = place[1] + np.array([0, 0, 1, 1]) * sun.z * reach
     canvas.shadow(canvas.camera.project(x, np.zeros(4), np.maximum(z, START)), 0.8)
+
+
+def house_shadow(canvas, side, line, near, far, height):
+    """The shadow of a house front at distance `line` beside the road, when the sun is behind it."""
+    reach = 0.6 * height * canvas.light.x * side
+    if reach > 0.5:
+        x = side * np.array([line, line, line - reach, line - reach])
+        z = np.array([near, far, far, near])
+        canvas.shadow(canvas.camera.project(x, 0.0, np.maximum(z, START)), 0.8)

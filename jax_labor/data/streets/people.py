@@ -120,8 +120,9 @@ def _side(rng, dress, frame, tyre):
     way = rng.choice((-1, 1))
     parts = []
     for x in (-0.52, 0.52):
-        parts.append((disc(x, 0.34, 0.34), tyre))
-        parts.append((disc(x, 0.34, 0.285), None, kinds.BICYCLIST))
+        rim, inner = disc(x, 0.34, 0.34, 14), disc(x, 0.34, 0.29, 14)
+        parts.append((rim, None, kinds.BICYCLIST))
+        parts.append(([*rim, rim[0], inner[0], *inner[::-1]], tyre))
     seat, crank, fork = (-0.2 * way, 0.92), (-0.05 * way, 0.3), (0.38 * way, 0.92)
     rear, front = (-0.52 * way, 0.34), (0.52 * way, 0.34)
     for p, q in (

@@ -51,7 +51,7 @@ def make_plan(rng, style):
     if place == "square":
         grassy[rng.randrange(2)] = rng.random() < 0.7
     plan = Plan(
-        place, left, right, lane / 2, tuple(rng.uniform(1.7, 3.6) for _ in range(2)), setbacks,
+        place, left, right, lane / 2, tuple(rng.uniform(1.5, 3.3) for _ in range(2)), setbacks,
         tuple(grassy), vary(rng, rng.choice(style.asphalt), 0.12),
         vary(rng, rng.choice(style.paving), 0.12), rng.uniform(0.6, 1.0), end,
         rng.uniform(6, 9) if place == "junction" else 0.0, parking, [],

@@ -75,13 +75,14 @@ def _draw_conifer(canvas, place, height, trunk, plane):
 def _draw_bare(canvas, place, height, trunk):
     """Branches; the whole crown is labelled, and the sky shows through it."""
     rng = canvas.rng
-    hull = _ragged(rng, 0, height * 0.64, height * 0.3, height * 0.34, 18, 0.1)
-    twig = canvas.surface(
-        kinds.TREE, vary(rng, (88, 78, 68), 0.2), kinds.PLAIN, canvas.upright(place)
-    )
-    parts = [(hull, None, kinds.TREE), _trunk(rng, height, height * 0.4, trunk)]
+    hull = _ragged(rng, 0, height * 0.66, height * 0.27, height * 0.3, 18, 0.1)
+    plane, bark = canvas.upright(place), vary(rng, (84, 74, 64), 0.2)
+    twig = canvas.surface(kinds.TREE, bark, kinds.PLAIN, plane)
+    brush = canvas.surface(kinds.TREE, shade(bark, 1.15), kinds.PLAIN, plane)
+    parts = [(hull, None, kinds.TREE, (brush, 1 / canvas.camera.scale(place[1])))]
+    parts.append(_trunk(rng, height, height * 0.4, trunk))
     depth = 4 - sum(place[1] > reach for reach in (18, 40))
-    _grow(rng, parts, twig, 0.0, height * 0.3, math.pi / 2, height * 0.24, height * 0.018, depth)
+    _grow(rng, parts, twig, 0.0, height * 0.3, math.pi / 2, height * 0.25, height * 0.022, depth)
     canvas.parts(place, parts)
 
 

@@ -16,7 +16,7 @@ from jax_labor.data.streets.furniture import (
     draw_sign,
     draw_signal,
 )  # fmt: skip
-from jax_labor.data.streets.ground import FAR, draw_ground
+from jax_labor.data.streets.ground import FAR, draw_ground, house_shadow
 from jax_labor.data.streets.paint import Sun, mix, vary
 from jax_labor.data.streets.people import draw_cyclist, draw_pedestrian
 from jax_labor.data.streets.plan import make_plan
@@ -121,7 +121,7 @@ def _houses(canvas, plan, side):
     line = plan.line(side)
     roads = [(near, far) for s, near, far in plan.side_roads if s == side]
     open_side = plan.place == "square" and rng.random() < 0.6
-    gap = {"street": 0.08, "suburb": 0.35, "avenue": 0.25, "square": 0.3, "junction": 0.15}[
+    gap = {"street": 0.05, "suburb": 0.25, "avenue": 0.2, "square": 0.3, "junction": 0.15}[
         plan.place
     ]
     stop = plan.end - plan.cross - (4 if plan.cross else 0)
@@ -156,6 +156,7 @@ def _draw_block(canvas, plan, side, line, near, far):
     house = House(canvas, low=plan.place == "suburb")
     start, end = ((camera.bend(side * line, z)[0], z) for z in (near, far))
     deep = (start[0] + side * house.depth, near)
+    house_shadow(canvas, side, line, near, far, house.height)
     if near > 1:
         draw_gable(canvas, house, start, deep, (0.0, -1.0))
     draw_house(canvas, house, start, end, (-side, 0.0))
@@ -209,7 +210,7 @@ def _roadside(canvas, plan, side):
     if plan.place in ("street", "junction"):
         for _ in range(rng.randrange(0, 4)):
             put(draw_board, plan.line(side), rng.uniform(8, 45), side)
-    wooded = plan.place == "avenue" or rng.random() < style.trees * 0.6
+    wooded = plan.place == "avenue" or rng.random() < style.trees * 0.5
     z = rng.uniform(4, 12)
     while wooded and z < 70:
         put(draw_tree, kerb + rng.uniform(0.7, 1.1), z, rng.uniform(0.7, 1.15))
@@ -269,7 +270,7 @@ def _traffic(canvas, plan):
             put(draw_car, lane, coming, 3.1416 + rng.gauss(0, 0.03))
             coming += rng.uniform(8, 25)
     for (side, kerb, _), parked in zip(plan.pavements(), plan.parking, strict=True):
-        z = rng.uniform(5, 14)
+        z = rng.uniform(7, 15)
         while parked and z < 75:
             if rng.random() < 0.75 and _free(plan, side, z - 2.5) and _free(plan, side, z + 2.5):
                 put(
@@ -288,7 +289,7 @@ def _traffic(canvas, plan):
             put(draw_car, x, (near + far) / 2 + side, -side * 1.5708)
     for _ in range(round(rng.uniform(*style.cyclists))):
         z = 6 + 26 * rng.random() ** 1.5
-        across = rng.random() < 0.3
+        across = rng.random() < 0.25
         lane = 0.5 - plan.left + 1.9 * plan.parking[0]
         put(draw_cyclist, rng.uniform(-plan.left, plan.right) if across else lane, z, across)
     if rng.random() < 0.3:

@@ -91,13 +91,15 @@ class _Car:
     def _underside(self, half, wide):
         dark = self._face((22, 22, 24))
         parts = []
-        for end in (-0.98, 0.98):
-            a = end * half
-            parts.append(([(a, -wide, 0.0), (a, wide, 0), (a, wide, 0.4), (a, -wide, 0.4)], dark))
+        for a in (-0.97 * half, 0.97 * half):
+            spans = [(-0.96, 0.96, 0.17, 0.4), (-0.96, -0.74, 0, 0.4), (0.74, 0.96, 0, 0.4)]
+            for y0, y1, h0, h1 in spans:
+                y0, y1 = y0 * wide, y1 * wide
+                parts.append(([(a, y0, h0), (a, y1, h0), (a, y1, h1), (a, y0, h1)], dark))
         for side in (-0.97, 0.97):
             y = side * wide
             parts.append(
-                ([(-half, y, 0.12), (half, y, 0.12), (half, y, 0.4), (-half, y, 0.4)], dark)
+                ([(-half, y, 0.17), (half, y, 0.17), (half, y, 0.4), (-half, y, 0.4)], dark)
             )
         return parts
 
