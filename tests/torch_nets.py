@@ -275,7 +275,7 @@ def sequential_discriminator(classes, ndf=8):
 
 
 def randomise(module, seed=0):
-    """Give every tensor seeded values of a trained network's kind; returns `module` in eval mode."""
+    """Give every tensor seeded values as of a trained network; returns `module` in eval mode."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():

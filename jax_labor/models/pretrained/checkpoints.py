@@ -113,7 +113,8 @@ def write_atomically(path: str, write: Callable[[BinaryIO], object]) -> None:
 
 def _read_npz(path: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because np.load forgets to close a file that turns out to be damaged.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except (*DAMAGE, OSError) as error:
         raise UserError(f"{path}: not a readable .npz of plain arrays ({_brief(error)}).") from None

@@ -7,7 +7,7 @@ import numpy as np
 from flax import traverse_util
 
 from jax_labor.errors import UserError
-from jax_labor.models.pretrained.layout import Layout, matches
+from jax_labor.models.pretrained.layout import COUNTERS, Layout, matches
 from jax_labor.models.pretrained.layouts import get_layout
 from jax_labor.models.pretrained.naming import to_flax, to_torch
 
@@ -36,14 +36,15 @@ class Report:
 
     def summary(self) -> str:
         """Give a few lines for a person: counts, and the names of what was dropped or left."""
-        return "\n".join(
-            [
-                f"layout {self.layout}: {len(self.used)} tensors read",
-                f"  dropped   {_listed(_modules(self.dropped, '.'))}",
-                f"  copied    {len(self.copied)} variables to the selector's own backbone",
-                f"  as initialised  {_listed(_modules(self.left, '/'))}",
-            ]
-        )
+        named = tuple(key for key in self.dropped if not matches(key, COUNTERS))
+        lines = [
+            f"layout {self.layout}: {len(self.used)} tensors read",
+            f"  dropped: {_listed(_modules(named, '.'))}",
+            f"  dropped batch counters: {len(self.dropped) - len(named)}",
+            f"  copied to the selector's own backbone: {len(self.copied)} variables",
+            f"  left as initialised: {_listed(_modules(self.left, '/'))}",
+        ]
+        return "\n".join(lines)
 
 
 def import_weights(

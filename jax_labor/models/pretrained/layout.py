@@ -10,6 +10,9 @@ from collections.abc import Iterable
 
 from jax_labor.models.pretrained.naming import Module, rename
 
+# PyTorch counts batches for a mode of batch norm that no network here uses.
+COUNTERS = ("*.num_batches_tracked",)
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -42,7 +45,9 @@ class Layout:
 
     def flax_path(self, key: str) -> str | None:
         """Give the variable that PyTorch `key` fills; None where the layout does not read it."""
-        return next(filter(None, (module.flax_path(key) for module in self.modules)), None)
+        path = next(filter(None, (module.flax_path(key) for module in self.modules)), None)
+        # Where two lines lead to one variable, only the key that export would write is read.
+        return path if path and self.torch_key(path) == key else None
 
     def torch_key(self, path: str) -> str | None:
         """Give the PyTorch key that fills variable `path`; None where the layout has none."""
@@ -50,7 +55,7 @@ class Layout:
 
     def drops(self, key: str) -> bool:
         """Tell whether `key` is on the list of what is deliberately not read."""
-        return matches(key, (*self.drop, "*num_batches_tracked"))
+        return matches(key, self.drop + COUNTERS)
 
     def anchored(self, keys: Iterable[str]) -> bool:
         """Tell whether every anchor of the layout is among `keys`."""

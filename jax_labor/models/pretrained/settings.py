@@ -28,3 +28,22 @@ def check_settings(layout: str, model) -> None:
     ]
     if wrong:
         raise UserError(f"weights of layout {layout} were not trained so: {'; '.join(wrong)}.")
+
+
+def check_layouts(source: str, target: str) -> None:
+    """Compare what two layouts imply, before weights that came in one go out in the other.
+
+    Raises:
+      UserError: the code that reads `target` would compute other numbers from these weights.
+    """
+    ours, theirs = dict(get_layout(source).model), dict(get_layout(target).model)
+    wrong = [
+        f"{name} {ours[name]!r}, not {theirs[name]!r}"
+        for name in ours.keys() & theirs.keys()
+        if ours[name] != theirs[name]
+    ]
+    if wrong:
+        raise UserError(
+            f"the weights came in layout {source}; its networks have {', '.join(sorted(wrong))} as "
+            f"in layout {target}. Export them in layout {source}."
+        )

@@ -15,6 +15,7 @@ from jax_labor.models.pretrained.layout import matches
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout
 from jax_labor.models.pretrained.settings import check_settings
 
+# The entry of our .npz that is no variable: layout, and what stays as initialised.
 ABOUT = "__about__"
 
 
@@ -60,6 +61,19 @@ def load_variables(
         raise UserError(f"{path}: {error}") from None
 
 
+def read_variables(path: str | os.PathLike) -> tuple[dict, str]:
+    """Read the variables in an .npz made by `save_variables`, and the layout they came in.
+
+    Raises:
+      UserError: the file can't be read or is of another kind.
+    """
+    arrays = read_checkpoint(path)
+    if ABOUT not in arrays:
+        raise UserError(f"{path}: not an .npz of our variables. `import` it first.")
+    layout = json.loads(str(arrays.pop(ABOUT)))["layout"]
+    return traverse_util.unflatten_dict(arrays, sep="/"), layout
+
+
 def split_source(source: str | os.PathLike) -> tuple[str | None, str]:
     """Split `advent:model.pth` into layout and path; the layout is None where none is named."""
     name, colon, path = os.fspath(source).partition(":")
@@ -85,9 +99,7 @@ def save_variables(path: str | os.PathLike, variables: Mapping, report: Report) 
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
-def _fill(
-    variables: Mapping, arrays: dict[str, np.ndarray], about: Mapping
-) -> tuple[dict, Report]:
+def _fill(variables: Mapping, arrays: dict[str, np.ndarray], about: Mapping) -> tuple[dict, Report]:
     """Fill `variables` from the content of a file of ours."""
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     copies = copies_for_selector(flat, arrays)

@@ -1,0 +1,136 @@
+"""Bring weights of other frameworks in, and take ours out.
+
+    python launch/weights.py inspect resnet101-5d3b4d8f.pth
+    python launch/weights.py import adaptsegnet:GTA5_multi.pth --config=configs/spl.py \
+        --config.model.dilations="(6, 12)" --config.model.aux=True --out=gta5.npz
+    python launch/weights.py export gta5.npz --layout=adaptsegnet --out=gta5.pth
+
+`import` checks every key against the model of --config and writes an .npz that training reads
+without PyTorch: --config.model.init=gta5.npz. A layout's name may stand before the file.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from absl import flags
+from ml_collections import config_flags
+
+from jax_labor.classes import get_table
+from jax_labor.errors import UserError
+from jax_labor.models import build_model
+from jax_labor.models.pretrained import (
+    LAYOUTS,
+    check_layouts,
+    detect_layout,
+    export_weights,
+    get_layout,
+    load_variables,
+    read_checkpoint,
+    read_variables,
+    save_checkpoint,
+    save_variables,
+)
+
+
+def main(argv: list[str]) -> int:
+    """Run one command; returns the exit status, 2 for a mistake of the user's."""
+    args, rest = _parser().parse_known_args(argv)
+    try:
+        args.command(args, rest)
+    except UserError as error:
+        print(f"weights: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def inspect(args, rest) -> None:
+    """Print the tensors of a file and the layout they are in."""
+    _nothing_left(rest)
+    tensors = read_checkpoint(args.file)
+    for key, tensor in tensors.items():
+        print(f"{key:60} {tensor.dtype!s:8} {tensor.shape}")
+    total = sum(tensor.size for tensor in tensors.values())
+    print(f"{len(tensors)} tensors, {total:,} numbers")
+    try:
+        layout = detect_layout(tensors)
+        print(f"layout {layout}: {LAYOUTS[layout].about}")
+    except UserError as undecided:
+        print(undecided)
+
+
+def bring_in(args, rest) -> None:
+    """Convert a file for the model of --config."""
+    config = _config(rest)
+    variables = _variables(config, args.num_classes)
+    filled, report = load_variables(args.file, variables, config.model)
+    save_variables(args.out, filled, report)
+    print(f"{report.summary()}\nwrote {args.out}: set --config.model.init={args.out}")
+
+
+def take_out(args, rest) -> None:
+    """Convert an .npz of ours into a checkpoint of another code."""
+    _nothing_left(rest)
+    layout = get_layout(args.layout)
+    variables, source = read_variables(args.file)
+    check_layouts(source, layout.name)
+    tensors = export_weights(variables, layout.name)
+    save_checkpoint(args.out, tensors, layout.wrapped)
+    print(f"wrote {args.out}: {len(tensors)} tensors in layout {layout.name}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    form = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    parser = argparse.ArgumentParser("weights", description=__doc__, **form)
+    commands = parser.add_subparsers(required=True)
+
+    def command(name, function):
+        sub = commands.add_parser(name, help=function.__doc__, allow_abbrev=False)
+        sub.add_argument("file", help="[LAYOUT:]FILE" if name == "import" else "FILE")
+        sub.set_defaults(command=function)
+        return sub
+
+    command("inspect", inspect)
+    sub = command("import", bring_in)
+    sub.add_argument("--out", required=True, help="the .npz to write")
+    sub.add_argument("--num_classes", type=int, help="default: those of config.data.classes")
+    sub = command("export", take_out)
+    sub.add_argument("--layout", required=True, help=", ".join(LAYOUTS))
+    sub.add_argument("--out", required=True, help="the .pth or .npz to write")
+    return parser
+
+
+def _config(arguments: list[str]):
+    """Read --config=FILE[:PRESET] and the --config.x=y that override it."""
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file("config", flag_values=values)
+    try:
+        _nothing_left(values(["weights", *arguments])[1:])
+        found = config.value
+    except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
+        raise UserError(f"--config: {error.args[0] if error.args else error}") from error
+    if found is None:
+        raise UserError("import needs the model: give --config=configs/spl.py or another card.")
+    return found
+
+
+def _variables(config, num_classes: int | None) -> dict:
+    """Give the variables of the configured model as zeros: only names and shapes matter here."""
+    if num_classes is None and not config.data.classes:
+        raise UserError("config.data.classes is empty: give the number of classes, --num_classes.")
+    model = build_model(config.model, num_classes or get_table(config.data.classes).num_classes)
+    image = np.zeros((1, 64, 64, 3), np.float32)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), image, train=False))
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+def _nothing_left(arguments: list[str]) -> None:
+    if arguments:
+        raise UserError(f"what is {' '.join(arguments)}? See --help.")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `configs` is not installed
+    sys.exit(main(sys.argv[1:]))
