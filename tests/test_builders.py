@@ -47,6 +47,13 @@ def test_camvid(read, tmp_path):
     np.testing.assert_array_equal(records.class_pixels, pixels)
 
 
+def test_records_lie_in_the_order_of_their_names(read, tmp_path):
+    records = read("camvid", tiny_data.camvid(tmp_path / "d", train=12))
+    assert list(records.names) == sorted(records.names)
+    stored = [records._read(index)["name"].decode() for index in range(12)]
+    assert stored == list(records.names)
+
+
 def test_gta5_palette_is_not_applied(read, tmp_path):
     records = read("gta5", tiny_data.gta5(tmp_path / "d"), classes="cityscapes19")
     assert records.names == ("00001", "00002", "00003")
