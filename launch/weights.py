@@ -6,7 +6,7 @@
     python launch/weights.py export gta5.npz --layout=adaptsegnet --out=gta5.pth
 
 `import` checks every key against the model of --config and writes an .npz that training reads
-without PyTorch: --config.model.init=gta5.npz. A layout's name may stand before the file.
+without PyTorch: --config.weights=gta5.npz. A layout's name may stand before the file.
 """
 
 import argparse
@@ -35,9 +35,9 @@ from jax_labor.models.pretrained import (
 )
 
 
-def main(argv: list[str]) -> int:
-    """Run one command; returns the exit status, 2 for a mistake of the user's."""
-    args, rest = _parser().parse_known_args(argv)
+def main() -> int:
+    """Run the command in sys.argv; returns the exit status, 2 for a mistake of the user's."""
+    args, rest = _parser().parse_known_args()
     try:
         args.command(args, rest)
     except UserError as error:
@@ -67,7 +67,7 @@ def bring_in(args, rest) -> None:
     variables = _variables(config, args.num_classes)
     filled, report = load_variables(args.file, variables, config.model)
     save_variables(args.out, filled, report)
-    print(f"{report.summary()}\nwrote {args.out}: set --config.model.init={args.out}")
+    print(f"{report.summary()}\nwrote {args.out}: set --config.weights={args.out}")
 
 
 def take_out(args, rest) -> None:
@@ -108,12 +108,12 @@ def _config(arguments: list[str]):
     config = config_flags.DEFINE_config_file("config", flag_values=values)
     try:
         _nothing_left(values(["weights", *arguments])[1:])
-        found = config.value
+        if config.value is None:
+            raise UserError("import needs the model: give --config=configs/spl.py or another card.")
+        config.value.model  # noqa: B018 - a card that failed to load says so only when it is used
     except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise UserError(f"--config: {error.args[0] if error.args else error}") from error
-    if found is None:
-        raise UserError("import needs the model: give --config=configs/spl.py or another card.")
-    return found
+    return config.value
 
 
 def _variables(config, num_classes: int | None) -> dict:
@@ -133,4 +133,4 @@ def _nothing_left(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `configs` is not installed
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -114,12 +114,19 @@ def test_a_backbone_leaves_the_heads_as_they_were_drawn(tmp_path):
     equal(found["params"]["aux"], fresh["params"]["aux"])
 
 
-def run(capsys, *arguments):
-    """Run the command in this process: (exit status, what it printed, its error line)."""
-    main = runpy.run_path(str(COMMAND))["main"]
-    status = main([str(argument) for argument in arguments])
-    printed = capsys.readouterr()
-    return status, printed.out, printed.err
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run the command as a script: (exit status, what it printed, its error line)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["weights.py", *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(COMMAND), run_name="__main__")
+        printed = capsys.readouterr()
+        return stop.value.code, printed.out, printed.err
+
+    return run
 
 
 @pytest.fixture
@@ -136,25 +143,25 @@ def card(tmp_path):
     return path
 
 
-def test_the_command_imports_and_exports(tmp_path, card, capsys):
+def test_the_command_imports_and_exports(tmp_path, card, run):
     source = variables(1, classes=11)
     tensors = export_weights(source, "ripu")
     save_checkpoint(tmp_path / "a.npz", tensors)
     out = tmp_path / "ours.npz"
     flag = f"--config={card}:own"
-    status, printed, error = run(capsys, "import", tmp_path / "a.npz", flag, f"--out={out}")
+    status, printed, error = run("import", tmp_path / "a.npz", flag, f"--out={out}")
     assert (status, error) == (0, "")
     assert "layout ripu" in printed
-    assert f"--config.model.init={out}" in printed
+    assert f"--config.weights={out}" in printed
     equal(initialise(variables(2, classes=11), out), source)
 
     back = tmp_path / "back.npz"
-    assert run(capsys, "export", out, "--layout=ripu", f"--out={back}")[0] == 0
+    assert run("export", out, "--layout=ripu", f"--out={back}")[0] == 0
     found = read_checkpoint(back)
     assert found.keys() == tensors.keys()
     assert all((found[key] == value).all() for key, value in tensors.items())
 
-    status, printed, _ = run(capsys, "inspect", back)
+    status, printed, _ = run("inspect", back)
     assert status == 0
     assert "feature_extractor.backbone.conv1.weight" in printed
     assert "layout ripu: RIPU" in printed
@@ -174,36 +181,27 @@ def test_the_command_imports_and_exports(tmp_path, card, capsys):
         (["export", "none.npz", "--layout=ripu", "--out=o.pth", "--x"], "what is --x"),
     ],
 )
-def test_a_mistake_is_one_message_and_status_2(card, capsys, arguments, named):
+def test_a_mistake_is_one_message_and_status_2(card, run, arguments, named):
     arguments = [argument.replace("{card}", str(card)) for argument in arguments]
-    status, _, error = run(capsys, *arguments)
+    status, _, error = run(*arguments)
     assert status == 2
     assert error.startswith("weights: ")
     assert named in error
     assert "Traceback" not in error
 
 
-def test_export_refuses_another_dialect(tmp_path, checkpoint, capsys):
+def test_export_refuses_another_dialect(tmp_path, checkpoint, run):
     filled, report = load_variables(checkpoint[0], variables(2))
     save_variables(tmp_path / "ours.npz", filled, report)
     status, _, error = run(
-        capsys, "export", tmp_path / "ours.npz", "--layout=iast", f"--out={tmp_path}/o.npz"
+        "export", tmp_path / "ours.npz", "--layout=iast", f"--out={tmp_path}/o.npz"
     )
     assert status == 2
     assert "Export them in layout ripu" in error
     assert not (tmp_path / "o.npz").exists()
-    status, _, error = run(capsys, "export", checkpoint[0], "--layout=ripu", "--out=o.npz")
+    status, _, error = run("export", checkpoint[0], "--layout=ripu", "--out=o.npz")
     assert status == 2
     assert "`import` it first" in error
-
-
-def test_the_command_runs_as_a_script(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["weights.py", "inspect", "none.pth"])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(COMMAND), run_name="__main__")
-    assert stop.value.code == 2
-    assert "none.pth" in capsys.readouterr().err
 
 
 def test_import_is_strict_about_what_it_is_given():
