@@ -1,13 +1,16 @@
 """Checkpoints of a run: whole or not at all, readable on any number of devices.
 
-The one module that knows Orbax. It keeps *host* arrays, so that a bare `orbax` restore needs neither
-our code nor the same devices. With several processes only the first one touches the disk and sends
-the others what it reads.
+The one module that knows Orbax. It keeps *host* arrays, so that a bare `orbax` restore needs
+neither our code nor the same devices. With several processes only the first one touches the disk
+and sends the others what it reads.
 """
 
+import contextlib
 import logging
+import sys
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -48,7 +51,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Return the steps on disk, oldest first (process 0; empty in the others)."""
-        return sorted(self._manager.all_steps(read=True)) if self._manager else []
+        return sorted(self._manager.all_steps()) if self._manager else []
 
     def save(self, step: int, state: Any, meta: Mapping[str, Any]) -> None:
         """Begin to write `state` and `meta`; at once free to train on, the arrays are copied.
@@ -146,6 +149,8 @@ class Checkpoints:
         """Clear away the part that was written, then raise `error` in words for its user."""
         mistake = files.disk_mistake(self.folder, error)
         # A new manager removes the part and forgets the failed save, so that a later one can work.
+        with contextlib.suppress(Exception):
+            self._manager.close()
         self._open()
         raise (mistake or error) from error
 
@@ -169,8 +174,8 @@ class Checkpoints:
             return candidate, arrays, meta
         if damaged:
             raise UserError(
-                f"{self.folder}: none of the checkpoints can be read ({damaged}). Restore the folder "
-                "from a copy, or remove it to start from the beginning"
+                f"{self.folder}: none of the checkpoints can be read ({damaged}). Restore the "
+                "folder from a copy, or remove it to start from the beginning"
             )
         return None
 
@@ -187,7 +192,8 @@ class Checkpoints:
 
     def _read(self, step: int) -> tuple[dict[str, np.ndarray], dict]:
         items = ocp.args.Composite(state=ocp.args.StandardRestore(), meta=ocp.args.JsonRestore())
-        found = self._manager.restore(step, args=items)
+        with _late_reads_muted():
+            found = self._manager.restore(step, args=items)
         arrays, meta = tree.host_arrays(found.state), dict(found.meta)
         if meta.pop(_CHECKSUM) != _checksum(arrays):
             raise ValueError("its checksum is wrong")
@@ -213,6 +219,28 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
         value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
         value = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), value)
     return value
+
+
+@contextlib.contextmanager
+def _late_reads_muted() -> Iterator[None]:
+    """When one array cannot be read, the reads of the others end after Orbax closed its event loop.
+
+    Each would print a traceback that nobody can act on, after our one line that says what happened.
+    """
+    usual = sys.unraisablehook
+
+    def hook(event: Any) -> None:
+        if "Event loop is closed" not in str(event.exc_value):
+            usual(event)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    except Exception:
+        time.sleep(0.2)
+        raise
+    finally:
+        sys.unraisablehook = usual
 
 
 def _first_line(error: BaseException) -> str:

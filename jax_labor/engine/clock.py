@@ -19,9 +19,9 @@ class Rates:
 class Clock:
     """Counts the time of a run.
 
-    A phase begins with `start` (the first one on its own); its first step, which compiles, is not in the rates, nor is what
-    happens inside `pause` (evaluation, checkpoints, rounds). The total counts everything, and goes
-    on over a resume through `state` and `load`.
+    A phase begins with `start` (the first one on its own). Its first step, which compiles, is not
+    in the rates, nor is what happens inside `pause` (evaluation, checkpoints, rounds). The total
+    counts everything, and goes on over a resume through `state` and `load`.
     """
 
     def __init__(self, now: Callable[[], float] = time.perf_counter):
@@ -60,7 +60,7 @@ class Clock:
             self._last = self._now() - held
 
     def rates(self, steps_to_go: int = 0) -> Rates:
-        """Return the rates of this phase, the time `steps_to_go` take, and that of the whole run."""
+        """Return the rates of this phase and the time that `steps_to_go` steps will take."""
         steps = self._steps / self._seconds if self._seconds > 0 else None
         images = self._images / self._seconds if self._seconds > 0 else None
         eta = max(steps_to_go, 0) / steps if steps else None

@@ -23,7 +23,7 @@ def from_main(work: Callable[[], T]) -> T:
     content = b""
     if jax.process_index() == 0:
         content = pickle.dumps(_outcome(work))
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
+    size = int(multihost_utils.broadcast_one_to_all(np.uint32(len(content))))
     sent = np.frombuffer(content.ljust(size, b"\0"), np.uint8)
     ok, result = pickle.loads(np.asarray(multihost_utils.broadcast_one_to_all(sent)).tobytes())
     if not ok:

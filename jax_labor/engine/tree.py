@@ -73,4 +73,5 @@ def _report(source: str, problems: list[str]) -> str:
     if len(problems) > _SHOWN:
         shown.append(f"- and {len(problems) - _SHOWN} more")
     lines = "\n".join(shown)
-    return f"{source}: not a checkpoint of this model:\n{lines}\nUse the configuration it was made with"
+    remedy = "Use the configuration it was made with"
+    return f"{source}: not a checkpoint of this model:\n{lines}\n{remedy}"
