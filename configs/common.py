@@ -45,7 +45,7 @@ def base() -> ConfigDict:
     c.model.head = "v2"  # v2 | v3 | v3plus
     c.model.dilations = (6, 12, 18, 24)
     c.model.channels = 0  # of the v3 and v3plus heads; 0 = the published number
-    c.model.aux = False
+    c.model.aux = True
     c.model.selector = "shared"  # shared | own | none
     c.model.selector_gradient = False  # may a shared selector's losses train the backbone?
     c.model.bn = "affine_frozen"  # train | affine_frozen | frozen
@@ -128,7 +128,7 @@ def optimizer(name: str, lr: float, **settings):
 def small(c: ConfigDict, size) -> None:
     """A network that learns from scratch within minutes on two CPU cores."""
     c.model.backbone, c.model.style, c.model.bn = "resnettiny", "torchvision", "train"
-    c.model.dilations = (2, 4)
+    c.model.width, c.model.dilations, c.model.aux = 16, (1, 3, 6), False
     c.model.dtype = "float32"
     c.align_corners = False
     c.data.normalize = "unit"

@@ -30,8 +30,7 @@ def adversarial(c) -> None:
     """Source labels, and target outputs that a discriminator cannot tell from source outputs."""
     c.loss.target = 0.0
     c.loss.adversarial = 0.001
-    if c.model.backbone == "resnet101":
-        c.model.aux = True
+    if c.model.aux:
         c.loss.adversarial_aux = 0.0002
 
 

@@ -85,6 +85,8 @@ class Evaluator:
             predictions: folder for label-id PNGs named after the images, "" for none.
         """
         total = 0
+        if predictions:
+            epath.Path(predictions).mkdir(parents=True, exist_ok=True)
         for batches in zip(*self._passes, strict=True):
             images = tuple(batch["image"] for batch in batches)
             batch = {"images": images, "label": batches[0]["label"]}

@@ -116,6 +116,10 @@ class Session:
                     batch = parallel.split(batch)
                     self.state, metrics = self._train_step(self.state, batch, key)
                 step += 1
+                if self._unchecked:
+                    # One step may be under way while the next batch is made, no more: the clock
+                    # then counts work done, not work asked for.
+                    jax.block_until_ready(self._unchecked[-1][1])
                 self.clock.tick(images)
                 self._unchecked.append((step, metrics))
                 self._after(step, phase, iterators)
