@@ -43,8 +43,8 @@ class LaborNet(nn.Module):
     def __call__(self, image: jax.Array, train: bool) -> Outputs:
         """Segment `image` float32[B,H,W,3]; logits stay at the heads' resolution.
 
-        At `train=True` a network whose batch norm is not "frozen" needs
-        `mutable=["batch_stats"]` in `apply`.
+        `train` is a Python bool, never traced. At True a network whose batch norm is not "frozen"
+        needs `mutable=["batch_stats"]` in `apply`.
         """
         features = self.backbone(image, train)
         aux = None if self.aux is None else self.aux(features, train)
