@@ -151,11 +151,12 @@ def _draw_marks(picture: Image.Image, marks: np.ndarray, colour: Colour) -> Imag
 
 
 def _draw_points(picture: Image.Image, ys: np.ndarray, xs: np.ndarray, colour: Colour):
-    radius = max(3, round(picture.height / 70))
+    radius = max(2, round(picture.height / 80))
     pen = ImageDraw.Draw(picture)
-    for y, x in zip(ys.tolist(), xs.tolist(), strict=True):
-        # A white rim keeps a circle apart from what it lies on, whatever that is.
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), colour, _PAPER)
+    # A white rim keeps a circle apart from what it lies on; all rims first, to hide no circle.
+    for reach, fill in ((radius + 1, _PAPER), (radius, colour)):
+        for y, x in zip(ys.tolist(), xs.tolist(), strict=True):
+            pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill)
     return picture
 
 

@@ -1,0 +1,147 @@
+"""Files: whole or not at all; a full or forbidden disk is the user's to mend."""
+
+import errno
+import json
+import os
+import subprocess
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from etils import epath
+
+from jax_labor.engine import files
+from jax_labor.engine.config import differences, flatten, record_config
+from jax_labor.errors import UserError
+
+
+def test_json_takes_arrays_and_scalars(tmp_path):
+    content = {
+        "a": np.float32(0.5),
+        "b": np.array([[1, 2], [3, 4]]),
+        "c": jnp.bfloat16(2),
+        "d": (1, None, True, "x"),
+        "nan": float("nan"),
+        "nans": np.array([np.inf, 1.0]),
+        7: {"path": epath.Path("a/b")},
+        "set": {"y", "x"},
+    }
+    files.write_json(tmp_path / "a.json", content)
+    assert json.loads((tmp_path / "a.json").read_text()) == {
+        "a": 0.5,
+        "b": [[1, 2], [3, 4]],
+        "c": 2.0,
+        "d": [1, None, True, "x"],
+        "nan": None,
+        "nans": [None, 1.0],
+        "7": {"path": "a/b"},
+        "set": ["x", "y"],
+    }
+    assert files.read_json(epath.Path(tmp_path) / "a.json")["a"] == 0.5
+    with pytest.raises(TypeError, match="object has no JSON form"):
+        files.write_json(tmp_path / "a.json", {"a": object()})
+    assert files.read_json(tmp_path / "a.json")["a"] == 0.5
+
+
+def test_read_json_names_the_file(tmp_path):
+    with pytest.raises(UserError, match="b.json: no such file"):
+        files.read_json(tmp_path / "b.json")
+    (tmp_path / "b.json").write_text("{")
+    with pytest.raises(UserError, match="b.json: not JSON"):
+        files.read_json(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize("broken", ["replace", "fsync"])
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "not writable")]
+)
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch, broken, code, words):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files.os, broken, fail)
+    with pytest.raises(UserError, match=f"a.txt: {words}"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_an_error_that_is_not_the_disks_stays(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(files.os, "replace", fail)
+    with pytest.raises(OSError, match="broken"):
+        files.write_text(tmp_path / "a", "x")
+
+
+def test_prepare_workdir(tmp_path):
+    workdir = files.prepare_workdir(tmp_path / "a" / "b")
+    assert workdir.is_dir() and not os.listdir(workdir)
+    assert files.prepare_workdir(workdir) == workdir
+    with pytest.raises(UserError, match="MiB free, .* MiB needed.*--workdir"):
+        files.prepare_workdir(workdir, needed_bytes=2**60)
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "b"):
+        with pytest.raises(UserError, match="a file stands where a folder is needed"):
+            files.prepare_workdir(path)
+
+
+def test_prepare_workdir_read_only(tmp_path):
+    command = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(tmp_path)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a read-only file system needs root")
+    try:
+        for path in (tmp_path, tmp_path / "new"):
+            with pytest.raises(UserError, match="not writable"):
+                files.prepare_workdir(path, needed_bytes=0)
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+CONFIG = {
+    "seed": 0,
+    "model": {"backbone": "resnet101", "rates": (6, 12), "extra": {}},
+    "log": {"every": 10},
+    "logs": 1,
+}
+
+
+def test_flatten_and_differences():
+    assert flatten(CONFIG) == {
+        "seed": 0,
+        "model.backbone": "resnet101",
+        "model.rates": (6, 12),
+        "model.extra": {},
+        "log.every": 10,
+        "logs": 1,
+    }
+    assert differences(CONFIG, json.loads(json.dumps(CONFIG))) == []
+    new = {**CONFIG, "log": {"every": 5}, "logs": 2, "new": None}
+    assert differences(CONFIG, new, free=("log",)) == [
+        "- logs: was 1, now 2",
+        "- new: was absent, now None",
+    ]
+
+
+def test_resume_with_another_config_shows_the_difference(tmp_path):
+    assert record_config(tmp_path, CONFIG) is False
+    assert record_config(tmp_path, CONFIG) is True
+    new = {**CONFIG, "seed": 1, "model": {**CONFIG["model"], "backbone": "resnet50"}}
+    with pytest.raises(UserError) as caught:
+        record_config(tmp_path, new, free=("log",))
+    assert str(caught.value).splitlines()[1:] == [
+        "- model.backbone: was resnet101, now resnet50",
+        "- seed: was 0, now 1",
+        "Choose another --workdir, go back to the old settings, or pass --force",
+    ]
+    assert files.read_json(tmp_path / "config.json")["seed"] == 0
+    assert record_config(tmp_path, {**CONFIG, "log": {"every": 1}}, free=("log",))
+    assert files.read_json(tmp_path / "config.json")["log"]["every"] == 1
+    assert record_config(tmp_path, new, force=True, is_main=False)
+    assert files.read_json(tmp_path / "config.json")["seed"] == 0
+    assert record_config(tmp_path, new, force=True)
+    assert files.read_json(tmp_path / "config.json")["seed"] == 1
