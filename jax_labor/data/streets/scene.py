@@ -72,7 +72,7 @@ def _make_camera(rng, style, height, width):
 
 
 def _make_air(rng, style):
-    ranges = ("clouds", "haze", "shadow", "gain", "noise", "blur")
+    ranges = ("clouds", "bleach", "haze", "shadow", "gain", "noise", "blur")
     air = {name: rng.uniform(*getattr(style, name)) for name in ranges}
     return air | {"cast": rng.choice(style.casts), "cloud_offset": rng.uniform(0, 500)}
 

@@ -116,6 +116,7 @@ def _add_air(picture, place, sky, canvas, air):
     tone = np.clip(0.8 + 0.15 * textures.blotches()[columns, rows], 0.5, 1.05)
     white = np.array((250, 248, 246), np.float32) * tone[:, None]
     colour += (white - colour) * (cloud * (0.35 + 0.65 * air["clouds"]))[:, None]
+    colour += (252 - colour) * np.float32(air["bleach"])
     picture[sky] *= colour / 255
 
 

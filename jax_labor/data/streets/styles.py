@@ -15,7 +15,8 @@ class Style:
 
     Colours are RGB in 0..255 under full daylight, lengths metres, `horizon` a fraction of the image
     height from the top, `focal` a multiple of the image height, `haze` an extinction per metre,
-    `noise` a standard deviation in grey levels, `blur` a radius in pixels at 360 rows.
+    `bleach` how far the sky is overexposed (0..1), `noise` a standard deviation in grey levels,
+    `blur` a radius in pixels at 360 rows.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Style:
     sky_high: Colour
     sky_low: Colour
     clouds: Range
+    bleach: Range
     haze: Range
     haze_colour: Colour
     sun: Range
@@ -85,20 +87,21 @@ SOURCE = Style(
     texture=0.45,
     sky_high=(86, 150, 226),
     sky_low=(196, 222, 244),
-    clouds=(0.0, 0.35),
+    clouds=(0.0, 0.5),
+    bleach=(0.0, 0.8),
     haze=(0.0012, 0.003),
     haze_colour=(206, 224, 240),
     sun=(0.3, 0.5),
     shadow=(0.3, 0.5),
     lamps=0.0,
     lit_windows=0.0,
-    gain=(1.0, 1.12),
+    gain=(0.85, 1.15),
     contrast=1.05,
-    saturation=1.1,
-    casts=((1.0, 1.0, 0.98), (1.02, 1.0, 0.96)),
+    saturation=1.05,
+    casts=((1.0, 1.0, 0.98), (1.04, 1.0, 0.94), (0.96, 1.0, 1.04)),
     vignette=0.0,
-    noise=(0.5, 2.0),
-    blur=(0.0, 0.2),
+    noise=(0.5, 3.0),
+    blur=(0.0, 0.4),
     camera_height=(1.25, 1.6),
     horizon=(0.45, 0.55),
     focal=(1.05, 1.3),
@@ -137,16 +140,17 @@ TARGET = Style(
     sky_high=(150, 160, 172),
     sky_low=(212, 208, 196),
     clouds=(0.5, 1.0),
+    bleach=(0.0, 0.4),
     haze=(0.006, 0.016),
     haze_colour=(176, 178, 176),
     sun=(0.05, 0.2),
     shadow=(0.25, 0.6),
     lamps=0.75,
     lit_windows=0.22,
-    gain=(0.55, 0.95),
+    gain=(0.58, 1.0),
     contrast=0.88,
-    saturation=0.7,
-    casts=((0.9, 1.0, 1.12), (1.14, 1.0, 0.8), (0.94, 1.05, 1.0), (1.05, 0.97, 1.04)),
+    saturation=0.75,
+    casts=((0.92, 1.0, 1.1), (1.11, 1.0, 0.84), (0.95, 1.04, 1.0), (1.04, 0.98, 1.03)),
     vignette=0.45,
     noise=(5.0, 11.0),
     blur=(0.5, 1.2),
