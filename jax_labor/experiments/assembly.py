@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from jax_labor.classes import ClassTable
 from jax_labor.data.catalogue import load
@@ -85,26 +85,42 @@ def build_network(config, num_classes: int) -> Network:
     )
 
 
-def initial_variables(config, network: Network, image_size) -> dict:
-    """Initial parameters and statistics, from the file `config.weights` where that is set."""
-    images = np.zeros((1, *image_size, 3), np.float32)
-    init = jax.jit(lambda key: network.model.init(key, images, train=False))
-    variables = init(jax.random.key(config.seed))
-    return initialise(variables, config.weights) if config.weights else variables
-
-
 def initial_state(config, network: Network, num_classes: int) -> train_state.TrainState:
-    """The state at step 0, on the host."""
-    size = config.data.source_view.size
-    variables = initial_variables(config, network, size)
-    discriminators = {}
+    """The state at step 0, on the host: fresh, or with the weights of the file `config.weights`."""
+    variables = jax.jit(lambda: _variables(config, network))()
+    if config.weights:
+        variables = initialise(variables, config.weights, config.model)
+    discriminators = jax.jit(lambda: _discriminators(config, network, num_classes))()
+    return jax.device_get(_create(network, variables, discriminators, num_classes))
+
+
+def state_shape(config, network: Network, num_classes: int) -> train_state.TrainState:
+    """Shapes and types of the state, without computing one: what a checkpoint is read into."""
+
+    def build():
+        discriminators = _discriminators(config, network, num_classes)
+        return _create(network, _variables(config, network), discriminators, num_classes)
+
+    return jax.eval_shape(build)
+
+
+def _variables(config, network: Network) -> dict:
+    images = jnp.zeros((1, *config.data.source_view.size, 3))
+    return network.model.init(jax.random.key(config.seed), images, train=False)
+
+
+def _discriminators(config, network: Network, num_classes: int) -> dict:
+    """Parameters of a discriminator for every output with an adversarial loss."""
+    probs = jnp.zeros((1, *config.data.source_view.size, num_classes))
     weights = {"main": config.loss.adversarial, "aux": config.loss.adversarial_aux}
-    probs = np.zeros((1, *size, num_classes), np.float32)
-    for index, (name, weight) in enumerate(weights.items()):
+    discriminators = {}
+    for index, (name, weight) in enumerate(weights.items(), 1):
         if weight:
-            key = jax.random.fold_in(jax.random.key(config.seed), index + 1)
+            key = jax.random.fold_in(jax.random.key(config.seed), index)
             discriminators[name] = network.discriminator.init(key, probs)["params"]
-    state = train_state.create(
-        variables, network.tx, discriminators, network.discriminator_tx, num_classes
-    )
-    return jax.device_get(state)
+    return discriminators
+
+
+def _create(network: Network, variables, discriminators, num_classes: int):
+    txs = network.tx, network.discriminator_tx
+    return train_state.create(variables, txs[0], discriminators, txs[1], num_classes)

@@ -1,0 +1,67 @@
+"""Evaluates a checkpoint of a run: table by class, JSON, predictions as PNGs.
+
+    python launch/evaluate.py --workdir=runs/spl --flip --scales=0.75,1,1.25
+    python launch/evaluate.py --workdir=runs/spl --predictions=out --json=out.json
+
+The input is the run's `eval` data at its `eval.size`; IoU is counted at label resolution. Predictions
+are label-id PNGs at the label's size, as the official Cityscapes scripts read them.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout not installed
+
+from absl import app, flags
+
+from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
+from jax_labor.errors import UserError
+from jax_labor.experiments import restored
+from jax_labor.files import write_json
+
+WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; default the newest.")
+FLIP = flags.DEFINE_bool("flip", False, "Average with the mirrored image.")
+SCALES = flags.DEFINE_list("scales", ["1"], "Factors on the input size; several are averaged.")
+SPLIT = flags.DEFINE_string("split", "", "Split to evaluate; default the run's.")
+NAMES = flags.DEFINE_string("names", "", "Only names that match, such as '0001TP_*'; default the run's.")
+ROOT = flags.DEFINE_string("root", "", "Folder of the data sets; default the run's.")
+PREDICTIONS = flags.DEFINE_string("predictions", "", "Folder for label-id PNGs.")
+JSON = flags.DEFINE_string("json", "", "File for the figures.")
+
+
+def main(_):
+    """Evaluates and prints."""
+    try:
+        initialise_distributed()
+        setup_log()
+        setup_jax()
+        evaluation = restored.evaluate(_config(), WORKDIR.value, STEP.value, PREDICTIONS.value)
+        if JSON.value:
+            write_json(JSON.value, evaluation.report())
+        print(evaluation.text())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _config():
+    """The run's settings with the flags' changes."""
+    config = restored.read_config(WORKDIR.value)
+    config.eval.flip = FLIP.value
+    config.eval.scales = _scales()
+    config.data.root = ROOT.value or config.data.root
+    config.data.eval.split = SPLIT.value or config.data.eval.split
+    config.data.eval.names = NAMES.value or config.data.eval.names
+    return config
+
+
+def _scales() -> tuple[float, ...]:
+    try:
+        return tuple(float(scale) for scale in SCALES.value)
+    except ValueError:
+        raise UserError(f"--scales={','.join(SCALES.value)}: give numbers, such as 0.75,1,1.25") from None
+
+
+if __name__ == "__main__":
+    app.run(main)

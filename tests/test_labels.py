@@ -1,0 +1,117 @@
+import json
+
+import numpy as np
+import pytest
+
+from jax_labor.errors import UserError
+from jax_labor.labels import oracle
+from jax_labor.labels.budget import check_budget, round_budget
+from jax_labor.labels.ledger import Ledger
+from jax_labor.labels.store import SKIPPED, Answer, Query, Round
+
+
+def make_query(name, asked, rng, kind="mask"):
+    guess = np.where(asked, rng.integers(0, 5, asked.shape), 255).astype(np.uint8)
+    return Query(name, guess, kind, np.argwhere(asked) if kind == "points" else np.zeros((0, 2), int))
+
+
+def open_round(workdir, number, asked, rng):
+    round_ = Round(workdir, number)
+    for name, mask in asked.items():
+        round_.write_query(make_query(name, mask, rng))
+    round_.open("spl", asked)
+    return round_
+
+
+def test_a_query_comes_back_equal(tmp_path, rng=np.random.default_rng(0)):
+    round_ = Round(tmp_path, 3)
+    query = make_query("a.b-1", rng.random((6, 9)) < 0.2, rng, "points")
+    round_.write_query(query)
+    back = round_.read_query("a.b-1")
+    np.testing.assert_array_equal(back.guess, query.guess)
+    np.testing.assert_array_equal(back.points, query.points)
+    assert back.kind == "points"
+    assert not round_.is_open
+
+
+def test_the_oracle_answers_only_what_was_asked(tmp_path, rng=np.random.default_rng(1)):
+    asked = {"a": rng.random((5, 7)) < 0.5, "b": np.zeros((4, 4), bool)}
+    truth = {name: rng.integers(0, 5, mask.shape).astype(np.uint8) for name, mask in asked.items()}
+    truth["a"][asked["a"]] = np.where(rng.random(asked["a"].sum()) < 0.5, 255, truth["a"][asked["a"]])
+    round_ = open_round(tmp_path, 0, asked, rng)
+    assert round_.unanswered() == ["a", "b"]
+    oracle.answer(round_, truth.get)
+    assert round_.unanswered() == []
+    for name, mask in asked.items():
+        np.testing.assert_array_equal(round_.read_answer(name), np.where(mask, truth[name], 255))
+    ledger = Ledger(tmp_path, 1)
+    # Void pixels were asked: they count although they teach nothing.
+    assert ledger.asked("a") == asked["a"].sum() > (round_.read_answer("a") != 255).sum()
+    assert ledger.total == sum(m.sum() for m in asked.values())
+
+
+def test_the_ledger_joins_rounds_and_ignores_later_ones(tmp_path, rng=np.random.default_rng(2)):
+    shape = (8, 6)
+    everything = rng.permutation(48).reshape(shape)
+    masks = [everything < 10, (everything >= 10) & (everything < 25), everything >= 40]
+    truth = rng.integers(0, 5, shape).astype(np.uint8)
+    for number, mask in enumerate(masks):
+        oracle.answer(open_round(tmp_path, number, {"a": mask}, rng), lambda _: truth)
+    ledger = Ledger(tmp_path, 2)
+    np.testing.assert_array_equal(ledger.label("a"), np.where(masks[0] | masks[1], truth, 255))
+    np.testing.assert_array_equal(ledger.asked_mask("a", shape), masks[0] | masks[1])
+    assert ledger.by_round == (10, 15)
+    report = ledger.report(images=2, pixels=100)
+    assert report["asked_pixels_per_image"] == 12.5
+    assert report["asked_share"] == 0.25
+    assert ledger.label("never asked") is None
+
+
+def test_a_skipped_query_labels_nothing_but_was_asked(tmp_path, rng=np.random.default_rng(3)):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((3, 3), bool)}, rng)
+    round_.write_answer(Answer("a", np.zeros((3, 3), np.uint8), SKIPPED, "someone"))
+    assert (Ledger(tmp_path, 1).label("a") == 255).all()
+    assert Ledger(tmp_path, 1).total == 9
+    facts = json.loads((tmp_path / "rounds/000/answers/a.json").read_text())
+    assert facts["annotator"] == "someone"
+
+
+def test_an_answer_of_another_size_is_refused(tmp_path, rng=np.random.default_rng(4)):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((3, 3), bool)}, rng)
+    with pytest.raises(UserError, match="answer at the query's size"):
+        round_.write_answer(Answer("a", np.zeros((3, 4), np.uint8)))
+    assert round_.unanswered() == ["a"]
+
+
+@pytest.mark.parametrize("damage", ["queries/a.png", "queries/a.json"])
+def test_a_damaged_file_is_named(tmp_path, damage, rng=np.random.default_rng(5)):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((30, 30), bool)}, rng)
+    path = round_.folder / damage
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(UserError, match=damage.replace(".", r"\.")):
+        round_.read_query("a")
+
+
+def test_budgets_add_up_and_roll_over(rng=np.random.default_rng(6)):
+    for _ in range(50):
+        pixels, rounds = int(rng.integers(1, 5000)), int(rng.integers(1, 7))
+        share, points = (0.0, int(rng.integers(1, 99))) if rng.random() < 0.5 else (rng.random(), 0)
+        total, asked = points or int(share * pixels), 0
+        for number in range(rounds):
+            budget = round_budget(pixels, share, points, number, rounds, asked)
+            assert 0 <= budget <= total - asked
+            asked += int(rng.integers(0, budget + 1)) if number < rounds - 1 else budget
+        assert asked == total
+
+
+@pytest.mark.parametrize(
+    ("share", "points"), [(0, 0), (0.1, 3), (-0.1, 0), (1.01, 0), (0, -1), (float("nan"), 0)]
+)
+def test_bad_budgets_name_the_setting(share, points):
+    with pytest.raises(UserError, match="config.rounds"):
+        check_budget(share, points)
+
+
+@pytest.mark.parametrize(("share", "points"), [(1.0, 0), (0.022, 0), (0, 40)])
+def test_good_budgets_pass(share, points):
+    check_budget(share, points)
