@@ -38,7 +38,7 @@ def _prototypes(
     probs: str,
     align_corners: bool,
 ) -> jax.Array:
-    """Returns mu(k) = mean of D(k), float32[K, K] (row k for class k; zeros where D(k) is empty)."""
+    """Returns mu(k) = mean of D(k) as row k of float32[K, K]; zeros where D(k) is empty."""
     num_classes = logits[0].shape[-1]
     ids = jnp.arange(num_classes, dtype=jnp.int32)[None, :, None]
 

@@ -9,60 +9,91 @@ from jax_labor.ops.select import select_top
 
 
 class _State(NamedTuple):
-    """Of one image, with a border of `pad` pixels around it.
+    """Of one image with a border wide enough for any window.
+
+    XLA copies a whole array at every pick when a read of it is not ordered before the write that
+    follows. So each write below is a constant, at a position that depends on what was read: maxima
+    are brought up to date at the next pick, and the window that exceeds the budget is left to
+    `_last_window`.
 
     score: float32[H', W'], -inf where no window may be centred any more.
-    row_best: float32[H'], the maximum of each row of `score`.
-    open: bool[H', W'], available pixels not asked yet.
+    row_best: float32[H'], the maximum of each row of `score`, save the rows from `touched` on.
+    touched: int32, first of the 2*suppress+1 rows that the last pick has changed.
+    open: bool[H', W'], available pixels in no window yet.
     left: int32, pixels of the budget not spent.
+    corner: (int32, int32), the first pixel of the last window.
+    found: bool, whether the last search found a centre.
+    fits: bool, whether its window was within the budget, and so was asked.
     """
 
     score: jax.Array
     row_best: jax.Array
+    touched: jax.Array
     open: jax.Array
     left: jax.Array
+    corner: tuple[jax.Array, jax.Array]
+    found: jax.Array
+    fits: jax.Array
 
 
-def _ask(state: _State, y: jax.Array, x: jax.Array, radius: int) -> _State:
-    """Asks the open pixels of the window around (y, x), in flat order, as far as the budget goes."""
-    side = 2 * radius + 1
+def _pick(state: _State, radius: int, suppress: int) -> _State:
+    """Asks the window around the highest score if it fits, and rules out the centres near it."""
+    side, area = 2 * radius + 1, 2 * suppress + 1
+    strip = jax.lax.dynamic_slice_in_dim(state.score, state.touched, area)
+    row_best = jax.lax.dynamic_update_slice(state.row_best, strip.max(1), (state.touched,))
+    y = jnp.argmax(row_best).astype(jnp.int32)
+    x = jnp.argmax(state.score[y]).astype(jnp.int32)
+    found = row_best[y] > -jnp.inf
+
     corner = (y - radius, x - radius)
-    window = jax.lax.dynamic_slice(state.open, corner, (side, side))
+    count = jax.lax.dynamic_slice(state.open, corner, (side, side)).sum(dtype=jnp.int32)
+    fits = found & (count <= state.left)
+    target = tuple(jnp.where(fits, c, 0) for c in corner)  # else write in the border, to no effect
+    none = jnp.full((area, area), -jnp.inf, jnp.float32)
+    return _State(
+        score=jax.lax.dynamic_update_slice(state.score, none, (y - suppress, x - suppress)),
+        row_best=row_best,
+        touched=y - suppress,
+        open=jax.lax.dynamic_update_slice(state.open, jnp.zeros((side, side), bool), target),
+        left=state.left - jnp.where(fits, count, 0),
+        corner=corner,
+        found=found,
+        fits=fits,
+    )
+
+
+def _last_window(state: _State, radius: int) -> _State:
+    """Asks of the window that did not fit its first pixels in flat order, to spend the budget."""
+    side = 2 * radius + 1
+    window = jax.lax.dynamic_slice(state.open, state.corner, (side, side))
     order = jnp.cumsum(window.ravel().astype(jnp.int32)).reshape(side, side)
-    asked = window & (order <= state.left)
-    opened = jax.lax.dynamic_update_slice(state.open, window & ~asked, corner)
+    asked = window & (order <= state.left) & state.found
+    opened = jax.lax.dynamic_update_slice(state.open, window & ~asked, state.corner)
     return state._replace(open=opened, left=state.left - asked.sum(dtype=jnp.int32))
-
-
-def _suppress(state: _State, y: jax.Array, x: jax.Array, radius: int) -> _State:
-    """Rules out centres in the window around (y, x); only the rows it touches are searched again."""
-    strip = jax.lax.dynamic_slice_in_dim(state.score, y - radius, 2 * radius + 1)
-    near = jnp.abs(jnp.arange(strip.shape[1]) - x) <= radius
-    strip = jnp.where(near, -jnp.inf, strip)
-    score = jax.lax.dynamic_update_slice_in_dim(state.score, strip, y - radius, 0)
-    row_best = jax.lax.dynamic_update_slice(state.row_best, strip.max(1), (y - radius,))
-    return state._replace(score=score, row_best=row_best)
 
 
 def _greedy(
     score: jax.Array, available: jax.Array, budget: jax.Array, radius: int, suppress: int
 ) -> tuple[jax.Array, jax.Array]:
     """Returns (asked bool[H,W], unspent budget int32) of one image."""
-    pad = suppress
+    (height, width), pad = available.shape, suppress + radius + 1
     score = jnp.where(available & ~jnp.isnan(score), score, -jnp.inf)
     score = jnp.pad(score, pad, constant_values=-jnp.inf)
-    state = _State(score, score.max(1), jnp.pad(available, pad), jnp.maximum(budget, 0))
-
-    def unfinished(state: _State) -> jax.Array:
-        return (state.left > 0) & (state.row_best.max() > -jnp.inf)
-
-    def pick(state: _State) -> _State:
-        y = jnp.argmax(state.row_best)
-        x = jnp.argmax(state.score[y])
-        return _suppress(_ask(state, y, x, radius), y, x, suppress)
-
-    state = jax.lax.while_loop(unfinished, pick, state)
-    height, width = available.shape
+    zero, yes = jnp.int32(0), jnp.array(True)
+    state = _State(
+        score=score,
+        row_best=score.max(1),
+        touched=zero,
+        open=jnp.pad(available, pad),
+        left=jnp.maximum(budget, 0),
+        corner=(zero, zero),
+        found=yes,
+        fits=yes,
+    )
+    state = jax.lax.while_loop(
+        lambda s: (s.left > 0) & s.fits, lambda s: _pick(s, radius, suppress), state
+    )
+    state = _last_window(state, radius)
     opened = jax.lax.slice(state.open, (pad, pad), (pad + height, pad + width))
     return available & ~opened, state.left
 

@@ -58,10 +58,9 @@ def _block_reader(
     """Returns a function from block number to the block of resized `x` [h,w,C] as [rows, C, W]."""
     h, w, channels = x.shape
     height, width = size
-    start, weights = (
-        jnp.asarray(a) for a in _row_weights(h, height, align_corners, rows, blocks)
-    )
+    start, weights = (jnp.asarray(a) for a in _row_weights(h, height, align_corners, rows, blocks))
     low, high, weight = bilinear_taps(w, width, align_corners)
+    weight = weight[None, None]
     x = x.astype(jnp.float32).transpose(0, 2, 1)
     taps = weights.shape[-1]
 

@@ -47,9 +47,7 @@ def _select(score: jax.Array, available: jax.Array, budget: jax.Array) -> jax.Ar
     return above | _first(ties, count - above.sum(dtype=jnp.int32))
 
 
-def select_top(
-    score: jax.Array, available: jax.Array, budget: jax.Array | int
-) -> jax.Array:
+def select_top(score: jax.Array, available: jax.Array, budget: jax.Array | int) -> jax.Array:
     """Selects per image exactly `budget` available pixels of the highest score.
 
     The threshold is found bit by bit on an order-preserving uint32 encoding of the scores: 32

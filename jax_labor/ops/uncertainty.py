@@ -1,4 +1,4 @@
-"""Scores of the baselines that ask without a second classifier: entropy, margin, region impurity."""
+"""Scores of the baselines with one classifier: entropy, margin, region impurity."""
 
 import math
 

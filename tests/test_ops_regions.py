@@ -1,0 +1,63 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+
+from jax_labor.ops.regions import select_regions
+
+SHAPE = (2, 13, 17)
+
+
+def case(kind, share, seed=0):
+    rng = np.random.default_rng(seed)
+    score = rng.random(SHAPE).astype(np.float32)
+    if kind == "ties":
+        score = rng.integers(0, 3, SHAPE).astype(np.float32)
+    if kind == "special":
+        score[rng.random(SHAPE) < 0.5] = -np.inf
+        score[rng.random(SHAPE) < 0.3] = np.nan
+    return score, rng.random(SHAPE) < share
+
+
+@pytest.mark.parametrize("kind", ["random", "ties", "special"])
+@pytest.mark.parametrize(("radius", "suppress"), [(0, 0), (1, 2), (2, 2), (0, 4), (1, 20)])
+def test_equals_the_oracle(kind, radius, suppress):
+    select = jax.jit(functools.partial(select_regions, radius=radius, suppress=suppress))
+    for share, budget in ((1.0, 40), (0.6, 25), (0.6, 300), (0.1, 7)):
+        score, available = case(kind, share, seed=budget)
+        result = np.asarray(select(score, available, budget))
+        np.testing.assert_array_equal(result.sum((1, 2)), np.minimum(available.sum((1, 2)), budget))
+        for b in range(SHAPE[0]):
+            expected = oracles.regions(score[b], available[b], budget, radius, suppress)
+            np.testing.assert_array_equal(result[b], expected)
+
+
+@pytest.mark.parametrize(("share", "budget"), [(1.0, 0), (0.0, 9), (1.0, -2)])
+def test_nothing_to_ask(share, budget):
+    score, available = case("random", share)
+    available = available & (share > 0)
+    assert not np.any(select_regions(score, available, budget, 1, 2))
+
+
+def test_every_image_has_its_own_budget():
+    score, available = case("random", 1.0)
+    chosen = select_regions(score, available, np.array([5, 50], np.int32), 1, 2)
+    np.testing.assert_array_equal(chosen.sum((1, 2)), [5, 50])
+
+
+def test_points_keep_their_distance():
+    score, available = case("random", 1.0)
+    asked = select_regions(score, available, 3, 0, 4)
+    places = np.argwhere(asked[0])
+    for i in range(len(places)):
+        for j in range(i):
+            assert np.abs(places[i] - places[j]).max() > 4
+
+
+@pytest.mark.parametrize(("radius", "suppress"), [(2, 1), (-1, 0)])
+def test_bad_radii_are_refused(radius, suppress):
+    with pytest.raises(ValueError, match="radius"):
+        select_regions(jnp.zeros((1, 4, 4)), jnp.ones((1, 4, 4), bool), 1, radius, suppress)
