@@ -6,6 +6,7 @@ and sends the others what it reads.
 """
 
 import contextlib
+import json
 import logging
 import sys
 import time
@@ -31,8 +32,8 @@ class Checkpoints:
     """The checkpoints of `workdir`, in `workdir/checkpoints/<step>/{state,meta}`.
 
     A checkpoint is written under another name and renamed when it is complete; a process killed in
-    between leaves a part that the next start removes. A checksum over all arrays finds damage that
-    the file format does not.
+    between leaves a part that the next start removes. A checksum over all of it finds damage
+    that the file format does not.
     """
 
     def __init__(self, workdir: epath.PathLike, keep: int = 3, read_only: bool = False):
@@ -76,7 +77,8 @@ class Checkpoints:
                 return
             raise ValueError(f"step {step} cannot be saved after step {steps[-1]}")
         arrays = tree.host_arrays(state)
-        meta = {**files.plain(meta), _CHECKSUM: _checksum(arrays)}
+        meta = files.plain(meta)
+        meta = {**meta, _CHECKSUM: _checksum(arrays, meta)}
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(tree.nest(arrays)), meta=ocp.args.JsonSave(meta)
         )
@@ -195,7 +197,7 @@ class Checkpoints:
         with _late_reads_muted():
             found = self._manager.restore(step, args=items)
         arrays, meta = tree.host_arrays(found.state), dict(found.meta)
-        if meta.pop(_CHECKSUM) != _checksum(arrays):
+        if meta.pop(_CHECKSUM) != _checksum(arrays, meta):
             raise ValueError("its checksum is wrong")
         return arrays, meta
 
@@ -211,9 +213,9 @@ class Checkpoints:
         self._manager.reload()
 
 
-def _checksum(arrays: Mapping[str, np.ndarray]) -> int:
-    """CRC-32 over names, dtypes, shapes and bytes, in the order of the names."""
-    value = 0
+def _checksum(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> int:
+    """CRC-32 over `meta` and over the names, dtypes, shapes and bytes of `arrays`."""
+    value = zlib.crc32(json.dumps(meta, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]
         value = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), value)
