@@ -4,6 +4,7 @@
     python launch/weights.py import adaptsegnet:GTA5_multi.pth --config=configs/spl.py \
         --config.model.dilations="(6, 12)" --config.model.aux=True --out=gta5.npz
     python launch/weights.py export gta5.npz --layout=adaptsegnet --out=gta5.pth
+    python launch/weights.py export runs/spl --layout=advent --out=spl.pth
 
 `import` checks every key against the model of --config and writes an .npz that training reads
 without PyTorch: --config.weights=gta5.npz. A layout's name may stand before the file.
@@ -15,15 +16,19 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 from absl import flags
 from ml_collections import config_flags
 
 from jax_labor.classes import get_table
+from jax_labor.engine.checkpoint import Checkpoints
+from jax_labor.engine.files import read_json
 from jax_labor.errors import UserError
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
     LAYOUTS,
     check_layouts,
+    check_settings,
     detect_layout,
     export_weights,
     get_layout,
@@ -33,6 +38,12 @@ from jax_labor.models.pretrained import (
     save_checkpoint,
     save_variables,
 )
+
+FILES = {
+    "inspect": "a checkpoint, or an .npz of ours",
+    "import": "[LAYOUT:]CHECKPOINT",
+    "export": "an .npz of ours, or the work directory of a run",
+}
 
 
 def main() -> int:
@@ -71,11 +82,14 @@ def bring_in(args, rest) -> None:
 
 
 def take_out(args, rest) -> None:
-    """Convert an .npz of ours into a checkpoint of another code."""
+    """Convert an .npz of ours, or the newest checkpoint of a run, for another code."""
     _nothing_left(rest)
     layout = get_layout(args.layout)
-    variables, source = read_variables(args.file)
-    check_layouts(source, layout.name)
+    if Path(args.file).is_dir():
+        variables = _trained(args.file, layout.name)
+    else:
+        variables, source = read_variables(args.file)
+        check_layouts(source, layout.name)
     tensors = export_weights(variables, layout.name)
     save_checkpoint(args.out, tensors, layout.wrapped)
     print(f"wrote {args.out}: {len(tensors)} tensors in layout {layout.name}")
@@ -88,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name, function):
         sub = commands.add_parser(name, help=function.__doc__, allow_abbrev=False)
-        sub.add_argument("file", help="[LAYOUT:]FILE" if name == "import" else "FILE")
+        sub.add_argument("file", help=FILES[name])
         sub.set_defaults(command=function)
         return sub
 
@@ -97,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True, help="the .npz to write")
     sub.add_argument("--num_classes", type=int, help="default: those of config.data.classes")
     sub = command("export", take_out)
-    sub.add_argument("--layout", required=True, help=", ".join(LAYOUTS))
     sub.add_argument("--out", required=True, help="the .pth or .npz to write")
+    sub.add_argument("--layout", required=True, help=", ".join(LAYOUTS))
     return parser
 
 
@@ -124,6 +138,22 @@ def _variables(config, num_classes: int | None) -> dict:
     image = np.zeros((1, 64, 64, 3), np.float32)
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), image, train=False))
     return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+
+
+def _trained(workdir: str, layout: str) -> dict:
+    """Give the variables in the newest checkpoint of a run."""
+    config = read_json(Path(workdir) / "config.json")
+    check_settings(layout, config["model"])
+    checkpoints = Checkpoints(workdir, read_only=True)
+    steps = checkpoints.steps() if checkpoints.folder.exists() else []
+    checkpoints.close()
+    if not steps:
+        raise UserError(f"{workdir}: has no checkpoint yet.")
+    # A bare restore: neither the optimiser nor the discriminators are needed, only what is there.
+    with ocp.StandardCheckpointer() as reader:
+        state = reader.restore(checkpoints.folder / str(steps[-1]) / "state")
+    print(f"{workdir}: checkpoint of step {steps[-1]}")
+    return {name: state[name] for name in ("params", "batch_stats")}
 
 
 def _nothing_left(arguments: list[str]) -> None:

@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import pytest
 
+from jax_labor.engine.checkpoint import Checkpoints
+from jax_labor.engine.config import record_config
 from jax_labor.errors import UserError
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
     export_weights,
-    import_weights,
     initialise,
     load_variables,
     read_checkpoint,
@@ -62,7 +63,7 @@ def test_initialise_detects_the_layout(checkpoint):
 def test_initialise_checks_the_dialect_if_it_is_told(checkpoint):
     path, _ = checkpoint
     initialise(variables(2), path, MODEL | FOUR)
-    with pytest.raises(UserError, match=f"{path}: .*model.bn_eps is 1e-05: set it to 0.0"):
+    with pytest.raises(UserError, match=f"{path}: .*model.bn_eps must be 0.0"):
         initialise(variables(2), path, MODEL | FOUR | {"bn_eps": 1e-5})
 
 
@@ -204,6 +205,26 @@ def test_export_refuses_another_dialect(tmp_path, checkpoint, run):
     assert "`import` it first" in error
 
 
-def test_import_is_strict_about_what_it_is_given():
-    with pytest.raises(UserError, match="missing"):
-        import_weights({}, "ripu", variables(1))
+def test_the_command_exports_a_run(tmp_path, run):
+    workdir, out = tmp_path / "run", tmp_path / "out.npz"
+    workdir.mkdir()
+    record_config(workdir, {"model": MODEL | FOUR, "data": {"classes": "camvid11"}})
+    status, _, error = run("export", workdir, "--layout=ripu", f"--out={out}")
+    assert (status, "no checkpoint yet" in error) == (2, True)
+
+    for step in (3, 5):
+        trained = variables(step, selector="shared")
+        checkpoints = Checkpoints(workdir)
+        checkpoints.save(step, {**trained, "opt_state": {"momentum": np.ones(2)}}, {})
+        checkpoints.close()
+    status, printed, _ = run("export", workdir, "--layout=ripu", f"--out={out}")
+    assert (status, "step 5" in printed) == (0, True)
+    found, expected = read_checkpoint(out), export_weights(trained, "ripu")
+    assert found.keys() == expected.keys()
+    assert all((found[key] == value).all() for key, value in expected.items())
+    assert not any("selector" in key for key in found)
+
+    status, _, error = run("export", workdir, "--layout=iast", f"--out={out}")
+    assert (status, "model.bn_eps must be 1e-05" in error) == (2, True)
+    status, _, error = run("export", tmp_path, "--layout=iast", f"--out={out}")
+    assert (status, "config.json: no such file" in error) == (2, True)

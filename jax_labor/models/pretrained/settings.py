@@ -22,12 +22,12 @@ def check_settings(layout: str, model) -> None:
     given = DEFAULTS | (dict(model) if hasattr(model, "keys") else dict(vars(model)))
     given["dilations"] = tuple(given["dilations"]) or ASPPV2.dilations
     wrong = [
-        f"model.{name} is {given[name]!r}: set it to {value!r}"
+        f"model.{name} must be {value!r} (is {given[name]!r})"
         for name, value in expected.items()
         if given[name] != value
     ]
     if wrong:
-        raise UserError(f"weights of layout {layout} were not trained so: {'; '.join(wrong)}.")
+        raise UserError(f"layout {layout} is of networks with other settings: {'; '.join(wrong)}.")
 
 
 def check_layouts(source: str, target: str) -> None:
