@@ -127,8 +127,8 @@ def optimizer(name: str, lr: float, **settings):
 
 def small(c: ConfigDict, size) -> None:
     """A network that learns from scratch within minutes on two CPU cores."""
-    c.model.backbone, c.model.style, c.model.bn = "resnettiny", "torchvision", "train"
-    c.model.width, c.model.dilations, c.model.aux = 16, (1, 3, 6), False
+    c.model.backbone, c.model.style, c.model.bn = "pyramid", "torchvision", "train"
+    c.model.width, c.model.dilations, c.model.aux = 32, (1, 3), False
     c.model.dtype = "float32"
     c.align_corners = False
     c.data.normalize = "unit"
@@ -184,7 +184,9 @@ def camvid_dusk(c: ConfigDict) -> None:
 def streets_camvid(c: ConfigDict) -> None:
     """The project's rendered streets -> CamVid; a small network."""
     _camvid(c)
-    c.data.source = domain("streets", split="train", style="source", height=180, width=240, train=600)
+    c.data.source = domain(
+        "streets", split="train", style="source", height=180, width=240, train=600
+    )
     c.data.target = domain("camvid", root="camvid", split="train")
     c.data.eval = domain("camvid", root="camvid", split="val+test")
 

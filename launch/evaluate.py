@@ -24,7 +24,9 @@ STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; default the n
 FLIP = flags.DEFINE_bool("flip", False, "Average with the mirrored image.")
 SCALES = flags.DEFINE_list("scales", ["1"], "Factors on the input size; several are averaged.")
 SPLIT = flags.DEFINE_string("split", "", "Split to evaluate; default the run's.")
-NAMES = flags.DEFINE_string("names", "", "Only names that match, such as '0001TP_*'; default the run's.")
+NAMES = flags.DEFINE_string(
+    "names", "", "Only names that match, such as '0001TP_*'; default the run's."
+)
 ROOT = flags.DEFINE_string("root", "", "Folder of the data sets; default the run's.")
 PREDICTIONS = flags.DEFINE_string("predictions", "", "Folder for label-id PNGs.")
 JSON = flags.DEFINE_string("json", "", "File for the figures.")
@@ -60,7 +62,9 @@ def _scales() -> tuple[float, ...]:
     try:
         return tuple(float(scale) for scale in SCALES.value)
     except ValueError:
-        raise UserError(f"--scales={','.join(SCALES.value)}: give numbers, such as 0.75,1,1.25") from None
+        raise UserError(
+            f"--scales={','.join(SCALES.value)}: give numbers, such as 0.75,1,1.25"
+        ) from None
 
 
 if __name__ == "__main__":

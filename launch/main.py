@@ -6,8 +6,6 @@ The same work directory resumes. Exit status: 0 done, 2 a mistake in the input, 
 signal with its checkpoint saved (the same command goes on).
 """
 
-import logging
-import os
 import sys
 import time
 from pathlib import Path

@@ -47,7 +47,13 @@ def command(method: str, domain: str, workdir: Path, seed: str, extra) -> list[s
     if method != "source":
         flags_.append(f"--config.start_from={workdir / f'source-{seed}' / 'warmup'}")
     run = [sys.executable, str(HERE / "launch" / "main.py"), f"--config={HERE / 'configs' / card}"]
-    return [*run, f"--workdir={workdir / f'{method}-{seed}'}", f"--config.seed={seed}", *flags_, *extra]
+    return [
+        *run,
+        f"--workdir={workdir / f'{method}-{seed}'}",
+        f"--config.seed={seed}",
+        *flags_,
+        *extra,
+    ]
 
 
 def study(domain: str, methods, seeds, workdir: Path, extra) -> None:

@@ -22,8 +22,8 @@ from ml_collections import config_flags
 
 from jax_labor.classes import get_table
 from jax_labor.engine.checkpoint import Checkpoints
-from jax_labor.engine.files import read_json
 from jax_labor.errors import UserError
+from jax_labor.files import read_json
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
     LAYOUTS,

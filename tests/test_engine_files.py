@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from jax_labor.engine import files
+from jax_labor import files
 from jax_labor.engine.config import differences, flatten, record_config
 from jax_labor.errors import UserError
 

@@ -30,7 +30,9 @@ STRANGERS = [
     {"jax_labor.steps", "jax_labor.data"},
     {"jax_labor.steps", "jax_labor.labels"},
 ]
-MODULES = sorted([*ROOT.glob("jax_labor/**/*.py"), *ROOT.glob("launch/*.py"), *ROOT.glob("configs/*.py")])
+MODULES = sorted(
+    [*ROOT.glob("jax_labor/**/*.py"), *ROOT.glob("launch/*.py"), *ROOT.glob("configs/*.py")]
+)
 
 
 def room(module: str) -> str:
@@ -47,7 +49,11 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
-            found |= {f"{node.module}.{a.name}" for a in node.names} if node.module == "jax_labor" else {node.module}
+            found |= (
+                {f"{node.module}.{a.name}" for a in node.names}
+                if node.module == "jax_labor"
+                else {node.module}
+            )
     return found
 
 

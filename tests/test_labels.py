@@ -12,7 +12,9 @@ from jax_labor.labels.store import SKIPPED, Answer, Query, Round
 
 def make_query(name, asked, rng, kind="mask"):
     guess = np.where(asked, rng.integers(0, 5, asked.shape), 255).astype(np.uint8)
-    return Query(name, guess, kind, np.argwhere(asked) if kind == "points" else np.zeros((0, 2), int))
+    return Query(
+        name, guess, kind, np.argwhere(asked) if kind == "points" else np.zeros((0, 2), int)
+    )
 
 
 def open_round(workdir, number, asked, rng):
@@ -37,7 +39,9 @@ def test_a_query_comes_back_equal(tmp_path, rng=np.random.default_rng(0)):
 def test_the_oracle_answers_only_what_was_asked(tmp_path, rng=np.random.default_rng(1)):
     asked = {"a": rng.random((5, 7)) < 0.5, "b": np.zeros((4, 4), bool)}
     truth = {name: rng.integers(0, 5, mask.shape).astype(np.uint8) for name, mask in asked.items()}
-    truth["a"][asked["a"]] = np.where(rng.random(asked["a"].sum()) < 0.5, 255, truth["a"][asked["a"]])
+    truth["a"][asked["a"]] = np.where(
+        rng.random(asked["a"].sum()) < 0.5, 255, truth["a"][asked["a"]]
+    )
     round_ = open_round(tmp_path, 0, asked, rng)
     assert round_.unanswered() == ["a", "b"]
     oracle.answer(round_, truth.get)

@@ -22,7 +22,9 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels(void, rng=np.random.defa
         expected -= np.log(softmax(logits[tuple(index)])[labels[tuple(index)]])
     assert count == (labels != 255).sum()
     np.testing.assert_allclose(total, expected, rtol=1e-5)
-    gradient = jax.grad(lambda x: losses.cross_entropy(x, jnp.asarray(labels))[0])(jnp.asarray(logits))
+    gradient = jax.grad(lambda x: losses.cross_entropy(x, jnp.asarray(labels))[0])(
+        jnp.asarray(logits)
+    )
     assert np.isfinite(gradient).all()
     assert (np.asarray(gradient)[labels == 255] == 0).all()
 

@@ -20,7 +20,8 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint.checkpoint_managers import LatestN
 
-from jax_labor.engine import files, tree
+from jax_labor import files
+from jax_labor.engine import tree
 from jax_labor.engine.processes import from_main
 from jax_labor.errors import UserError
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from etils import epath
 
-from jax_labor.engine import files
+from jax_labor import files
 from jax_labor.errors import UserError
 
 _ABSENT = object()

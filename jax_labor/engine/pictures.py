@@ -8,7 +8,7 @@ import numpy as np
 from etils import epath
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from jax_labor.engine import files
+from jax_labor import files
 
 Colour = tuple[int, int, int]
 
@@ -102,11 +102,9 @@ def save_sheet(path: epath.PathLike, *args, **kwargs) -> np.ndarray:
 
 
 def save_png(path: epath.PathLike, picture: np.ndarray) -> None:
-    """Write uint8[H,W,3] or uint8[H,W] to `path`, whole or not at all; creates its folder."""
+    """Write uint8[H,W,3] or uint8[H,W] to `path`, whole or not at all."""
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "PNG")
-    with files.disk_errors(path):
-        epath.Path(path).parent.mkdir(parents=True, exist_ok=True)
     files.write_bytes(path, stream.getvalue())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from etils import epath
 
-from jax_labor.engine import files
+from jax_labor import files
 from jax_labor.engine.clock import Clock, as_time
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from etils import epath
 
-from jax_labor.engine import files
+from jax_labor import files
 
 _PACKAGES = ("jax_labor", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 

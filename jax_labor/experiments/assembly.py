@@ -106,7 +106,12 @@ def state_shape(config, network: Network, num_classes: int) -> train_state.Train
 
 def _variables(config, network: Network) -> dict:
     images = jnp.zeros((1, *config.data.source_view.size, 3))
-    return network.model.init(jax.random.key(config.seed), images, train=False)
+    return network.model.init(_key(config), images, train=False)
+
+
+def _key(config) -> jax.Array:
+    # The default generator's draws take 8 seconds to compile for the smallest network, these 2.
+    return jax.random.key(config.seed, impl="rbg")
 
 
 def _discriminators(config, network: Network, num_classes: int) -> dict:
@@ -116,7 +121,7 @@ def _discriminators(config, network: Network, num_classes: int) -> dict:
     discriminators = {}
     for index, (name, weight) in enumerate(weights.items(), 1):
         if weight:
-            key = jax.random.fold_in(jax.random.key(config.seed), index)
+            key = jax.random.fold_in(_key(config), index)
             discriminators[name] = network.discriminator.init(key, probs)["params"]
     return discriminators
 

@@ -13,7 +13,15 @@ import io
 
 from matplotlib import pyplot
 
-COLUMNS = ["method", "labelled %", "pixels/image", "mIoU %", "spread", "of supervised %", "gap closed %"]
+COLUMNS = [
+    "method",
+    "labelled %",
+    "pixels/image",
+    "mIoU %",
+    "spread",
+    "of supervised %",
+    "gap closed %",
+]
 
 
 def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
@@ -78,7 +86,9 @@ def plot(rows: dict[str, dict]) -> bytes:
         axes.errorbar(x, row["miou"], row["miou_std"], linestyle="", label=method, **style)
     for index, (method, row) in enumerate((m, r) for m, r in rows.items() if m not in asked):
         style = {"color": "0.35", "linestyle": ["--", ":", "-."][index % 3]}
-        axes.axhline(row["miou"], label=f"{method} ({row['asked_percent']:.0f} % labelled)", **style)
+        axes.axhline(
+            row["miou"], label=f"{method} ({row['asked_percent']:.0f} % labelled)", **style
+        )
     axes.set(xscale="log", xlabel="labelled pixels per image", ylabel="mIoU, %")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

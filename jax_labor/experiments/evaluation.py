@@ -1,18 +1,15 @@
 """IoU of a network on a data set, at label resolution."""
 
 import dataclasses
-import io
 
 import jax
 import numpy as np
 from etils import epath
-from PIL import Image
 
-from jax_labor.classes import IGNORE
 from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
+from jax_labor.engine.pictures import save_png
 from jax_labor.engine.results import table
-from jax_labor.files import write_bytes
 from jax_labor.steps import parallel
 from jax_labor.steps.evaluate import make_evaluation_step
 
@@ -38,7 +35,9 @@ class Evaluation:
 
     def report(self) -> dict:
         """The figures for results.json."""
-        by_class = {n: None if np.isnan(v) else float(v) for n, v in zip(self.names, self.iou, strict=True)}
+        by_class = {
+            n: None if np.isnan(v) else float(v) for n, v in zip(self.names, self.iou, strict=True)
+        }
         return {"miou": self.miou, "iou_by_class": by_class}
 
     def text(self) -> str:
@@ -85,8 +84,6 @@ class Evaluator:
             predictions: folder for label-id PNGs named after the images, "" for none.
         """
         total = 0
-        if predictions:
-            epath.Path(predictions).mkdir(parents=True, exist_ok=True)
         for batches in zip(*self._passes, strict=True):
             images = tuple(batch["image"] for batch in batches)
             batch = {"images": images, "label": batches[0]["label"]}
@@ -114,9 +111,8 @@ class Evaluator:
     def _write(self, folder, indices, predicted) -> None:
         for index, train_ids in zip(indices.tolist(), predicted, strict=True):
             if index >= 0:
-                buffer = io.BytesIO()
-                Image.fromarray(self.records.table.decode(train_ids)).save(buffer, "PNG")
-                write_bytes(epath.Path(folder) / f"{self.records.names[index]}.png", buffer.getvalue())
+                path = epath.Path(folder) / f"{self.records.names[index]}.png"
+                save_png(path, self.records.table.decode(train_ids))
 
 
 def _percent(value: float) -> str:

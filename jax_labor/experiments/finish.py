@@ -49,9 +49,6 @@ def finish(session, ledger=None) -> dict:
     return results
 
 
-
-
-
 def _no_queries(target, pixels: int, full: bool) -> dict:
     """The ledger's figures where nobody is asked: every label of the target, or none."""
     asked = pixels if full else 0

@@ -87,4 +87,3 @@ class AnswersByIndex:
         if index not in self._read:
             self._read[index] = self._ledger.label(self._names[index])
         return self._read[index]
-

@@ -88,9 +88,7 @@ class Session:
     @property
     def variables(self) -> dict:
         """What the network is applied with, on the host."""
-        return jax.device_get(
-            {"params": self.state.params, "batch_stats": self.state.batch_stats}
-        )
+        return jax.device_get({"params": self.state.params, "batch_stats": self.state.batch_stats})
 
     def train(self, phase: Phase, overlay=None) -> None:
         """Trains to the end of `phase`, and saves there.
@@ -104,7 +102,6 @@ class Session:
             NonFiniteLoss: a loss term is not finite; the last good checkpoint is kept.
         """
         iterators = self._iterators(phase, overlay)
-        key = jax.random.key(self.config.seed)
         images = sum(self.config.data[f"{role}_batch"] for role in iterators)
         step = self.step
         self.clock.start()
@@ -114,7 +111,7 @@ class Session:
                 with self._profiler.annotate(step):
                     batch = {role: _arrays(next(it)) for role, it in iterators.items()}
                     batch = parallel.split(batch)
-                    self.state, metrics = self._train_step(self.state, batch, key)
+                    self.state, metrics = self._train_step(self.state, batch)
                 step += 1
                 if self._unchecked:
                     # One step may be under way while the next batch is made, no more: the clock
@@ -133,18 +130,19 @@ class Session:
             return self.evaluator.run(self.variables)
 
     def _after(self, step: int, phase: Phase, iterators) -> None:
-        """What follows a step, in this order: look at losses, log, save, evaluate, stop."""
+        """What follows a step, in this order: look at losses, log, evaluate, save, stop."""
         train = self.config.train
         last, saves = step == phase.end, step % train.checkpoint_every == 0
         if step % train.log_every == 0 or last or saves:
             self._look(step, logs=step % train.log_every == 0 or last)
         stops = agreed(self._stop.set) if self._agrees(step) else False
-        if last or saves or stops:
-            self._save(step, phase, iterators)
-        if train.eval_every and step % train.eval_every == 0 and not last:
+        # Lines of a step come before its checkpoint: a resume repeats what is not saved.
+        if train.eval_every and step % train.eval_every == 0 and step < train.steps:
             miou = self.evaluate().miou
             self._reporter.write(step, {"miou": miou})
             _LOG.info("step %d: mIoU %.2f %%", step, 100 * miou)
+        if last or saves or stops:
+            self._save(step, phase, iterators)
         if stops and step < train.steps:
             raise Stopped(f"stopped at step {step} by a signal; its checkpoint is saved")
 
@@ -166,9 +164,9 @@ class Session:
             if self._unchecked:
                 self._look(step, logs=False)
             self._positions |= {role: it.get_state() for role, it in iterators.items()}
-            self.checkpoints.save(step, self.state, self._meta(phase))
             if step == self.config.rounds.warmup:
                 self._save_warmup(step, phase)
+            self.checkpoints.save(step, self.state, self._meta(phase))
 
     def _save_warmup(self, step: int, phase: Phase) -> None:
         """Keeps the end of the warm-up for good, for other runs to start from."""

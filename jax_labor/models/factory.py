@@ -6,13 +6,14 @@ import jax.numpy as jnp
 from jax_labor.errors import UserError
 from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 from jax_labor.models.norm import BN_MODES
+from jax_labor.models.pyramid import PyramidNet
 from jax_labor.models.resnet import STYLES, VARIANTS, ResNet
 from jax_labor.models.segmenter import LaborNet
 from jax_labor.models.selector import PixelSelector
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 CHOICES = {
-    "backbone": tuple(VARIANTS),
+    "backbone": ("pyramid", *VARIANTS),
     "style": STYLES,
     "head": ("v2", "v3", "v3plus"),
     "selector": ("none", "shared", "own"),
@@ -93,7 +94,9 @@ def _settings(cfg) -> dict:
     return settings
 
 
-def _backbone(settings, common) -> ResNet:
+def _backbone(settings, common) -> nn.Module:
+    if settings["backbone"] == "pyramid":
+        return PyramidNet(settings["width"], **common)
     width = settings["width"] if settings["backbone"] == "resnettiny" else 64
     return ResNet(settings["backbone"], settings["style"], width, **common)
 

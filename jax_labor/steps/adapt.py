@@ -15,7 +15,7 @@ from jax_labor.steps.state import TrainState
 
 
 def make_train_step(network, config):
-    """Builds step(state, batch, key) -> (state, metrics) for one device of the axis "data".
+    """Builds step(state, batch) -> (state, metrics) for one device of the axis "data".
 
     Args:
         network: has `model` (a LaborNet), `discriminator` (an FCDiscriminator, used where
@@ -29,11 +29,11 @@ def make_train_step(network, config):
 
     model, discriminator, tx = network.model, network.discriminator, network.tx
 
-    def step(state: TrainState, batch, key):
-        key = jax.random.fold_in(jax.random.fold_in(key, state.step), jax.lax.axis_index(AXIS))
-
+    def step(state: TrainState, batch):
         def objective(params):
-            outputs, stats = forward(model, params, state.batch_stats, batch, key, config.train.joint_batch)
+            outputs, stats = forward(
+                model, params, state.batch_stats, batch, config.train.joint_batch
+            )
             thresholds, pseudo = _pseudo_labels(config, state.thresholds, outputs.get("target"))
             terms = dict(_segmenter_terms(config, outputs, batch, pseudo))
             terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
@@ -42,7 +42,9 @@ def make_train_step(network, config):
             shares, means = _normalise(terms)
             return shares, (stats, thresholds, means, outputs)
 
-        grads, (stats, thresholds, metrics, outputs) = jax.grad(objective, has_aux=True)(state.params)
+        grads, (stats, thresholds, metrics, outputs) = jax.grad(objective, has_aux=True)(
+            state.params
+        )
         grads = jax.lax.psum(grads, AXIS)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         state = state.replace(
@@ -72,7 +74,10 @@ def _segmenter_terms(config, outputs, batch, pseudo):
             term = losses.cross_entropy(outputs[domain].aux, label, align)
             yield f"{domain}_aux", (weight * weights.aux, term)
     if weights.pseudo and pseudo is not None:
-        yield "pseudo", (weights.pseudo, losses.cross_entropy(outputs["target"].main, pseudo, align))
+        yield (
+            "pseudo",
+            (weights.pseudo, losses.cross_entropy(outputs["target"].main, pseudo, align)),
+        )
 
 
 def _adversarial_terms(config, discriminator, params, outputs, batch):
@@ -151,7 +156,11 @@ def _pseudo_labels(config, thresholds, target):
 def _discriminator_input(config, logits, size):
     """What a discriminator sees: the output raised to the image's size, as AdaptSegNet does."""
     probs = jax.nn.softmax(resize_bilinear(logits, size, config.align_corners))
-    return losses.weighted_self_information(probs) if config.discriminator.input == "entropy" else probs
+    return (
+        losses.weighted_self_information(probs)
+        if config.discriminator.input == "entropy"
+        else probs
+    )
 
 
 def _discriminator_step(config, network, state, outputs, batch):

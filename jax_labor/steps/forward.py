@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 
-def forward(model, params, batch_stats, batch, key, joint: bool):
+def forward(model, params, batch_stats, batch, joint: bool):
     """A training pass over each domain of the batch.
 
     Args:
@@ -12,7 +12,6 @@ def forward(model, params, batch_stats, batch, key, joint: bool):
         params: its parameters.
         batch_stats: its running statistics.
         batch: dict by domain ("source", "target") of dicts with image float32[B, H, W, 3].
-        key: for dropout.
         joint: one pass over all domains' images, which then share batch statistics and must have one
             size; else one pass after the other, source first, as AdaptSegNet does.
 
@@ -26,7 +25,6 @@ def forward(model, params, batch_stats, batch, key, joint: bool):
             images,
             train=True,
             mutable=["batch_stats"],
-            rngs={"dropout": key},
         )
         return outputs, moved.get("batch_stats", stats)
 
@@ -41,7 +39,7 @@ def forward(model, params, batch_stats, batch, key, joint: bool):
 
 
 def infer(model, params, batch_stats, images):
-    """An evaluation pass: stored statistics, no dropout.
+    """An evaluation pass: stored statistics.
 
     Args:
         model: a LaborNet.

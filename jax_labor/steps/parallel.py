@@ -11,13 +11,11 @@ AXIS = "data"
 
 
 def parallel_step(step):
-    """Maps step(state, batch, key) -> (state, metrics) over all devices of all processes.
+    """Maps step(state, batch) -> (state, metrics) over all devices of all processes.
 
     The batch's leading axis is this process's devices; metrics must be summed over devices inside.
     """
-    return jax.pmap(
-        step, AXIS, in_axes=(None, 0, None), out_axes=(None, None), donate_argnums=(0,)
-    )
+    return jax.pmap(step, AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
 
 def parallel_evaluation(step):
@@ -41,6 +39,7 @@ def merge(outputs):
 
     def join(x):
         shards = sorted(x.addressable_shards, key=lambda shard: shard.index[0].start or 0)
-        return np.concatenate([np.asarray(shard.data) for shard in shards]).reshape(-1, *x.shape[2:])
+        whole = np.concatenate([np.asarray(shard.data) for shard in shards])
+        return whole.reshape(whole.shape[0] * whole.shape[1], *whole.shape[2:])
 
     return jax.tree.map(join, outputs)

@@ -13,7 +13,7 @@ from jax_labor.data.streets import kinds, textures
 
 SUPER = 2
 # how much the sky escapes the dimming of what it lights
-SKY_GLOW = 0.6
+SKY_GLOW = 0.85
 
 
 class Canvas:

@@ -7,15 +7,14 @@ containers and refuses to call anything else, so a file from a stranger can't ru
 import os
 import pickle
 import re
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from typing import BinaryIO
+from collections.abc import Mapping
 
 import numpy as np
 
 from jax_labor.errors import UserError
+from jax_labor.files import write_with
 
 TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
 # What training scripts put around a state dict, and what they put beside it.
@@ -78,37 +77,13 @@ def save_checkpoint(
     """
     path = os.fspath(path)
     if path.endswith(".npz"):
-        write_atomically(path, lambda file: np.savez(file, **tensors))
+        write_with(path, lambda file: np.savez(file, **tensors))
     elif path.endswith(TORCH_SUFFIXES):
         torch = _torch(path)
         state = _nest({key: torch.from_numpy(np.array(t)) for key, t in tensors.items()}, wrapped)
-        write_atomically(path, lambda file: torch.save(state, file))
+        write_with(path, lambda file: torch.save(state, file))
     else:
         raise UserError(f"{path}: name the output .npz, or {', '.join(TORCH_SUFFIXES)}.")
-
-
-def write_atomically(path: str, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` on a file beside `path` and rename it to `path` when it is complete.
-
-    Raises:
-      UserError: the folder can't be made or written, or the disk is full.
-    """
-    folder = os.path.dirname(os.path.abspath(path))
-    part = None
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".part-", delete=False) as file:
-            part = file.name
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"{path}: can't write ({error.strerror or error}).") from error
-    finally:
-        if part and os.path.exists(part):
-            os.unlink(part)
 
 
 def _read_npz(path: str) -> dict[str, np.ndarray]:

@@ -9,7 +9,8 @@ from absl import logging
 from flax import traverse_util
 
 from jax_labor.errors import UserError
-from jax_labor.models.pretrained.checkpoints import read_checkpoint, write_atomically
+from jax_labor.files import write_with
+from jax_labor.models.pretrained.checkpoints import read_checkpoint
 from jax_labor.models.pretrained.convert import Report, copies_for_selector, import_weights
 from jax_labor.models.pretrained.layout import matches
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout
@@ -96,7 +97,7 @@ def save_variables(path: str | os.PathLike, variables: Mapping, report: Report) 
     about = {"layout": report.layout, "left": LAYOUTS[report.layout].left}
     arrays = {name: np.asarray(flat[name]) for name in report.filled}
     arrays[ABOUT] = np.array(json.dumps(about))
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    write_with(path, lambda file: np.savez(file, **arrays))
 
 
 def _fill(variables: Mapping, arrays: dict[str, np.ndarray], about: Mapping) -> tuple[dict, Report]:

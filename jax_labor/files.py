@@ -1,4 +1,4 @@
-"""Whole files or none: every file of the engine is written beside its name and then renamed."""
+"""Whole files or none: every file of a run is written beside its name and then renamed."""
 
 import contextlib
 import errno
@@ -7,8 +7,8 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 from etils import epath
@@ -52,20 +52,23 @@ def disk_mistake(path: epath.PathLike, error: BaseException) -> UserError | None
     return None
 
 
-def write_bytes(path: epath.PathLike, content: bytes) -> None:
-    """Write `content` to `path` so that a reader finds the old file or the new one, never a part.
+def write_with(path: epath.PathLike, write: Callable[[BinaryIO], object]) -> None:
+    """Call `write` on a stream so that a reader of `path` finds the old file or the new one whole.
 
-    Raises `UserError` when the disk is full or not writable; the old file then still stands.
+    Creates the folder. Raises `UserError` when the disk is full or not writable; the old file then
+    still stands.
     """
     path = epath.Path(path)
     if is_remote(path):
-        path.write_bytes(content)
+        with path.open("wb") as stream:
+            write(stream)
         return
     beside = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
     with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(beside, "wb") as stream:
-                stream.write(content)
+                write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(beside, path)
@@ -75,8 +78,13 @@ def write_bytes(path: epath.PathLike, content: bytes) -> None:
             raise
 
 
+def write_bytes(path: epath.PathLike, content: bytes) -> None:
+    """Write `content` to `path`; atomic, and with the errors of `write_with`."""
+    write_with(path, lambda stream: stream.write(content))
+
+
 def write_text(path: epath.PathLike, text: str) -> None:
-    """Write `text` as UTF-8; atomic, and with the errors of `write_bytes`."""
+    """Write `text` as UTF-8; atomic, and with the errors of `write_with`."""
     write_bytes(path, text.encode())
 
 
