@@ -46,8 +46,8 @@ def _prototypes(
         p = combine(class_softmax(x1), class_softmax(x2), probs)
         member = ((k[:, None] == ids) & candidate[:, None]).astype(jnp.float32)
         full = jax.lax.Precision.HIGHEST
-        total = jnp.einsum("rkw,rcw->kc", member, p, precision=full)
-        return total, member.sum((0, 2))
+        total = jnp.einsum("rkw,rcw->rkc", member, p, precision=full)
+        return total.sum(0), member.sum((0, 2))
 
     total, count = sum_rows(block, logits, classes.shape, align_corners, (classes, candidates))
     return total / jnp.maximum(count, 1)[:, None]

@@ -148,9 +148,11 @@ def class_softmax(x: jax.Array) -> jax.Array:
 def class_argmax(x: jax.Array) -> jax.Array:
     """Returns the best class int32[R, W] of a block [R, C, W]; ties go to the lowest class.
 
-    Written as two plain reductions because a reduction over (value, index) pairs does not vectorise
-    on CPU. Where a value is NaN the answer is the last class.
+    Written out class by class: a reduction over (value, index) pairs does not vectorise on CPU.
     """
-    classes = jnp.arange(x.shape[1], dtype=jnp.int32)[None, :, None]
-    best = x == x.max(1, keepdims=True)
-    return jnp.where(best, classes, x.shape[1] - 1).min(1)
+    best = x[:, 0]
+    index = jnp.zeros(best.shape, jnp.int32)
+    for c in range(1, x.shape[1]):
+        index = jnp.where(x[:, c] > best, c, index)
+        best = jnp.maximum(x[:, c], best)
+    return index
