@@ -10,6 +10,9 @@ from jax_labor.ops import prototypes, rows
 from jax_labor.ops.disagreement import Disagreement, disagreement
 from jax_labor.ops.prototypes import select_ppl, top_per_class
 
+STATIC = ("points", "per_class", "similarity", "probs", "align_corners")
+SELECT = jax.jit(select_ppl, static_argnames=STATIC)
+
 
 def case(seed, shape, size, share=0.8):
     rng = np.random.default_rng(seed)
@@ -19,7 +22,7 @@ def case(seed, shape, size, share=0.8):
 
 def check_against_oracle(x1, x2, found, available, options):
     """Same classes in the same order, and equal similarity at each place (not index: rounding)."""
-    asked, points = jax.jit(functools.partial(select_ppl, **options))(x1, x2, found, available)
+    asked, points = SELECT(x1, x2, found, available, **options)
     kind, points = options.get("similarity", "cosine"), np.asarray(points)
     for b in range(len(x1)):
         size = available.shape[1:]
@@ -66,9 +69,10 @@ def test_memory_stays_far_below_one_map_of_probabilities():
     assert temporary < image[1] * image[2] * classes * 4 / 2
 
 
-@pytest.mark.parametrize("probs", ["c1", "c2"])
-def test_prototypes_of_one_classifier(probs):
-    check_against_oracle(*case(1, (1, 3, 4, 3), (9, 8)), {"points": 6, "probs": probs})
+def test_prototypes_of_one_classifier():
+    data = case(1, (1, 3, 4, 3), (9, 8))
+    for probs in ("c1", "c2"):
+        check_against_oracle(*data, {"points": 6, "probs": probs})
 
 
 @pytest.mark.parametrize(("points", "per_class"), [(1, False), (500, False), (500, True)])
@@ -77,7 +81,7 @@ def test_any_number_of_points(points, per_class):
     check_against_oracle(*data, {"points": points, "per_class": per_class})
 
 
-def test_block_size_does_not_matter(monkeypatch):
+def test_many_blocks_give_the_same_answer(monkeypatch):
     monkeypatch.setattr(rows, "BLOCK_ELEMENTS_CPU", 700)
     monkeypatch.setattr(prototypes, "GROUP", 3)
     check_against_oracle(*case(3, (1, 4, 5, 19), (13, 10)), {"points": 40})
@@ -86,7 +90,7 @@ def test_block_size_does_not_matter(monkeypatch):
 def test_exact_number_when_the_mask_is_large_enough():
     x1, x2, found, available = case(4, (3, 4, 5, 4), (16, 15))
     room = np.sum(np.asarray(found.mask) & available, (1, 2))
-    asked, points = select_ppl(x1, x2, found, available, points=40)
+    asked, points = SELECT(x1, x2, found, available, points=40)
     assert room.min() > 40
     np.testing.assert_array_equal(asked.sum((1, 2)), 40)
     assert all(len(set(row)) == 40 for row in np.asarray(points).tolist())
@@ -105,7 +109,7 @@ def test_ties_go_to_the_lowest_flat_index(similarity):
     assert candidates.sum() > 60
     p = (oracles.softmax(x1[0]) + oracles.softmax(x2[0])) / 2
     expected = oracles.ppl(p, np.asarray(found.prediction[0]), candidates[0], 30, False, similarity)
-    _, points = select_ppl(x1, x2, found, available, points=30, similarity=similarity)
+    _, points = SELECT(x1, x2, found, available, points=30, similarity=similarity)
     np.testing.assert_array_equal(points[0], expected)
 
 
@@ -113,14 +117,14 @@ def test_nothing_to_ask():
     x1, x2, found, available = case(6, (2, 3, 4, 3), (8, 8))
     empty = found._replace(mask=jnp.zeros_like(found.mask))
     for d, a in ((found, np.zeros_like(available)), (empty, available)):
-        asked, points = select_ppl(x1, x2, d, a, points=5)
+        asked, points = SELECT(x1, x2, d, a, points=5)
         assert not np.any(asked)
         np.testing.assert_array_equal(points, -1)
 
 
 def test_identical_classifiers_ask_nothing():
     x, _, _, available = case(7, (1, 3, 4, 3), (8, 8))
-    asked, _ = select_ppl(x, x, disagreement(x, x.copy(), (8, 8)), available, points=5)
+    asked, _ = SELECT(x, x, disagreement(x, x.copy(), (8, 8)), available, points=5)
     assert not np.any(asked)
 
 

@@ -1,5 +1,7 @@
 """PPL: the uncertain pixels most similar to the prototype of their class."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -11,23 +13,35 @@ GROUP = 64
 TINY = 1e-12
 
 
-def _dot(p: jax.Array, mu: jax.Array) -> jax.Array:
-    return (p * mu).sum(1)
+def _sum(
+    term: Callable[[jax.Array, jax.Array], jax.Array], p: jax.Array, mu: jax.Array, k: jax.Array
+) -> jax.Array:
+    """Returns the sum over classes c of term(p_c, mu(k)_c) in [R, W].
+
+    `p` is [R, K, W], `mu` [K, K] with a prototype in each row, `k` the class [R, W] of each pixel.
+    One class at a time: the prototypes spread over the pixels never exist as an array.
+    """
+    return sum(term(p[:, c], mu[:, c][k]) for c in range(p.shape[1]))
 
 
-def _cosine(p: jax.Array, mu: jax.Array) -> jax.Array:
-    return _dot(p, mu) * jax.lax.rsqrt(_dot(p, p) * _dot(mu, mu) + TINY)
+def _dot(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    return _sum(jnp.multiply, p, mu, k)
 
 
-def _negative_l2(p: jax.Array, mu: jax.Array) -> jax.Array:
-    return -jnp.sqrt(jnp.square(p - mu).sum(1))
+def _cosine(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    lengths = _sum(lambda a, _: a * a, p, mu, k) * jnp.square(mu).sum(1)[k]
+    return _dot(p, mu, k) * jax.lax.rsqrt(lengths + TINY)
 
 
-def _negative_kl(p: jax.Array, mu: jax.Array) -> jax.Array:
-    return -(p * (jnp.log(p + TINY) - jnp.log(mu + TINY))).sum(1)
+def _negative_l2(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    return -jnp.sqrt(_sum(lambda a, b: jnp.square(a - b), p, mu, k))
 
 
-# Similarity of probabilities p to a prototype mu, both [R, K, W] -> [R, W]; higher is closer.
+def _negative_kl(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    return -_sum(lambda a, b: a * (jnp.log(a + TINY) - jnp.log(b + TINY)), p, mu, k)
+
+
+# How close probabilities [R, K, W] are to the prototype of their pixel's class; higher is closer.
 SIMILARITIES = {"cosine": _cosine, "l2": _negative_l2, "dot": _dot, "kl": _negative_kl}
 
 
@@ -154,7 +168,7 @@ def select_ppl(
 
         def block(b1, b2, k):
             p = combine(class_softmax(b1), class_softmax(b2), probs)
-            return SIMILARITIES[similarity](p, jnp.moveaxis(mu.T[:, k], 0, 1))
+            return SIMILARITIES[similarity](p, mu, k)
 
         close = map_rows(block, pair, size, align_corners, (classes,))
         chosen = top_per_class(close, classes, candidates, num_classes, points)
