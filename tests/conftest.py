@@ -27,3 +27,9 @@ def real_data():
     if not folder.is_dir():
         pytest.skip(f"real images are not beside this checkout ({folder})")
     return folder
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """Folder of prepared scenes and compiled programs, shared by all small runs."""
+    return tmp_path_factory.mktemp("data")

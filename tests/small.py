@@ -1,0 +1,65 @@
+"""A run small enough to repeat: rendered streets of 32x48 pixels, a handful of steps."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from configs import spl
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SETTINGS = {
+    "train.steps": 9,
+    "rounds.warmup": 3,
+    "rounds.every": 3,
+    "rounds.count": 2,
+    "train.log_every": 2,
+    "train.checkpoint_every": 2,
+    "train.tensorboard": False,
+    "train.pictures": 2,
+    "model.width": 8,
+    "optimizer.warmup": 0,
+    "discriminator.layers": 3,
+    "discriminator.width": 4,
+    "data.source_view.size": (32, 48),
+    "data.target_view.size": (32, 48),
+    "eval.size": (32, 48),
+    **{f"data.{d}.options.height": 32 for d in ("source", "target", "eval")},
+    **{f"data.{d}.options.width": 48 for d in ("source", "target", "eval")},
+    "data.source.options.train": 10,
+    **{f"data.{d}.options.train": 6 for d in ("target", "eval")},
+    **{f"data.{d}.options.val": 4 for d in ("target", "eval")},
+    "data.source_batch": 4,
+    "data.target_batch": 4,
+    "data.eval_batch": 4,
+}
+FLAGS = [f"--config.{name}={value}" for name, value in SETTINGS.items()]
+
+
+def config(data, card=spl, preset="demo", **changes):
+    """The card's settings for a small run in this process."""
+    settings = card.get_config(preset)
+    settings.data.dir = str(data)
+    settings.update_from_flattened_dict(SETTINGS | changes)
+    return settings
+
+
+def command(workdir, data, *flags, card="spl.py:demo"):
+    """The command line of a small run."""
+    base = [sys.executable, str(ROOT / "launch" / "main.py"), f"--config={ROOT}/configs/{card}"]
+    places = [f"--workdir={workdir}", f"--config.data.dir={data}"]
+    return [*base, *places, f"--compilation_cache={data}/compiled", *FLAGS, *flags]
+
+
+def environment(**more):
+    """This process's environment with warnings as errors and a single quiet device."""
+    return {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1", **more}
+
+
+def launch(workdir, data, *flags, card="spl.py:demo", status=0, **env):
+    """Runs a small run to its end; returns what it printed on stderr."""
+    line = command(workdir, data, *flags, card=card)
+    done = subprocess.run(line, env=environment(**env), capture_output=True, text=True)
+    assert done.returncode == status, done.stderr[-3000:]
+    return done.stderr

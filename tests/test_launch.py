@@ -1,0 +1,187 @@
+"""Whole runs through the commands, as a user starts them."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jax_labor.errors import UserError
+from jax_labor.experiments import run
+from small import ROOT, command, config, environment, launch
+
+
+@pytest.fixture(scope="module")
+def spl(tmp_path_factory, data):
+    workdir = tmp_path_factory.mktemp("runs") / "spl"
+    return workdir, launch(workdir, data)
+
+
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def results(workdir):
+    return json.loads((workdir / "results.json").read_text())
+
+
+def test_a_run_leaves_what_it_promises(spl):
+    workdir, log = spl
+    found = results(workdir)
+    assert found["strategy"] == "spl"
+    assert found["steps"] == 9
+    assert 0 <= found["miou"] <= 1
+    assert len(found["iou_by_class"]) == 11
+    assert {"seed", "seconds", "images_per_second", "versions", "devices"} <= set(found)
+    # Exactly the pixels of the queries, and never more than the budget.
+    asked = [read(p) != 255 for p in workdir.glob("rounds/*/queries/*.png")]
+    assert found["asked_pixels"] == sum(mask.sum() for mask in asked)
+    assert found["asked_share"] <= 0.022
+    assert len(asked) == 12
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == sorted({2, 3, 4, 6, 8, 9})
+    for picture in ("predictions", "queries"):
+        height, width = read(workdir / "pictures" / f"{picture}.png").shape[:2]
+        assert width > 400
+        assert height > 300
+    assert "mIoU" in log
+
+
+def test_the_same_command_again_only_evaluates(spl, data):
+    workdir, _ = spl
+    before = results(workdir)
+    log = launch(workdir, data)
+    assert "going on from step 9" in log
+    assert results(workdir)["miou"] == before["miou"]
+
+
+def test_other_settings_in_the_same_workdir_are_refused_with_a_diff(spl, data):
+    log = launch(spl[0], data, "--config.optimizer.lr=0.5", status=2)
+    assert "optimizer.lr" in log
+    assert "now 0.5" in log
+    assert "Traceback" not in log
+
+
+def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):
+    workdir, _ = spl
+    line = [sys.executable, "launch/evaluate.py", f"--workdir={workdir}"]
+    line += [f"--predictions={tmp_path / 'out'}", f"--json={tmp_path / 'out.json'}"]
+    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "mean" in done.stdout
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["miou"] == pytest.approx(results(workdir)["miou"])
+    files = list((tmp_path / "out").glob("*.png"))
+    assert len(files) == 4
+    assert read(files[0]).shape == (32, 48)
+    done = subprocess.run(
+        [*line, "--flip", "--scales=1,1.5"], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out.json").read_text()) != found
+
+
+def test_evaluate_of_nothing_says_so(tmp_path):
+    line = [sys.executable, "launch/evaluate.py", f"--workdir={tmp_path}"]
+    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "config.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("strategy", ["random", "entropy", "margin", "ripu"])
+def test_every_strategy_spends_the_same_budget_exactly(strategy, data, tmp_path):
+    run(config(data, **{"rounds.strategy": strategy, "train.pictures": 0}), str(tmp_path))
+    assert results(tmp_path)["asked_pixels"] == 6 * int(0.022 * 32 * 48)
+
+
+def test_ppl_asks_points_in_order(data, tmp_path):
+    launch(tmp_path, data, "--config.rounds.points=8", card="ppl.py:demo")
+    queries = [json.loads(p.read_text()) for p in tmp_path.glob("rounds/*/queries/*.json")]
+    assert {q["kind"] for q in queries} == {"points"}
+    assert all(len(q["points"]) == q["asked"] <= 4 for q in queries)
+    assert sum(q["asked"] for q in queries) == results(tmp_path)["asked_pixels"]
+
+
+@pytest.mark.parametrize("method", ["source", "adversarial", "supervised"])
+def test_the_baselines_run(method, data, tmp_path):
+    launch(tmp_path, data, card=f"segmentation.py:{method},demo")
+    found = results(tmp_path)
+    assert found["asked_share"] == (1.0 if method == "supervised" else 0.0)
+    assert not (tmp_path / "rounds").exists()
+    last = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[-1])
+    assert ("discriminator_main_source" in last) == (method == "adversarial")
+
+
+def test_a_study_makes_one_table_and_goes_on_where_it_stopped(data, tmp_path):
+    line = [sys.executable, "launch/study.py", "--methods=source,random-points,supervised"]
+    line += ["--seeds=0,1", f"--workdir={tmp_path}", "--", f"--config.data.dir={data}"]
+    line += [f"--compilation_cache={data}/compiled", *command(tmp_path, data)[5:]]
+    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "supervised" in done.stdout
+    study = json.loads((tmp_path / "study.json").read_text())
+    assert study["methods"]["supervised"]["percent_of_supervised"] == 100
+    assert study["methods"]["random-points"]["seeds"] == 2
+    assert read(tmp_path / "study.png").shape[1] > 500
+    again = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    assert again.stdout == done.stdout
+    assert "==" not in again.stderr
+
+
+def test_a_shared_warmup_equals_an_own_one(spl, data, tmp_path):
+    source = tmp_path / "source"
+    launch(source, data, card="segmentation.py:source,demo")
+    launch(tmp_path / "spl", data, f"--config.start_from={source / 'warmup'}")
+    assert results(tmp_path / "spl")["miou"] == results(spl[0])["miou"]
+    assert results(tmp_path / "spl")["asked_pixels"] == results(spl[0])["asked_pixels"]
+
+
+BAD = [
+    ("data.target_batch", 6, "config.data.target_batch=6 cannot be shared equally by 4 devices"),
+    ("rounds.share", 1.5, "config.rounds.share is 1.5"),
+    ("rounds.strategy", "nearest", "config.rounds.strategy"),
+    ("data.source.name", "gta6", "gta5"),
+    ("model.backbone", "resnet102", "resnet101"),
+    ("rounds.every", 100, "config.train.steps"),
+    ("optimizer.schedule", "ploy", "poly"),
+    ("optimizer.name", "sdg", "sgd"),
+    ("start_from", "/nowhere", "/nowhere"),
+    ("data.classes", "camvid12", "camvid11"),
+    ("train.profile", "3", "profile"),
+    ("experiment", "labour", "Did you mean 'labor'"),
+    ("weights", "/nowhere.npz", "/nowhere.npz"),
+    ("data.eval.split", "dev", "config.data.eval|split"),
+    ("data.source_view.resize", "fxed", "fixed"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), BAD, ids=[name for name, *_ in BAD])
+def test_a_mistake_names_the_setting(name, value, message, data, tmp_path):
+    with pytest.raises(UserError, match=message):
+        run(config(data, **{name: value}), str(tmp_path))
+
+
+def test_a_missing_data_set_says_what_is_expected_where(data, tmp_path):
+    settings = config(data, preset="camvid_dusk")
+    settings.data.root = str(tmp_path / "nothing")
+    with pytest.raises(UserError, match=r"(?s)nothing/camvid.*trainannot"):
+        run(settings, str(tmp_path / "run"))
+
+
+def test_a_workdir_that_is_a_file(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    log = launch(tmp_path / "file", data, status=2)
+    assert str(tmp_path / "file") in log
+    assert "Traceback" not in log
+
+
+def test_a_loss_that_blows_up_stops_the_run_and_keeps_the_last_checkpoint(data, tmp_path):
+    log = launch(tmp_path, data, "--config.optimizer.lr=1e30", status=2)
+    assert "Traceback" not in log
+    assert "step" in log
+    for step in (tmp_path / "checkpoints").glob("[0-9]*"):
+        assert int(step.name) < 9

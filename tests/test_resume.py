@@ -1,0 +1,129 @@
+"""Stops of every kind: a stopped and restarted run ends as an undisturbed one, bit for bit."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+from small import command, environment, launch
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, data):
+    workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
+    launch(workdir, data)
+    return workdir
+
+
+def final_state(workdir):
+    """The last checkpoint by a bare Orbax restore, as a notebook would read it."""
+    step = max(int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit())
+    place = workdir / "checkpoints" / str(step) / "state"
+    tree = ocp.StandardCheckpointer().restore(place.absolute())
+    return step, {jax_key(p): np.asarray(x) for p, x in leaves(tree)}
+
+
+def leaves(tree, prefix=()):
+    for key, value in tree.items():
+        yield from leaves(value, (*prefix, key)) if isinstance(value, dict) else [((*prefix, key), value)]
+
+
+def jax_key(path):
+    return "/".join(path)
+
+
+def assert_same(workdir, undisturbed):
+    step, state = final_state(workdir)
+    expected_step, expected = final_state(undisturbed)
+    assert step == expected_step == 9
+    assert state.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
+    files = sorted(p.relative_to(undisturbed) for p in undisturbed.glob("rounds/**/*.*"))
+    assert files == sorted(p.relative_to(workdir) for p in workdir.glob("rounds/**/*.*"))
+    for name in files:
+        assert (workdir / name).read_bytes() == (undisturbed / name).read_bytes(), name
+    ours, theirs = (json.loads((w / "results.json").read_text()) for w in (workdir, undisturbed))
+    for key in ("miou", "asked_pixels", "asked_by_round", "iou_by_class"):
+        assert ours[key] == theirs[key]
+    assert (workdir / "metrics.jsonl").read_text() == (undisturbed / "metrics.jsonl").read_text()
+
+
+def start(workdir, data):
+    return subprocess.Popen(
+        command(workdir, data),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the run did not get there"
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        # In the middle of writing a checkpoint, of writing queries and of answering them.
+        "checkpoints/2*",
+        "checkpoints/4*",
+        "rounds/000/queries/*.png",
+        "rounds/001/queries/*.json",
+        "rounds/001/answers/*.png",
+    ],
+)
+def test_killed_at_a_delicate_moment(moment, undisturbed, data, tmp_path):
+    process = start(tmp_path, data)
+    wait_for(lambda: any(tmp_path.glob(moment)))
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "results.json").exists()
+    launch(tmp_path, data)
+    assert_same(tmp_path, undisturbed)
+
+
+def test_killed_again_and_again_at_random(undisturbed, data, tmp_path):
+    rng = random.Random(0)
+    for _ in range(4):
+        process = start(tmp_path, data)
+        wait_for(lambda: (tmp_path / "config.json").exists())
+        time.sleep(rng.uniform(0.5, 6))
+        process.kill()
+        process.wait()
+    launch(tmp_path, data)
+    assert_same(tmp_path, undisturbed)
+
+
+def test_sigterm_saves_and_loses_no_step(undisturbed, data, tmp_path):
+    process = start(tmp_path, data)
+    wait_for(lambda: (tmp_path / "metrics.jsonl").exists() and (tmp_path / "metrics.jsonl").read_text())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    step, _ = final_state(tmp_path)
+    assert step >= json.loads(lines[-1])["step"]
+    log = launch(tmp_path, data)
+    assert f"going on from step {step}" in log
+    assert_same(tmp_path, undisturbed)
+
+
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(undisturbed, data, tmp_path):
+    launch(tmp_path, data)
+    newest = tmp_path / "checkpoints" / "9"
+    for path in newest.glob("state/**/*"):
+        if path.is_file() and path.stat().st_size > 100:
+            path.write_bytes(path.read_bytes()[:50])
+    log = launch(tmp_path, data)
+    assert "checkpoints/9 cannot be read" in log
+    assert "going on from step 8" in log
+    (tmp_path / "checkpoints" / "9.damaged").rename(tmp_path / "damaged")
+    assert_same(tmp_path, undisturbed)

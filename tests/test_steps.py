@@ -1,0 +1,166 @@
+"""The training step: terms, frozen parts, and one device against four."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import spl
+from jax_labor.experiments.assembly import build_network, initial_state
+from jax_labor.steps import parallel
+from jax_labor.steps.adapt import make_train_step
+from jax_labor.steps.optimizer import groups, schedule
+
+CLASSES, SIZE = 5, (32, 48)
+
+
+def small_config(**changes):
+    config = spl.get_config("demo")
+    config.model.width = 8
+    config.data.source_view.size = config.data.target_view.size = SIZE
+    config.discriminator.width, config.discriminator.layers = 4, 3
+    config.optimizer.lr, config.optimizer.warmup = 1e-3, 0
+    with config.unlocked():
+        config.update_from_flattened_dict(changes)
+    return config
+
+
+def make_batch(rng, labelled=0.1, size=8):
+    def domain(share):
+        label = rng.integers(0, CLASSES, (size, *SIZE)).astype(np.int32)
+        # Labels spread unevenly over the images, hence over the devices.
+        keep = rng.random(label.shape) < share * np.linspace(0, 2, size)[:, None, None]
+        image = rng.normal(size=(size, *SIZE, 3)).astype(np.float32)
+        return {"image": image, "label": np.where(keep, label, 255).astype(np.int32)}
+
+    return {"source": domain(1.0), "target": domain(labelled)}
+
+
+def run_steps(config, devices, batches, trains_selector=True):
+    network = build_network(config, CLASSES)
+    state = initial_state(config, network, CLASSES)
+    step = jax.pmap(
+        make_train_step(network, config, trains_selector),
+        parallel.AXIS,
+        in_axes=(None, 0),
+        out_axes=(None, None),
+        devices=jax.devices()[:devices],
+    )
+    for batch in batches:
+        batch = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
+        state, metrics = step(state, batch)
+    return jax.device_get(state), jax.device_get(metrics)
+
+
+ALL_TERMS = {
+    "loss.adversarial": 0.01,
+    "loss.pseudo": 0.5,
+    "pseudo.alpha": 0.5,
+    "model.aux": True,
+    "loss.adversarial_aux": 0.01,
+}
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_four_devices_equal_one(joint):
+    config = small_config(**ALL_TERMS, **{"train.joint_batch": joint, "optimizer.name": "sgd"})
+    config.optimizer.lr = 0.05
+    rng = np.random.default_rng(0)
+    batches = [make_batch(rng) for _ in range(3)]
+    one, metrics1 = run_steps(config, 1, batches)
+    four, metrics4 = run_steps(config, 4, batches)
+    assert metrics1.keys() == metrics4.keys()
+    for name in metrics1:
+        np.testing.assert_allclose(metrics4[name], metrics1[name], rtol=2e-4, atol=2e-5, err_msg=name)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-3, atol=2e-4)
+
+
+def test_every_term_is_there():
+    _, metrics = run_steps(small_config(**ALL_TERMS), 4, [make_batch(np.random.default_rng(1))])
+    assert set(metrics) == {
+        *("source", "source_aux", "target", "target_aux", "pseudo", "loss", "discrepancy"),
+        *("adversarial_main", "adversarial_aux"),
+        *(f"selector{i}_{d}" for i in (1, 2) for d in ("source", "target", "pseudo")),
+        *(f"discriminator_{o}_{d}" for o in ("main", "aux") for d in ("source", "target")),
+    }
+    weights = {"source_aux": 0.1, "target_aux": 0.1, "pseudo": 0.5, "discrepancy": -1.0}
+    weights |= {"adversarial_main": 0.01, "adversarial_aux": 0.01}
+    total = sum(
+        weights.get(name, 1.0) * value
+        for name, value in metrics.items()
+        if name != "loss" and not name.startswith("discriminator")
+    )
+    np.testing.assert_allclose(metrics["loss"], total, rtol=1e-4)
+
+
+def test_the_selector_does_not_touch_the_segmenter():
+    batches = [make_batch(np.random.default_rng(2)) for _ in range(2)]
+    config = small_config()
+    with_selector, _ = run_steps(config, 1, batches, trains_selector=True)
+    without, _ = run_steps(config, 1, batches, trains_selector=False)
+    for part in ("backbone", "head"):
+        for a, b in zip(
+            jax.tree.leaves(with_selector.params[part]),
+            jax.tree.leaves(without.params[part]),
+            strict=True,
+        ):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    moved = jax.tree.map(
+        lambda a, b: float(jnp.abs(a - b).max()),
+        with_selector.params["selector"],
+        without.params["selector"],
+    )
+    assert min(jax.tree.leaves(moved)) > 1e-4
+
+
+def test_discrepancy_pushes_the_classifiers_apart():
+    rng = np.random.default_rng(3)
+    batches = [make_batch(rng)] * 15
+    apart, far = run_steps(small_config(**{"loss.discrepancy": 20.0}), 1, batches)
+    together, near = run_steps(small_config(**{"loss.discrepancy": 0.0}), 1, batches)
+    assert "discrepancy" not in near
+    assert far["discrepancy"] > 0.05
+    cosine = {"loss.discrepancy_kind": "cosine", "loss.discrepancy": 5.0}
+    _, metrics = run_steps(small_config(**cosine), 1, batches)
+    assert metrics["weight_cosine"] < -0.3
+
+
+def test_training_lowers_the_loss_and_the_discriminator_learns():
+    batch = make_batch(np.random.default_rng(4))
+    config = small_config(**{"loss.adversarial": 0.001, "discriminator.lr": 1e-3})
+    _, first = run_steps(config, 1, [batch])
+    _, last = run_steps(config, 1, [batch] * 25)
+    assert last["source"] < 0.9 * first["source"]
+    for domain in ("source", "target"):
+        assert last[f"discriminator_main_{domain}"] < first[f"discriminator_main_{domain}"]
+
+
+def test_frozen_norms_stay_although_there_is_weight_decay():
+    config = small_config(**{"model.bn": "affine_frozen", "optimizer.weight_decay": 0.5})
+    network = build_network(config, CLASSES)
+    before = initial_state(config, network, CLASSES)
+    after, _ = run_steps(config, 1, [make_batch(np.random.default_rng(5))] * 2)
+    names = groups(before.params, freeze_norm=True)
+    changed = {"frozen": set(), "backbone": set(), "head": set()}
+    for name, a, b in zip(
+        jax.tree.leaves(names),
+        jax.tree.leaves(before.params),
+        jax.tree.leaves(after.params),
+        strict=True,
+    ):
+        changed[name].add(bool(np.any(a != b)))
+    assert changed == {"frozen": {False}, "backbone": {True}, "head": {True}}
+
+
+def test_schedules_by_hand():
+    settings = small_config().optimizer
+    settings.lr, settings.warmup, settings.power = 2.0, 10, 0.9
+    settings.schedule = "poly"
+    rate = schedule(settings, 110)
+    np.testing.assert_allclose(rate(5), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(rate(60), 2.0 * 0.5**0.9, rtol=1e-6)
+    np.testing.assert_allclose(rate(110), 0.0, atol=1e-7)
+    settings.schedule, settings.final = "cosine", 0.1
+    np.testing.assert_allclose(schedule(settings, 110)(60), 2.0 * 0.55, rtol=1e-6)
+    np.testing.assert_allclose(schedule(settings, 110)(500), 0.2, rtol=1e-6)
