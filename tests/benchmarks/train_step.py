@@ -9,6 +9,9 @@ weights and must give the same first loss, or nothing is measured. The ways take
 process, on the same cores, so that other work on the machine meets all of them; medians are
 compared, PyTorch's by its faster layout. The input pipeline is timed alone, on the same views, from
 synthetic records that are cached in memory. Prints one JSON line.
+
+On a busy machine look at --threads 1 and at the processor's seconds: PyTorch's threads wait for one
+another at every operation, and with other work on their cores such a step took 25 times as long.
 """
 
 import argparse
@@ -44,52 +47,41 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = F
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
 
 
-class Block(nn.Module):
-    """Basic residual block; projects its shortcut where it strides."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int):
-        super().__init__()
-        self.conv1, self.bn1 = conv(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs)
-        self.conv2, self.bn2 = conv(outputs, outputs, 3), nn.BatchNorm2d(outputs)
-        self.project = stride > 1
-        if self.project:
-            self.downsample_conv = conv(inputs, outputs, 1, stride)
-            self.downsample_bn = nn.BatchNorm2d(outputs)
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        y = self.bn2(self.conv2(y))
-        x = self.downsample_bn(self.downsample_conv(x)) if self.project else x
-        return F.relu(y + x, inplace=True)
-
-
 class Pyramid(nn.Module):
     """PyramidNet: to stride 16 and back to stride 2, layers named as in Flax."""
 
     def __init__(self, width: int):
         super().__init__()
-        widths = [width // 2, width, 2 * width, 4 * width]
-        self.conv1, self.bn1 = conv(3, widths[0], 3, 2), nn.BatchNorm2d(widths[0])
-        for stage, blocks in enumerate((1, 1, 2), start=1):
-            for index in range(blocks):
-                block = Block(widths[stage - (index == 0)], widths[stage], 2 if index == 0 else 1)
-                setattr(self, f"layer{stage}_{index}", block)
-        for stage in (2, 1, 0):
-            self.add_module(f"down{stage + 1}", conv(widths[stage + 1], widths[stage], 1))
-            self.add_module(f"lateral{stage}", conv(widths[stage], widths[stage], 1))
-            self.add_module(f"merge{stage}", conv(widths[stage], widths[stage], 3))
-            self.add_module(f"merge{stage}_bn", nn.BatchNorm2d(widths[stage]))
+        channels = [width, 3 * width // 2, 3 * width, 3 * width]
+        x = self._add("conv1", "bn1", 3, width // 2)
+        for stage, wide in enumerate(channels, start=1):
+            for index, stride in ((1, 2), (2, 1)):
+                x = self._add(
+                    f"layer{stage}_conv{index}", f"layer{stage}_bn{index}", x, wide, stride
+                )
+        for stage in (3, 2, 1):
+            inputs, x = x + channels[stage - 1], channels[max(stage - 2, 0)]
+            self._add(f"merge{stage}_conv", f"merge{stage}_bn", inputs, x)
 
     def forward(self, image):
-        first = F.relu(self.bn1(self.conv1(image)), inplace=True)
-        second = self.layer1_0(first)
-        third = self.layer2_0(second)
-        top = self.layer3_1(self.layer3_0(third))
-        for stage, low in ((2, third), (1, second), (0, first)):
-            top = resize(getattr(self, f"down{stage + 1}")(top), low.shape[2:])
-            top = getattr(self, f"merge{stage}")(getattr(self, f"lateral{stage}")(low) + top)
-            top = F.relu(getattr(self, f"merge{stage}_bn")(top), inplace=True)
-        return top
+        x, maps = self._unit("conv1", "bn1", image), []
+        for stage in range(1, 5):
+            for index in (1, 2):
+                x = self._unit(f"layer{stage}_conv{index}", f"layer{stage}_bn{index}", x)
+            maps.append(x)
+        for stage in (3, 2, 1):
+            low = maps[stage - 1]
+            x = torch.cat([resize(x, low.shape[2:]), low], 1)
+            x = self._unit(f"merge{stage}_conv", f"merge{stage}_bn", x)
+        return x
+
+    def _add(self, name: str, bn_name: str, inputs: int, outputs: int, stride: int = 1) -> int:
+        self.add_module(name, conv(inputs, outputs, 3, stride))
+        self.add_module(bn_name, nn.BatchNorm2d(outputs))
+        return outputs
+
+    def _unit(self, name: str, bn_name: str, x):
+        return F.relu(getattr(self, bn_name)(getattr(self, name)(x)), inplace=True)
 
 
 class Net(nn.Module):
@@ -99,7 +91,7 @@ class Net(nn.Module):
         super().__init__()
 
         def head():
-            return nn.ModuleDict({"branch0": conv(width // 2, num_classes, 3, bias=True)})
+            return nn.ModuleDict({"branch0": conv(width, num_classes, 3, bias=True)})
 
         self.backbone, self.head = Pyramid(width), head()
         self.selector = nn.ModuleDict({"classifier1": head(), "classifier2": head()})
@@ -218,7 +210,8 @@ def make_config(args):
     """The card, at the asked sizes."""
     config = spl.get_config("camvid_dusk")
     config.data.source_batch = config.data.target_batch = args.batch
-    config.data.source_view.size = config.data.target_view.size = args.size
+    size = args.size or config.data.source_view.size
+    config.data.source_view.size = config.data.target_view.size = size
     config.model.width = args.width or config.model.width
     loss, expected = config.loss, (0.0, 0.0, "l1")
     same = (loss.adversarial, loss.pseudo, loss.discrepancy_kind) == expected
@@ -274,15 +267,24 @@ def check_same_loss(first: dict) -> None:
         raise SystemExit(f"the first losses differ, so the steps are not the same: {first}")
 
 
-def medians(ways: dict, batches: list, repeats: int) -> dict:
-    """Median seconds of a step by way; the ways take turns."""
-    seconds = {name: [] for name in ways}
+def medians(ways: dict, batches: list, repeats: int) -> tuple[dict, dict]:
+    """Median seconds of a step by way, by the clock and of the processor; the ways take turns."""
+    clocks = time.perf_counter, time.process_time
+    taken = {name: [] for name in ways}
     for repeat in range(repeats):
         for name, step in ways.items():
-            start = time.perf_counter()
+            start = [clock() for clock in clocks]
             step(batches[repeat % len(batches)])
-            seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(times)) for name, times in seconds.items()}
+            taken[name].append([clock() - then for clock, then in zip(clocks, start, strict=True)])
+    both = {name: np.median(times, axis=0).tolist() for name, times in taken.items()}
+    return {name: wall for name, (wall, _) in both.items()}, {
+        k: cpu for k, (_, cpu) in both.items()
+    }
+
+
+def times_torch(seconds: dict) -> float:
+    """How many times as long the faster layout of PyTorch takes."""
+    return min(seconds[name] for name in LAYOUTS) / seconds["jax"]
 
 
 def parse(arguments):
@@ -290,8 +292,7 @@ def parse(arguments):
     parser.add_argument(
         "--size",
         type=lambda text: tuple(map(int, text.split("x"))),
-        default=(120, 160),
-        help="HEIGHTxWIDTH of the network's input",
+        help="HEIGHTxWIDTH of the network's input; the card's when absent",
     )
     parser.add_argument("--batch", type=int, default=8, help="images of each domain")
     parser.add_argument("--width", type=int, default=0, help="of the network; 0: the card's")
@@ -325,15 +326,17 @@ def main(arguments=None):
     first = {name: step(batches[0]) for name, step in ways.items()}
     check_same_loss(first)
     medians(ways, batches, 1)  # JAX compiles again for a state that is on its devices
-    seconds = medians(ways, batches, args.repeats)
+    seconds, cpu = medians(ways, batches, args.repeats)
     report = {
         "benchmark": "LabOR training step, {}x{}, {}+{} images".format(
-            *args.size, *[args.batch] * 2
+            *config.data.source_view.size, *[args.batch] * 2
         ),
         "parameters": parameters,
         "first_loss": first,
         "images_per_second": {name: images / s for name, s in seconds.items()},
-        "times_torch": min(seconds[name] for name in LAYOUTS) / seconds["jax"],
+        "times_torch": times_torch(seconds),
+        "cpu_seconds": cpu,
+        "times_torch_by_cpu_seconds": times_torch(cpu),
         "pipeline_images_per_second": pipeline,
         "pipeline_over_step": pipeline * seconds["jax"] / images,
         "threads": args.threads,
