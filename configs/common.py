@@ -128,7 +128,7 @@ def optimizer(name: str, lr: float, **settings):
 def small(c: ConfigDict, size) -> None:
     """A network that learns from scratch within minutes on two CPU cores."""
     c.model.backbone, c.model.style, c.model.bn = "pyramid", "torchvision", "train"
-    c.model.width, c.model.dilations, c.model.aux = 32, (1, 3), False
+    c.model.width, c.model.dilations, c.model.aux = 32, (1,), False
     c.model.dtype = "float32"
     c.align_corners = False
     c.data.normalize = "unit"
@@ -136,9 +136,9 @@ def small(c: ConfigDict, size) -> None:
     c.data.source_batch = c.data.target_batch = 8
     c.data.eval_batch = 8
     for name in ("source_view", "target_view"):
-        c.data[name] = view(size, flip=True, brightness=0.3, contrast=0.3, saturation=0.3)
+        c.data[name] = view(size, flip=True, brightness=0.05, contrast=0.1, saturation=0.1)
     c.eval.size = tuple(size)
-    c.optimizer = optimizer("adam", lr=2e-3, momentum=0.9, weight_decay=1e-5, head_factor=1.0)
+    c.optimizer = optimizer("adam", lr=4e-3, momentum=0.9, weight_decay=1e-5, head_factor=1.0)
     c.optimizer.schedule = "cosine"
     c.optimizer.warmup = 50
     c.discriminator.layers = 4
@@ -203,9 +203,9 @@ def demo(c: ConfigDict) -> None:
 
 
 def _camvid(c: ConfigDict) -> None:
-    small(c, (120, 160))
+    small(c, (96, 128))
     c.data.classes = "camvid11"
-    _schedule(c, warmup=400, rounds=3, every=150, steps=1200)
+    _schedule(c, warmup=200, rounds=3, every=100, steps=800)
 
 
 def _schedule(c: ConfigDict, *, warmup: int, rounds: int, every: int, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""PPL of LabOR (Shin et al., ICCV 2021): ask about the uncertain points nearest to class prototypes.
+"""PPL of LabOR (Shin et al., ICCV 2021): ask about uncertain points near class prototypes.
 
 The default is the paper's setting: GTA5 -> Cityscapes, ResNet-101 DeepLab-V2, 40 points an image,
 counted at label resolution.

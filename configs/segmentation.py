@@ -5,8 +5,8 @@
     python launch/main.py --config=configs/segmentation.py:supervised,camvid_dusk
 
 The part before the comma is the method (adversarial is AdaptSegNet, Tsai et al., CVPR 2018: 42.4
-mIoU on GTA5 -> Cityscapes), the part after it a domain preset: synthia, streets_camvid, camvid_dusk,
-demo; without one the paper's GTA5 -> Cityscapes.
+mIoU on GTA5 -> Cityscapes), the part after it a domain preset: synthia, streets_camvid,
+camvid_dusk, demo; without one the paper's GTA5 -> Cityscapes.
 """
 
 from configs import common

@@ -3,8 +3,8 @@
     python launch/evaluate.py --workdir=runs/spl --flip --scales=0.75,1,1.25
     python launch/evaluate.py --workdir=runs/spl --predictions=out --json=out.json
 
-The input is the run's `eval` data at its `eval.size`; IoU is counted at label resolution. Predictions
-are label-id PNGs at the label's size, as the official Cityscapes scripts read them.
+The input is the run's `eval` data at its `eval.size`; IoU is counted at label resolution.
+Predictions are label-id PNGs at the label's size, as the official Cityscapes scripts read them.
 """
 
 import sys

@@ -1,11 +1,11 @@
 """Compares methods over seeds: one table and one plot of mIoU against labelled pixels.
 
-    python launch/study.py --domain=camvid_dusk --methods=source,random,spl,supervised --seeds=0,1,2 \
-        --workdir=runs/camvid_dusk -- --config.data.root=/data --config.train.steps=2000
+    python launch/study.py --domain=camvid_dusk --methods=source,random,spl,supervised \
+        --seeds=0,1,2 --workdir=runs/camvid_dusk -- --config.train.steps=2000
 
 What stands after `--` goes to every run. All runs of a seed share the warm-up of its source-only
-run, which is the same for all. A study that was stopped goes on with the same command: finished runs
-are kept, a half-done one resumes.
+run, which is the same for all. A study that was stopped goes on with the same command: finished
+runs are kept, a half-done one resumes.
 """
 
 import json

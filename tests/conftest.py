@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 jax.config.update("jax_num_cpu_devices", 4)
@@ -33,3 +34,9 @@ def real_data():
 def data(tmp_path_factory):
     """Folder of prepared scenes and compiled programs, shared by all small runs."""
     return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def rng():
+    """A seeded generator."""
+    return np.random.default_rng(0)

@@ -6,7 +6,6 @@ import subprocess
 
 import numpy as np
 import pytest
-
 from small import command, environment
 from test_resume import final_state
 

@@ -25,7 +25,7 @@ def open_round(workdir, number, asked, rng):
     return round_
 
 
-def test_a_query_comes_back_equal(tmp_path, rng=np.random.default_rng(0)):
+def test_a_query_comes_back_equal(tmp_path, rng):
     round_ = Round(tmp_path, 3)
     query = make_query("a.b-1", rng.random((6, 9)) < 0.2, rng, "points")
     round_.write_query(query)
@@ -36,7 +36,7 @@ def test_a_query_comes_back_equal(tmp_path, rng=np.random.default_rng(0)):
     assert not round_.is_open
 
 
-def test_the_oracle_answers_only_what_was_asked(tmp_path, rng=np.random.default_rng(1)):
+def test_the_oracle_answers_only_what_was_asked(tmp_path, rng):
     asked = {"a": rng.random((5, 7)) < 0.5, "b": np.zeros((4, 4), bool)}
     truth = {name: rng.integers(0, 5, mask.shape).astype(np.uint8) for name, mask in asked.items()}
     truth["a"][asked["a"]] = np.where(
@@ -54,7 +54,7 @@ def test_the_oracle_answers_only_what_was_asked(tmp_path, rng=np.random.default_
     assert ledger.total == sum(m.sum() for m in asked.values())
 
 
-def test_the_ledger_joins_rounds_and_ignores_later_ones(tmp_path, rng=np.random.default_rng(2)):
+def test_the_ledger_joins_rounds_and_ignores_later_ones(tmp_path, rng):
     shape = (8, 6)
     everything = rng.permutation(48).reshape(shape)
     masks = [everything < 10, (everything >= 10) & (everything < 25), everything >= 40]
@@ -71,7 +71,7 @@ def test_the_ledger_joins_rounds_and_ignores_later_ones(tmp_path, rng=np.random.
     assert ledger.label("never asked") is None
 
 
-def test_a_skipped_query_labels_nothing_but_was_asked(tmp_path, rng=np.random.default_rng(3)):
+def test_a_skipped_query_labels_nothing_but_was_asked(tmp_path, rng):
     round_ = open_round(tmp_path, 0, {"a": np.ones((3, 3), bool)}, rng)
     round_.write_answer(Answer("a", np.zeros((3, 3), np.uint8), SKIPPED, "someone"))
     assert (Ledger(tmp_path, 1).label("a") == 255).all()
@@ -80,7 +80,7 @@ def test_a_skipped_query_labels_nothing_but_was_asked(tmp_path, rng=np.random.de
     assert facts["annotator"] == "someone"
 
 
-def test_an_answer_of_another_size_is_refused(tmp_path, rng=np.random.default_rng(4)):
+def test_an_answer_of_another_size_is_refused(tmp_path, rng):
     round_ = open_round(tmp_path, 0, {"a": np.ones((3, 3), bool)}, rng)
     with pytest.raises(UserError, match="answer at the query's size"):
         round_.write_answer(Answer("a", np.zeros((3, 4), np.uint8)))
@@ -88,7 +88,7 @@ def test_an_answer_of_another_size_is_refused(tmp_path, rng=np.random.default_rn
 
 
 @pytest.mark.parametrize("damage", ["queries/a.png", "queries/a.json"])
-def test_a_damaged_file_is_named(tmp_path, damage, rng=np.random.default_rng(5)):
+def test_a_damaged_file_is_named(tmp_path, damage, rng):
     round_ = open_round(tmp_path, 0, {"a": np.ones((30, 30), bool)}, rng)
     path = round_.folder / damage
     path.write_bytes(path.read_bytes()[:20])
@@ -96,7 +96,7 @@ def test_a_damaged_file_is_named(tmp_path, damage, rng=np.random.default_rng(5))
         round_.read_query("a")
 
 
-def test_budgets_add_up_and_roll_over(rng=np.random.default_rng(6)):
+def test_budgets_add_up_and_roll_over(rng):
     for _ in range(50):
         pixels, rounds = int(rng.integers(1, 5000)), int(rng.integers(1, 7))
         share, points = (0.0, int(rng.integers(1, 99))) if rng.random() < 0.5 else (rng.random(), 0)

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from small import ROOT, command, config, environment, launch
 
 from jax_labor.errors import UserError
 from jax_labor.experiments import run
-from small import ROOT, command, config, environment, launch
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,11 @@ def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):
     assert len(files) == 4
     assert read(files[0]).shape == (32, 48)
     done = subprocess.run(
-        [*line, "--flip", "--scales=1,1.5"], cwd=ROOT, env=environment(), capture_output=True, text=True
+        [*line, "--flip", "--scales=1,1.5"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out.json").read_text()) != found
@@ -144,6 +148,7 @@ BAD = [
     ("data.target_batch", 6, "config.data.target_batch=6 cannot be shared equally by 4 devices"),
     ("rounds.share", 1.5, "config.rounds.share is 1.5"),
     ("rounds.strategy", "nearest", "config.rounds.strategy"),
+    ("rounds.annotator", "people", "config.rounds.annotator"),
     ("data.source.name", "gta6", "gta5"),
     ("model.backbone", "resnet102", "resnet101"),
     ("rounds.every", 100, "config.train.steps"),

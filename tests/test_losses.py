@@ -12,7 +12,7 @@ def softmax(x):
 
 
 @pytest.mark.parametrize("void", [0.0, 0.4, 1.0])
-def test_cross_entropy_is_the_mean_over_labelled_pixels(void, rng=np.random.default_rng(0)):
+def test_cross_entropy_is_the_mean_over_labelled_pixels(void, rng):
     logits = rng.normal(size=(2, 5, 7, 4)).astype(np.float32)
     labels = rng.integers(0, 4, (2, 5, 7))
     labels = np.where(rng.random(labels.shape) < void, 255, labels)
@@ -29,7 +29,7 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels(void, rng=np.random.defa
     assert (np.asarray(gradient)[labels == 255] == 0).all()
 
 
-def test_cross_entropy_raises_the_logits_to_the_labels(rng=np.random.default_rng(1)):
+def test_cross_entropy_raises_the_logits_to_the_labels(rng):
     # Aligned corners: the corner pixels of the labels see the corner logits.
     logits = jnp.asarray(rng.normal(size=(1, 3, 4, 5)), jnp.float32)
     labels = np.full((1, 17, 22), 255)
@@ -57,7 +57,7 @@ def test_self_information_is_advents(golden):
     np.testing.assert_allclose(np.moveaxis(ours, -1, 1), found["prob_2_entropy"], atol=1e-6)
 
 
-def test_discrepancy_is_mcds_mean(rng=np.random.default_rng(2)):
+def test_discrepancy_is_mcds_mean(rng):
     a, b = rng.normal(size=(2, 2, 3, 4, 6)).astype(np.float32)
     total, count = losses.discrepancy(jnp.asarray(a), jnp.asarray(b))
     np.testing.assert_allclose(total / count, np.abs(softmax(a) - softmax(b)).mean(), rtol=1e-5)
@@ -86,7 +86,7 @@ def test_pseudo_labels_are_iasts(golden):
 
 
 @pytest.mark.parametrize("pixels", [1, 7, 300])
-def test_thresholds_against_numpy_percentiles(pixels, rng=np.random.default_rng(3)):
+def test_thresholds_against_numpy_percentiles(pixels, rng):
     classes = 4
     before = rng.uniform(0.3, 1.0, classes).astype(np.float32)
     confidence = rng.choice(np.linspace(0.3, 1.0, 9), pixels).astype(np.float32)  # many ties

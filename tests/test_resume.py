@@ -9,7 +9,6 @@ import time
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
-
 from small import command, environment, launch
 
 
@@ -30,7 +29,9 @@ def final_state(workdir):
 
 def leaves(tree, prefix=()):
     for key, value in tree.items():
-        yield from leaves(value, (*prefix, key)) if isinstance(value, dict) else [((*prefix, key), value)]
+        yield from (
+            leaves(value, (*prefix, key)) if isinstance(value, dict) else [((*prefix, key), value)]
+        )
 
 
 def jax_key(path):
@@ -105,7 +106,9 @@ def test_killed_again_and_again_at_random(undisturbed, data, tmp_path):
 
 def test_sigterm_saves_and_loses_no_step(undisturbed, data, tmp_path):
     process = start(tmp_path, data)
-    wait_for(lambda: (tmp_path / "metrics.jsonl").exists() and (tmp_path / "metrics.jsonl").read_text())
+    wait_for(
+        lambda: (tmp_path / "metrics.jsonl").exists() and (tmp_path / "metrics.jsonl").read_text()
+    )
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()

@@ -71,7 +71,9 @@ def test_four_devices_equal_one(joint):
     four, metrics4 = run_steps(config, 4, batches)
     assert metrics1.keys() == metrics4.keys()
     for name in metrics1:
-        np.testing.assert_allclose(metrics4[name], metrics1[name], rtol=2e-4, atol=2e-5, err_msg=name)
+        np.testing.assert_allclose(
+            metrics4[name], metrics1[name], rtol=2e-4, atol=2e-5, err_msg=name
+        )
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True):
         np.testing.assert_allclose(b, a, rtol=2e-3, atol=2e-4)
 

@@ -111,14 +111,14 @@ def _has_tpu(devices: Path) -> bool:
 def setup_log() -> None:
     """Send our log to stderr: all of it in process 0, warnings only in the others.
 
-    The libraries below log by absl at every checkpoint; only their warnings are let through.
+    The libraries below log by absl at every start and checkpoint; only errors are let through.
     """
+    logging.getLogger("absl").setLevel(logging.ERROR)  # first: the next lines start JAX
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S"))
     ours = logging.getLogger("jax_labor")
     ours.handlers, ours.propagate = [handler], False
     ours.setLevel(logging.INFO if jax.process_index() == 0 else logging.WARNING)
-    logging.getLogger("absl").setLevel(logging.WARNING)
 
 
 def setup_jax(cache_dir: str | None = None) -> str:

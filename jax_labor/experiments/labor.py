@@ -20,6 +20,11 @@ _LOG = logging.getLogger(__name__)
 def run(config, workdir: str, force: bool = False) -> dict:
     """Adapts a segmenter with few labelled target pixels; returns the content of results.json."""
     check_budget(config.rounds.share, config.rounds.points)
+    if config.rounds.annotator != "oracle":
+        raise UserError(
+            f"config.rounds.annotator is {config.rounds.annotator!r}: this version knows 'oracle'"
+            " (ground truth answers)."
+        )
     phases = labor_phases(config)
     with Session(config, workdir, force) as session:
         for phase in phases:
@@ -77,7 +82,7 @@ def _labels(session: Session, ledger: Ledger):
 
 
 class AnswersByIndex:
-    """Looks answers up by record index, each read from disk once; picklable for worker processes."""
+    """Answers by record index, each read from disk once; picklable for worker processes."""
 
     def __init__(self, ledger: Ledger, names):
         self._ledger, self._names, self._read = ledger, names, {}

@@ -5,6 +5,7 @@ import dataclasses
 from jax_labor.errors import UserError
 
 NONE, FULL, ANSWERS = "none", "full", "answers"
+ASK_SELECTOR = ("spl", "ppl")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Phase:
         end: step after the last.
         labels: "none", "full" (every label of the target) or "answers" (of rounds 0 .. `round`).
         uses_target: whether a batch holds target images at all.
+        trains_selector: whether somebody will ask the two classifiers.
         round: the round that opens at `start`, None without one.
     """
 
@@ -23,6 +25,7 @@ class Phase:
     end: int
     labels: str
     uses_target: bool
+    trains_selector: bool
     round: int | None = None
 
 
@@ -41,19 +44,24 @@ def labor_phases(config) -> list[Phase]:
             " the end."
         )
     starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
-    phases = [Phase(0, rounds.warmup, NONE, _adversarial(config))] if rounds.warmup else []
+    phases = [Phase(0, rounds.warmup, NONE, _adversarial(config), True)] if rounds.warmup else []
+    asks = rounds.strategy in ASK_SELECTOR
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
-        phases.append(Phase(start, end, ANSWERS, True, number))
+        phases.append(Phase(start, end, ANSWERS, True, asks, number))
     return phases
 
 
 def segmentation_phases(config) -> list[Phase]:
-    """The same warm-up, then the rest of the steps with no target labels or with all of them."""
+    """The warm-up, then the rest of the steps with no target labels or with all of them.
+
+    The warm-up is that of source-only `labor_phases`, selector included, so that any method can
+    start from it.
+    """
     warmup, steps = config.rounds.warmup, config.train.steps
     full = config.loss.target > 0
     uses_target = full or _adversarial(config)
-    phases = [Phase(0, min(warmup, steps), NONE, False)] if warmup else []
-    return [*phases, Phase(min(warmup, steps), steps, FULL if full else NONE, uses_target)]
+    phases = [Phase(0, min(warmup, steps), NONE, False, True)] if warmup else []
+    return [*phases, Phase(min(warmup, steps), steps, FULL if full else NONE, uses_target, False)]
 
 
 def _adversarial(config) -> bool:

@@ -60,13 +60,14 @@ class Session:
         self.network = build_network(config, self.data.table.num_classes)
         self.clock = Clock()
         self.checkpoints = Checkpoints(workdir, config.train.keep)
-        self.state, self._positions = self._first_state()
+        state, self._positions = self._first_state()
+        self.state = parallel.place(state)
         self.evaluator = Evaluator(config, self.network.model, self.data.eval)
         self._reporter = Reporter(workdir, self.step, config.train.tensorboard, self.is_main)
         self._progress = Progress(config.train.steps, self.clock, is_main=self.is_main)
         self._profiler = Profiler(config.train.profile, self.workdir / "profile")
         self._stop = StopFlag()
-        self._train_step = parallel.parallel_step(make_train_step(self.network, config))
+        self._train_steps = {}
         self._unchecked = []
         self._cached = {}
 
@@ -102,6 +103,7 @@ class Session:
             NonFiniteLoss: a loss term is not finite; the last good checkpoint is kept.
         """
         iterators = self._iterators(phase, overlay)
+        train_step = self._mapped_step(phase.trains_selector)
         images = sum(self.config.data[f"{role}_batch"] for role in iterators)
         step = self.step
         self.clock.start()
@@ -111,7 +113,7 @@ class Session:
                 with self._profiler.annotate(step):
                     batch = {role: _arrays(next(it)) for role, it in iterators.items()}
                     batch = parallel.split(batch)
-                    self.state, metrics = self._train_step(self.state, batch)
+                    self.state, metrics = train_step(self.state, batch)
                 step += 1
                 if self._unchecked:
                     # One step may be under way while the next batch is made, no more: the clock
@@ -210,6 +212,12 @@ class Session:
             discriminator_opt_state=fresh.discriminator_opt_state,
         )
         return state, meta["positions"]
+
+    def _mapped_step(self, trains_selector: bool):
+        if trains_selector not in self._train_steps:
+            step = make_train_step(self.network, self.config, trains_selector)
+            self._train_steps[trains_selector] = parallel.parallel_step(step)
+        return self._train_steps[trains_selector]
 
     def _iterators(self, phase: Phase, overlay):
         roles = ("source", "target") if phase.uses_target else ("source",)

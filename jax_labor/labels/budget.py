@@ -26,8 +26,8 @@ def round_budget(
 ) -> int:
     """Pixels that round `round_number` (from 0) of `rounds` may ask about one image.
 
-    The whole budget is spread evenly; what an earlier round left unasked is added to the later ones,
-    so that no image ever exceeds the total.
+    The whole budget is spread evenly; what an earlier round left unasked is added to the later
+    ones, so that no image ever exceeds the total.
 
     Args:
         pixels: pixels of the image.

@@ -1,11 +1,11 @@
 """The files of one round: queries that training writes, answers that an annotator writes.
 
-    rounds/NNN/round.json            number, strategy and names of the images asked about; written last,
-                                     so that a round without it is still being written
-    rounds/NNN/queries/NAME.png      8-bit label map: the model's guess at every asked pixel, 255 elsewhere
-    rounds/NNN/queries/NAME.json     {name, height, width, kind, asked, points}
-    rounds/NNN/answers/NAME.png      8-bit label map: the true class, 255 where void, unsure or not asked
-    rounds/NNN/answers/NAME.json     {name, status, annotator, seconds, labelled}; written after its PNG
+    rounds/NNN/round.json         number, strategy and names of the images asked about; written
+                                  last: a round without it is still being written
+    rounds/NNN/queries/NAME.png   8-bit label map: the model's guess at every asked pixel, else 255
+    rounds/NNN/queries/NAME.json  {name, height, width, kind, asked, points}
+    rounds/NNN/answers/NAME.png   8-bit label map: the true class; 255 where void, unsure, not asked
+    rounds/NNN/answers/NAME.json  {name, status, annotator, seconds, labelled}; after its PNG
 
 A query and its answer are label maps of the same size, so that any tool that reads and writes label
 PNGs is an annotator. Every file appears whole or not at all.

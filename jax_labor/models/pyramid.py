@@ -1,24 +1,25 @@
-"""A small backbone that learns from scratch on a CPU: a residual network with a top-down path."""
+"""A small backbone that learns from scratch on a CPU: down to stride 16 and back to stride 2."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jax_labor.models.norm import batch_norm
-from jax_labor.models.resnet import BasicBlock, conv
+from jax_labor.models.resnet import conv
 from jax_labor.ops.resize import resize_bilinear
 
 
 class PyramidNet(nn.Module):
-    """Residual network to stride 16, brought back to stride 4 (Lin et al., FPN, CVPR 2017).
+    """A U-Net (Ronneberger et al., MICCAI 2015) whose heads read the map of stride 2.
 
     At the sizes that a CPU can train, a map of stride 8 has no room for poles and signs, and
     dilated convolutions on it are the dear part of a network. Here the deep layers are small maps,
-    and two lateral additions carry their context to the stride-4 map that the heads read.
+    and their context comes back through concatenations with the finer ones.
 
-    Channels are `width` / 2 in the stem, then `width` * 1, 2 and 4 at strides 4, 8 and 16.
-    Names: conv1, bn1, conv2, bn2; layer{1,2,3}_{0,1} (stride 4, 8, 16; blocks as in ResNet);
-    lateral{1,2,3}; merge{1,2} and merge{1,2}_bn.
+    Two 3x3 convolutions a stride, `width` * 1, 1.5, 3 and 3 channels at strides 2, 4, 8 and 16,
+    after a first one of `width` / 2 at full size; one 3x3 convolution a stride on the way back.
+    Names: conv1, bn1 (full size); layer{1..4}_{conv,bn}{1,2} (strides 2 to 16);
+    merge{3,2,1}_{conv,bn} (strides 8, 4, 2).
     """
 
     width: int = 32
@@ -31,43 +32,27 @@ class PyramidNet(nn.Module):
     def __call__(self, image: jax.Array, train: bool) -> dict[str, jax.Array]:
         """Map `image[B,H,W,3]` to {"layer1", "layer3", "layer4"}, each [B,h,w,C] in `dtype`.
 
-        "layer1" (stride 4) and "layer3" (stride 16) are on the way up, "layer4" is the merged map
-        of stride 4.
+        "layer1" (stride 2) and "layer3" (stride 8) are on the way down; "layer4" is the merged map
+        of stride 2, `width` channels.
         """
-        norm = batch_norm(self.bn, self.bn_eps, self.axis_name, self.dtype)
-        x = conv(self.width // 2, 3, 2, dtype=self.dtype, name="conv1")(image)
-        x = nn.relu(norm(name="bn1")(x, train))
-        x = conv(self.width, 3, 2, dtype=self.dtype, name="conv2")(x)
-        x = nn.relu(norm(name="bn2")(x, train))
+        channels = [self.width, 3 * self.width // 2, 3 * self.width, 3 * self.width]
+        x = self._unit(image, self.width // 2, "conv1", "bn1", train)
         maps = []
-        for stage, blocks in enumerate((1, 1, 2), start=1):
-            for index in range(blocks):
-                x = self._block(stage, index, norm)(x, train)
+        for stage, wide in enumerate(channels, start=1):
+            for index, stride in ((1, 2), (2, 1)):
+                names = f"layer{stage}_conv{index}", f"layer{stage}_bn{index}"
+                x = self._unit(x, wide, *names, train, stride)
             maps.append(x)
-        top = self._lateral(maps, 3, 2)
-        for stage in (2, 1):
-            lateral = self._lateral(maps, stage, stage)
-            top = lateral + resize_bilinear(top, lateral.shape[1:3], align_corners=False)
-            merge = conv(top.shape[-1], 3, dtype=self.dtype, name=f"merge{stage}")
-            top = nn.relu(norm(name=f"merge{stage}_bn")(merge(top), train))
-            if stage == 2:
-                top = conv(self.width, 1, dtype=self.dtype, name="narrow")(top)
-        return {"layer1": maps[0], "layer3": maps[2], "layer4": top}
+        for stage in (3, 2, 1):
+            low = maps[stage - 1]
+            x = resize_bilinear(x, low.shape[1:3], align_corners=False)
+            x = jnp.concatenate([x, low], -1)
+            names = f"merge{stage}_conv", f"merge{stage}_bn"
+            x = self._unit(x, channels[max(stage - 2, 0)], *names, train)
+        return {"layer1": maps[0], "layer3": maps[2], "layer4": x}
 
-    def _lateral(self, maps, stage, like):
-        """1x1 convolution of stage `stage` to the channels of stage `like`."""
-        channels = self.width * 2 ** (like - 1)
-        return conv(channels, 1, dtype=self.dtype, name=f"lateral{stage}")(maps[stage - 1])
-
-    def _block(self, stage, index, norm):
-        first = index == 0 and stage > 1
-        return BasicBlock(
-            width=self.width * 2 ** (stage - 1),
-            stride=2 if first else 1,
-            dilation=1,
-            project=first,
-            stride_first=False,
-            norm=norm,
-            dtype=self.dtype,
-            name=f"layer{stage}_{index}",
-        )
+    def _unit(self, x, channels, name, bn_name, train, stride=1):
+        """3x3 convolution, batch norm, ReLU."""
+        norm = batch_norm(self.bn, self.bn_eps, self.axis_name, self.dtype)
+        x = conv(channels, 3, stride, dtype=self.dtype, name=name)(x)
+        return nn.relu(norm(name=bn_name)(x, train))

@@ -14,13 +14,14 @@ from jax_labor.steps.parallel import AXIS
 from jax_labor.steps.state import TrainState
 
 
-def make_train_step(network, config):
+def make_train_step(network, config, trains_selector: bool):
     """Builds step(state, batch) -> (state, metrics) for one device of the axis "data".
 
     Args:
         network: has `model` (a LaborNet), `discriminator` (an FCDiscriminator, used where
             `config.loss.adversarial*` is not 0) and their optimisers `tx`, `discriminator_tx`.
         config: settings `loss`, `discriminator`, `pseudo`, `model`, `train` of a card.
+        trains_selector: whether the two classifiers learn, where the network has them.
 
     The batch holds "source" and, where the phase uses the target domain, "target": each a dict of
     image float32[B, H, W, 3] and label int32[B, H, W] (255 = none). Metrics are float32[] by loss
@@ -28,17 +29,21 @@ def make_train_step(network, config):
     """
 
     model, discriminator, tx = network.model, network.discriminator, network.tx
+    trains_selector = trains_selector and config.model.selector != "none"
 
     def step(state: TrainState, batch):
         def objective(params):
             outputs, stats = forward(
                 model, params, state.batch_stats, batch, config.train.joint_batch
             )
-            thresholds, pseudo = _pseudo_labels(config, state.thresholds, outputs.get("target"))
+            thresholds, pseudo = _pseudo_labels(
+                config, state.thresholds, outputs.get("target"), trains_selector
+            )
             terms = dict(_segmenter_terms(config, outputs, batch, pseudo))
             terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
-            terms |= _selector_terms(config, outputs, batch, pseudo)
-            terms |= _weight_terms(config, params)
+            if trains_selector:
+                terms |= _selector_terms(config, outputs, batch, pseudo)
+                terms |= _weight_terms(config, params)
             shares, means = _normalise(terms)
             return shares, (stats, thresholds, means, outputs)
 
@@ -98,8 +103,6 @@ def _adversarial_terms(config, discriminator, params, outputs, batch):
 def _selector_terms(config, outputs, batch, pseudo):
     """What trains the two classifiers: cross-entropy on labels, L5 and, in the L1 form, L6."""
     terms, weights, align = {}, config.loss, config.align_corners
-    if outputs["source"].classifier1 is None:
-        return terms
     labels = {"source": batch["source"]["label"]}
     if "target" in batch:
         labels |= {"target": batch["target"]["label"], "pseudo": pseudo}
@@ -120,7 +123,7 @@ def _selector_terms(config, outputs, batch, pseudo):
 def _weight_terms(config, params):
     """L6 in weight space: the same number on every device, so each carries its share."""
     weights = config.loss
-    if "selector" not in params or weights.discrepancy_kind != "cosine" or not weights.discrepancy:
+    if weights.discrepancy_kind != "cosine" or not weights.discrepancy:
         return {}
     selector = params["selector"]
     cosine = losses.weight_cosine(selector["classifier1"], selector["classifier2"])
@@ -138,12 +141,12 @@ def _normalise(terms):
     return shares, means
 
 
-def _pseudo_labels(config, thresholds, target):
+def _pseudo_labels(config, thresholds, target, trains_selector):
     """IAST's thresholds over the batch of all devices, and this device's pseudo-labels.
 
     They are taken at the resolution of the logits, where a prediction is made.
     """
-    wanted = config.loss.pseudo or (config.loss.selector_pseudo and config.model.selector != "none")
+    wanted = config.loss.pseudo or (config.loss.selector_pseudo and trains_selector)
     if target is None or not wanted:
         return thresholds, None
     probs = jax.lax.stop_gradient(jax.nn.softmax(target.main))

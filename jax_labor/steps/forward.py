@@ -12,8 +12,8 @@ def forward(model, params, batch_stats, batch, joint: bool):
         params: its parameters.
         batch_stats: its running statistics.
         batch: dict by domain ("source", "target") of dicts with image float32[B, H, W, 3].
-        joint: one pass over all domains' images, which then share batch statistics and must have one
-            size; else one pass after the other, source first, as AdaptSegNet does.
+        joint: one pass over all domains' images, which then share batch statistics and must have
+            one size; else one pass after the other, source first, as AdaptSegNet does.
 
     Returns:
         (dict by domain of outputs, running statistics after the passes).

@@ -37,8 +37,8 @@ def make_optimizer(settings, total_steps: int, freeze_norm: bool) -> optax.Gradi
     """The segmenter's optimiser: heads learn `head_factor` times faster than the backbone.
 
     Args:
-        settings: as in `schedule`, and `name` ("sgd" or "adam"), `momentum`, `weight_decay` (L2 added
-            to the gradient, as the published codes do), `head_factor`.
+        settings: as in `schedule`, and `name` ("sgd" or "adam"), `momentum`, `weight_decay` (L2
+            added to the gradient, as the published codes do), `head_factor`.
         total_steps: steps until the decay ends.
         freeze_norm: leave every normalisation's scale and bias alone, weight decay included.
     """

@@ -6,6 +6,7 @@ moving to `jit(shard_map)` changes this file alone.
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = "data"
 
@@ -16,6 +17,12 @@ def parallel_step(step):
     The batch's leading axis is this process's devices; metrics must be summed over devices inside.
     """
     return jax.pmap(step, AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
+
+
+def place(state):
+    """Copies host arrays to every device, as a step returns them: the step then compiles once."""
+    everywhere = NamedSharding(Mesh(jax.devices(), (AXIS,)), PartitionSpec())
+    return jax.device_put(state, everywhere)
 
 
 def parallel_evaluation(step):
@@ -29,7 +36,7 @@ def local_map(function):
 
 
 def split(batch):
-    """Splits the leading axis of every array over this process's devices: [B, ...] -> [D, B/D, ...]."""
+    """Splits every array over this process's devices: [B, ...] -> [D, B/D, ...]."""
     devices = jax.local_device_count()
     return jax.tree.map(lambda x: x.reshape(devices, x.shape[0] // devices, *x.shape[1:]), batch)
 

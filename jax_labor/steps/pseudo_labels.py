@@ -19,9 +19,9 @@ def update_thresholds(
     """Moves each class's confidence threshold towards this batch's percentile.
 
     theta_c <- beta theta_c + (1 - beta) percentile_c(100 (1 - alpha theta_c^gamma)), where the
-    percentile (linear interpolation) runs over the confidences of the pixels predicted c, rounded to
-    float16 as the published code does, together with theta_c itself: a class that is absent keeps
-    its threshold. Values of 1 and above become 0.999.
+    percentile (linear interpolation) runs over the confidences of the pixels predicted c, rounded
+    to float16 as the published code does, together with theta_c itself: a class that is absent
+    keeps its threshold. Values of 1 and above become 0.999.
 
     Args:
         thresholds: float32[C].
