@@ -133,7 +133,7 @@ def small(c: ConfigDict, size) -> None:
     c.align_corners = False
     c.data.normalize = "unit"
     c.data.cache = True
-    c.data.source_batch = c.data.target_batch = 8
+    c.data.source_batch, c.data.target_batch = 4, 8
     c.data.eval_batch = 8
     for name in ("source_view", "target_view"):
         c.data[name] = view(size, flip=True, brightness=0.05, contrast=0.1, saturation=0.1)

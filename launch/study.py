@@ -3,8 +3,8 @@
     python launch/study.py --domain=camvid_dusk --methods=source,random,spl,supervised \
         --seeds=0,1,2 --workdir=runs/camvid_dusk -- --config.train.steps=2000
 
-What stands after `--` goes to every run. All runs of a seed share the warm-up of its source-only
-run, which is the same for all. A study that was stopped goes on with the same command: finished
+What stands after `--` goes to every run. All runs of a seed that ask share one warm-up, which does
+not depend on the strategy. A study that was stopped goes on with the same command: finished
 runs are kept, a half-done one resumes.
 """
 
@@ -35,8 +35,8 @@ QUERIES = SHARE | {"ppl": ("ppl", "ppl")} | POINTS
 BASELINES = ("source", "adversarial", "supervised")
 
 
-def command(method: str, domain: str, workdir: Path, seed: str, extra) -> list[str]:
-    """The command line of one run."""
+def command(method: str, domain: str, workdir: Path, seed: str, warmup: str, extra) -> list[str]:
+    """The command line of one run; `warmup` names the method whose warm-up it starts from."""
     if method in BASELINES:
         card = f"segmentation.py:{method}" + (f",{domain}" if domain else "")
         flags_ = []
@@ -44,8 +44,8 @@ def command(method: str, domain: str, workdir: Path, seed: str, extra) -> list[s
         name, strategy = QUERIES[method]
         card = f"{name}.py" + (f":{domain}" if domain else "")
         flags_ = [f"--config.rounds.strategy={strategy}"]
-    if method != "source":
-        flags_.append(f"--config.start_from={workdir / f'source-{seed}' / 'warmup'}")
+    if warmup:
+        flags_.append(f"--config.start_from={workdir / f'{warmup}-{seed}' / 'warmup'}")
     run = [sys.executable, str(HERE / "launch" / "main.py"), f"--config={HERE / 'configs' / card}"]
     return [
         *run,
@@ -62,13 +62,15 @@ def study(domain: str, methods, seeds, workdir: Path, extra) -> None:
     if unknown:
         known = ", ".join([*BASELINES, *QUERIES])
         raise UserError(f"--methods: {', '.join(unknown)} unknown; there are {known}")
-    ordered = ["source", *(m for m in methods if m != "source")]
+    first = next((m for m in methods if m in QUERIES), "")
     for seed in seeds:
-        for method in ordered:
+        for method in methods:
             if (workdir / f"{method}-{seed}" / "results.json").exists():
                 continue
             print(f"== {method}, seed {seed}", file=sys.stderr, flush=True)
-            status = subprocess.run(command(method, domain, workdir, seed, extra)).returncode
+            warmup = first if method in QUERIES and method != first else ""
+            line = command(method, domain, workdir, seed, warmup, extra)
+            status = subprocess.run(line).returncode
             if status:
                 sys.exit(status)
     found = {

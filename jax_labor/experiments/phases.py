@@ -32,6 +32,9 @@ class Phase:
 def labor_phases(config) -> list[Phase]:
     """Warm-up, then one phase a round; the last one lasts to the end of training.
 
+    The warm-up sees the target's images without labels: that is where the classifiers learn to
+    disagree. It is the same for every strategy, so that a study can share it.
+
     Raises:
         UserError: the rounds do not fit into the steps.
     """
@@ -44,25 +47,16 @@ def labor_phases(config) -> list[Phase]:
             " the end."
         )
     starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
-    phases = [Phase(0, rounds.warmup, NONE, _adversarial(config), True)] if rounds.warmup else []
-    asks = rounds.strategy in ASK_SELECTOR
+    phases = [Phase(0, rounds.warmup, NONE, True, True)] if rounds.warmup else []
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
-        phases.append(Phase(start, end, ANSWERS, True, asks, number))
+        # After the last round nobody asks the classifiers any more.
+        trains = rounds.strategy in ASK_SELECTOR and number < rounds.count - 1
+        phases.append(Phase(start, end, ANSWERS, True, trains, number))
     return phases
 
 
 def segmentation_phases(config) -> list[Phase]:
-    """The warm-up, then the rest of the steps with no target labels or with all of them.
-
-    The warm-up is that of source-only `labor_phases`, selector included, so that any method can
-    start from it.
-    """
-    warmup, steps = config.rounds.warmup, config.train.steps
+    """One phase, with no target labels or with all of them."""
     full = config.loss.target > 0
-    uses_target = full or _adversarial(config)
-    phases = [Phase(0, min(warmup, steps), NONE, False, True)] if warmup else []
-    return [*phases, Phase(min(warmup, steps), steps, FULL if full else NONE, uses_target, False)]
-
-
-def _adversarial(config) -> bool:
-    return bool(config.loss.adversarial or config.loss.adversarial_aux)
+    aligned = bool(config.loss.adversarial or config.loss.adversarial_aux)
+    return [Phase(0, config.train.steps, FULL if full else NONE, full or aligned, False)]

@@ -166,14 +166,14 @@ class Session:
             if self._unchecked:
                 self._look(step, logs=False)
             self._positions |= {role: it.get_state() for role, it in iterators.items()}
-            if step == self.config.rounds.warmup:
+            if phase.round is None and step == self.config.rounds.warmup:
                 self._save_warmup(step, phase)
             self.checkpoints.save(step, self.state, self._meta(phase))
 
     def _save_warmup(self, step: int, phase: Phase) -> None:
         """Keeps the end of the warm-up for good, for other runs to start from."""
         warmup = Checkpoints(self.workdir / "warmup", keep=1)
-        warmup.save(step, _without_discriminator(self.state), self._meta(phase))
+        warmup.save(step, self.state, self._meta(phase))
         warmup.close()
 
     def _meta(self, phase: Phase) -> dict:
@@ -198,19 +198,15 @@ class Session:
     def _from_warmup(self, fresh):
         place = self.config.start_from
         warmup = Checkpoints(place, read_only=True)
-        found = warmup.restore(_without_discriminator(fresh))
+        found = warmup.restore(fresh)
         warmup.close()
         if found is None or found[0] != self.config.rounds.warmup:
             raise UserError(
                 f"config.start_from={place} holds no warm-up of {self.config.rounds.warmup} steps:"
                 " name the folder WORKDIR/warmup of a run with the same config.rounds.warmup."
             )
-        _, state, meta = found
-        _LOG.info("warm-up of %d steps taken from %s", found[0], place)
-        state = state.replace(
-            discriminator=fresh.discriminator,
-            discriminator_opt_state=fresh.discriminator_opt_state,
-        )
+        step, state, meta = found
+        _LOG.info("warm-up of %d steps taken from %s", step, place)
         return state, meta["positions"]
 
     def _mapped_step(self, trains_selector: bool):
@@ -264,7 +260,3 @@ def _target_labels(phase: Phase, overlay) -> dict:
 def _arrays(batch) -> dict:
     """What the step reads of a batch."""
     return {"image": batch["image"], "label": batch["label"]}
-
-
-def _without_discriminator(state):
-    return state.replace(discriminator={}, discriminator_opt_state=())
