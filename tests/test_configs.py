@@ -23,7 +23,7 @@ def cards():
             yield pytest.param(segmentation.get_config(name), id=f"segmentation:{name}")
 
 
-@pytest.mark.parametrize("config", cards())
+@pytest.mark.parametrize("config", list(cards()))
 def test_every_card_describes_a_run(config):
     assert config.experiment in EXPERIMENTS
     phases = labor_phases if config.experiment == "labor" else segmentation_phases
@@ -36,7 +36,7 @@ def test_every_card_describes_a_run(config):
         assert [p.round for p in plan if p.round is not None] == list(range(config.rounds.count))
 
 
-@pytest.mark.parametrize("config", cards())
+@pytest.mark.parametrize("config", list(cards()))
 def test_every_card_builds_its_network(config):
     config.data.source_view.size = (64, 64)
     state = state_shape(config, build_network(config, 11), 11)

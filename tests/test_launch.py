@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from small import ROOT, command, config, environment, launch
 
+from configs import spl as card
 from jax_labor.errors import UserError
 from jax_labor.experiments import run
 
@@ -170,8 +171,8 @@ def test_a_mistake_names_the_setting(name, value, message, data, tmp_path):
         run(config(data, **{name: value}), str(tmp_path))
 
 
-def test_a_missing_data_set_says_what_is_expected_where(data, tmp_path):
-    settings = config(data, preset="camvid_dusk")
+def test_a_missing_data_set_says_what_is_expected_where(tmp_path):
+    settings = card.get_config("camvid_dusk")
     settings.data.root = str(tmp_path / "nothing")
     with pytest.raises(UserError, match=r"(?s)nothing/camvid.*trainannot"):
         run(settings, str(tmp_path / "run"))

@@ -58,18 +58,19 @@ class Session:
         record_config(workdir, config.to_dict(), FREE, force, self.is_main)
         self.data = load_data(config)
         self.network = build_network(config, self.data.table.num_classes)
+        self._profiler = Profiler(config.train.profile, self.workdir / "profile")
         self.clock = Clock()
         self.checkpoints = Checkpoints(workdir, config.train.keep)
         state, self._positions = self._first_state()
         self.state = parallel.place(state)
         self.evaluator = Evaluator(config, self.network.model, self.data.eval)
-        self._reporter = Reporter(workdir, self.step, config.train.tensorboard, self.is_main)
         self._progress = Progress(config.train.steps, self.clock, is_main=self.is_main)
-        self._profiler = Profiler(config.train.profile, self.workdir / "profile")
         self._stop = StopFlag()
         self._train_steps = {}
         self._unchecked = []
         self._cached = {}
+        # Last: it holds a file open, and everything above may refuse the settings.
+        self._reporter = Reporter(workdir, self.step, config.train.tensorboard, self.is_main)
 
     def __enter__(self):
         self._stop.__enter__()
