@@ -6,8 +6,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from small import command, environment
+from small import command, config, environment
 from test_resume import final_state
+
+from jax_labor.engine import tree
+from jax_labor.experiments.assembly import build_network, initial_state
 
 FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
 SGD = ("--config.optimizer.name=sgd", "--config.optimizer.lr=0.01")
@@ -38,11 +41,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def assert_close(workdir, one):
+def assert_close(workdir, one, data):
+    """What training changed is the same to a few percent.
+
+    Not closer: the queries are made by comparisons, where the last bit may choose another pixel.
+    """
     (_, ours), (_, theirs) = final_state(workdir), final_state(one)
     assert ours.keys() == theirs.keys()
-    for name in theirs:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=5e-3, atol=5e-4, err_msg=name)
+    settings = config(data)
+    start = tree.host_arrays(initial_state(settings, build_network(settings, 11), 11))
+    for part in ("params", "batch_stats"):
+        names = [name for name in theirs if name.startswith(part)]
+        assert names
+        moved = np.concatenate([(theirs[n] - start[n]).ravel() for n in names])
+        apart = np.concatenate([(theirs[n] - ours[n]).ravel() for n in names])
+        assert np.linalg.norm(moved) > 0.1
+        assert np.linalg.norm(apart) < 0.03 * np.linalg.norm(moved)
     a, b = (json.loads((w / "results.json").read_text()) for w in (workdir, one))
     assert a["miou"] == pytest.approx(b["miou"], abs=0.01)
     assert a["asked_pixels"] == pytest.approx(b["asked_pixels"], rel=0.05)
@@ -51,7 +65,7 @@ def assert_close(workdir, one):
 def test_four_devices_equal_one(data, one, tmp_path):
     logs = run(tmp_path, data, [FOUR])
     assert "4 x cpu" in logs[0]
-    assert_close(tmp_path, one)
+    assert_close(tmp_path, one, data)
 
 
 def test_two_processes_equal_one(data, one, tmp_path):
@@ -59,4 +73,4 @@ def test_two_processes_equal_one(data, one, tmp_path):
     shared = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
     logs = run(tmp_path, data, [{**shared, "JAX_PROCESS_ID": str(i)} for i in range(2)])
     assert "2 processes" in logs[0]
-    assert_close(tmp_path, one)
+    assert_close(tmp_path, one, data)
