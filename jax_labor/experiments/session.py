@@ -44,7 +44,6 @@ class Session:
         data: source, target and evaluation data.
         network: the network and its optimisers.
         state: the present TrainState.
-        resumed: whether an earlier start left a checkpoint.
     """
 
     def __init__(self, config, workdir: str, force: bool = False):
@@ -167,7 +166,7 @@ class Session:
             if self._unchecked:
                 self._look(step, logs=False)
             self._positions |= {role: it.get_state() for role, it in iterators.items()}
-            if phase.round is None and step == self.config.rounds.warmup:
+            if phase.round is None and step == phase.end < self.config.train.steps:
                 self._save_warmup(step, phase)
             self.checkpoints.save(step, self.state, self._meta(phase))
 
