@@ -71,6 +71,7 @@ def base() -> ConfigDict:
     c.loss.selector_target = 1.0
     c.loss.selector_pseudo = 1.0  # L5
     c.loss.discrepancy = 1.0  # L6
+    c.loss.discrepancy_features = False  # L6 through the features too, not the heads alone
     c.loss.discrepancy_kind = "l1"  # l1 (MCD) | cosine (of the classifiers' weights)
 
     c.pseudo = ConfigDict(dict(alpha=0.2, beta=0.9, gamma=8.0))  # IAST's threshold rule

@@ -131,6 +131,21 @@ def test_the_selector_does_not_touch_the_segmenter():
     assert min(jax.tree.leaves(moved)) > 1e-4
 
 
+@pytest.mark.parametrize("features", [False, True])
+def test_discrepancy_moves_the_features_only_where_it_may(features):
+    changes = {"loss.selector_source": 0.0, "loss.selector_target": 0.0}
+    changes |= {"loss.selector_pseudo": 0.0, "loss.discrepancy_features": features}
+    changes |= {"model.selector": "own", "optimizer.weight_decay": 0.0}
+    config = small_config(**changes)
+    before = initial_state(config, build_network(config, CLASSES), CLASSES).params["selector"]
+    after, _ = run_steps(config, 1, [make_batch(np.random.default_rng(6))])
+    moved = {
+        part: any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, pair), strict=True))
+        for part, pair in {p: (before[p], after.params["selector"][p]) for p in before}.items()
+    }
+    assert moved == {"backbone": features, "classifier1": True, "classifier2": True}
+
+
 def test_discrepancy_pushes_the_classifiers_apart():
     rng = np.random.default_rng(3)
     batches = [make_batch(rng)] * 10

@@ -77,6 +77,10 @@ class Network:
 def build_network(config, num_classes: int) -> Network:
     """Builds everything that has parameters."""
     steps = config.train.steps
+    if config.loss.discrepancy_kind not in ("l1", "cosine"):
+        raise UserError(
+            f"config.loss.discrepancy_kind is {config.loss.discrepancy_kind!r}: use l1 or cosine."
+        )
     return Network(
         build_model(config.model, num_classes, AXIS),
         FCDiscriminator(config.discriminator.width, config.discriminator.layers),

@@ -43,7 +43,7 @@ def make_train_step(network, config, trains_selector: bool):
             terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
             if trains_selector:
                 terms |= _selector_terms(config, outputs, batch, pseudo)
-                terms |= _weight_terms(config, params)
+                terms |= _discrepancy_terms(config, model, params, state, batch, outputs)
             shares, means = _normalise(terms)
             return shares, (stats, thresholds, means, outputs)
 
@@ -101,7 +101,7 @@ def _adversarial_terms(config, discriminator, params, outputs, batch):
 
 
 def _selector_terms(config, outputs, batch, pseudo):
-    """What trains the two classifiers: cross-entropy on labels, L5 and, in the L1 form, L6."""
+    """What trains the two classifiers to be right: cross-entropy on labels, and L5."""
     terms, weights, align = {}, config.loss, config.align_corners
     labels = {"source": batch["source"]["label"]}
     if "target" in batch:
@@ -113,21 +113,36 @@ def _selector_terms(config, outputs, batch, pseudo):
         out = outputs["source" if name == "source" else "target"]
         for i, logits in enumerate((out.classifier1, out.classifier2), 1):
             terms[f"selector{i}_{name}"] = (weight, losses.cross_entropy(logits, label, align))
-    if "target" in batch and weights.discrepancy and weights.discrepancy_kind == "l1":
-        out = outputs["target"]
-        total, count = losses.discrepancy(out.classifier1, out.classifier2)
-        terms["discrepancy"] = (-weights.discrepancy, (total, count))
     return terms
 
 
-def _weight_terms(config, params):
-    """L6 in weight space: the same number on every device, so each carries its share."""
-    weights = config.loss
-    if weights.discrepancy_kind != "cosine" or not weights.discrepancy:
+def _discrepancy_terms(config, model, params, state, batch, outputs):
+    """L6, which pushes the two classifiers apart: by their outputs (MCD) or by their weights."""
+    weight, kind = config.loss.discrepancy, config.loss.discrepancy_kind
+    if not weight:
         return {}
-    selector = params["selector"]
-    cosine = losses.weight_cosine(selector["classifier1"], selector["classifier2"])
-    return {"weight_cosine": (weights.discrepancy, (cosine, jnp.ones((), jnp.int32)))}
+    if kind == "cosine":
+        first, second = (params["selector"][f"classifier{i}"] for i in (1, 2))
+        # The same number on every device, so each carries its share of it.
+        return {"weight_cosine": (weight, (losses.weight_cosine(first, second), jnp.ones(())))}
+    if "target" not in batch:
+        return {}
+    out = outputs["target"]
+    reaches_features = config.model.selector == "own" or config.model.selector_gradient
+    if reaches_features and not config.loss.discrepancy_features:
+        # The same pass with constant features, for the gradient's sake.
+        joint = config.train.joint_batch
+        out = forward(model, _only_classifiers(params), state.batch_stats, batch, joint)[0][
+            "target"
+        ]
+    return {"discrepancy": (-weight, losses.discrepancy(out.classifier1, out.classifier2))}
+
+
+def _only_classifiers(params):
+    """The parameters, constant but for the two classifiers (MCD's step B)."""
+    constant = jax.lax.stop_gradient(params)
+    free = {name: params["selector"][name] for name in ("classifier1", "classifier2")}
+    return {**constant, "selector": {**constant["selector"], **free}}
 
 
 def _normalise(terms):
