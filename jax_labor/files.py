@@ -78,6 +78,14 @@ def write_with(path: epath.PathLike, write: Callable[[BinaryIO], object]) -> Non
             raise
 
 
+def remove_parts(folder: epath.PathLike) -> None:
+    """Remove what a killed process left of its writing in `folder`, where nobody writes now."""
+    folder = epath.Path(folder)
+    if folder.exists() and not is_remote(folder):
+        for part in folder.glob(".*.tmp"):
+            part.unlink()
+
+
 def write_bytes(path: epath.PathLike, content: bytes) -> None:
     """Write `content` to `path`; atomic, and with the errors of `write_with`."""
     write_with(path, lambda stream: stream.write(content))

@@ -285,6 +285,8 @@ def test_kill_nine_in_the_middle_of_saves_loses_none_that_was_done(tmp_path):
         assert first.startswith("from "), first + process.stderr.read()
         # The rename may have been done and its report not yet.
         assert int(first.split()[1]) in (done, done + 1)
+        if not done:
+            first += process.stdout.readline()  # a slow machine must get to one save
         time.sleep(rng.uniform(0, 0.25))
         process.send_signal(signal.SIGKILL)
         out, err = process.communicate()

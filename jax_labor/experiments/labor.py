@@ -48,6 +48,9 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
             )
         _LOG.info("round %d: asking about %d images", phase.round, len(session.data.target))
         ledger = Ledger(session.workdir, phase.round)
+        if session.is_main:
+            round_.remove_parts()
+        multihost_utils.sync_global_devices(f"round {phase.round} begins")
         write_queries(
             session.config,
             session.network.model,

@@ -18,7 +18,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments.assembly import build_network, initial_state, load_data
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
-from jax_labor.files import prepare_workdir
+from jax_labor.files import prepare_workdir, remove_parts
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
 
@@ -54,6 +54,7 @@ class Session:
         self.is_main = jax.process_index() == 0
         if self.is_main:
             prepare_workdir(workdir)
+            remove_parts(workdir)
         record_config(workdir, config.to_dict(), FREE, force, self.is_main)
         self.data = load_data(config)
         self.network = build_network(config, self.data.table.num_classes)

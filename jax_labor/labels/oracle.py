@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jax_labor.files import remove_parts
 from jax_labor.labels.store import Answer, Round
 
 
@@ -14,5 +15,6 @@ def answer(round_: Round, truth: Callable[[str], np.ndarray]) -> None:
         round_: an open round.
         truth: name -> uint8[H, W] train ids at the query's size, 255 where void.
     """
+    remove_parts(round_.folder / "answers")  # the oracle is the only annotator of its run
     for name in round_.unanswered():
         round_.write_answer(Answer(name, truth(name)))

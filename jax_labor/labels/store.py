@@ -21,7 +21,7 @@ from PIL import Image
 
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
-from jax_labor.files import write_bytes, write_json
+from jax_labor.files import remove_parts, write_bytes, write_json
 
 ANSWERED, SKIPPED = "answered", "skipped"
 
@@ -73,6 +73,11 @@ class Round:
     def __init__(self, workdir, number: int):
         self.number = number
         self.folder = epath.Path(workdir) / "rounds" / f"{number:03d}"
+
+    def remove_parts(self) -> None:
+        """Clears what a killed trainer left of its writing; for the trainer, before it writes."""
+        for folder in (self.folder, self.folder / "queries"):
+            remove_parts(folder)
 
     def write_query(self, query: Query) -> None:
         """Writes one query; an earlier one of the same name is replaced."""

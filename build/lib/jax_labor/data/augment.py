@@ -1,0 +1,85 @@
+"""One training example: the same random geometry for image and labels, colour for the image."""
+
+import numpy as np
+
+from jax_labor.data import transforms
+from jax_labor.data.sparse import resize_sparse
+from jax_labor.data.transforms import Window
+from jax_labor.data.views import TrainView
+from jax_labor.errors import UserError
+
+
+def augment(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
+    """Draw one training example.
+
+    Args:
+        example: dict(image uint8[h, w, 3], label uint8[h', w'], sparse bool, index int, name str).
+            The label has the image's size, except under "fixed", which looks at the whole of both.
+        view: the settings.
+        rng: the only source of randomness.
+
+    Returns:
+        dict(image float32[H, W, 3], label int32[H, W], index int32).
+    """
+    image, label = example["image"], example["label"]
+    size = view.size or image.shape[:2]
+    window = choose_window(image.shape[:2], view, rng, example["name"])
+    if window is not None:
+        image = transforms.crop(image, window, transforms.mean_colour(view.normalize))
+        label = transforms.crop_label(label, window)
+    resize_labels = resize_sparse if example["sparse"] else transforms.resize_label
+    image, label = transforms.resize_image(image, size), resize_labels(label, size)
+    if view.flip and rng.random() < 0.5:
+        image, label = image[:, ::-1], label[:, ::-1]
+    image = _jittered(image, view, rng)
+    return {
+        "image": transforms.normalize(image, view.normalize),
+        "label": label.astype(np.int32),
+        "index": np.int32(example["index"]),
+    }
+
+
+def choose_window(
+    native: tuple[int, int], view: TrainView, rng: np.random.Generator, name: str
+) -> Window | None:
+    """Draw the part of an image of `native` (h, w) pixels to look at; None is the whole.
+
+    Raises:
+        UserError: the smallest crop of "random_crop" does not fit into the image.
+    """
+    if view.resize == "fixed":
+        return None
+    height, width = view.size
+    if view.resize == "random_crop":
+        crop_height = _draw_crop_height(native, view, rng, name)
+        crop_size = (crop_height, max(1, round(crop_height * width / height)))
+    else:
+        scale = rng.uniform(*view.scale)
+        crop_size = (max(1, round(height / scale)), max(1, round(width / scale)))
+    # Rounding the width may exceed the image by one pixel, and scale_crop by any number: no room.
+    top, left = (rng.integers(max(n - c, 0) + 1) for n, c in zip(native, crop_size, strict=True))
+    return Window(int(top), int(left), *crop_size)
+
+
+def _draw_crop_height(native, view: TrainView, rng: np.random.Generator, name: str) -> int:
+    lowest, highest = view.crop_height
+    fits = min(native[0], native[1] * view.size[0] // view.size[1])
+    if lowest > fits:
+        raise UserError(
+            f"view.crop_height={view.crop_height}: the smallest crop is higher than the {fits} "
+            f"pixels that fit into {name} of {native[0]}x{native[1]}; lower view.crop_height"
+        )
+    return int(rng.integers(lowest, min(highest, fits) + 1))
+
+
+def _jittered(image: np.ndarray, view: TrainView, rng: np.random.Generator) -> np.ndarray:
+    if not (view.brightness or view.contrast or view.saturation):
+        return image
+    if rng.random() >= view.jitter_probability:
+        return image
+    return transforms.jitter(
+        np.ascontiguousarray(image),
+        rng.uniform(-view.brightness, view.brightness),
+        rng.uniform(1 - view.contrast, 1 + view.contrast),
+        rng.uniform(1 - view.saturation, 1 + view.saturation),
+    )

@@ -1,0 +1,56 @@
+"""The data sets: one file each says how it lies on disk; `SOURCES` and `BUILDERS` name them all."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+
+from jax_labor.data.builders.camvid import Camvid, CamvidSource
+from jax_labor.data.builders.cityscapes import Cityscapes, CityscapesSource
+from jax_labor.data.builders.gta5 import Gta5, Gta5Source
+from jax_labor.data.builders.image_folder import ImageFolder, ImageFolderSource
+from jax_labor.data.builders.source import Source
+from jax_labor.data.builders.streets import Streets, StreetsSource
+from jax_labor.data.builders.synthia import Synthia, SynthiaSource
+from jax_labor.errors import UserError
+
+SOURCES = {
+    source.name: source
+    for source in (
+        Gta5Source,
+        SynthiaSource,
+        CityscapesSource,
+        CamvidSource,
+        ImageFolderSource,
+        StreetsSource,
+    )
+}
+BUILDERS = {
+    builder.name: builder for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets)
+}
+
+
+def make_source(name: str, root, classes: str, options: Mapping | None = None) -> Source:
+    """The data set `name` below `root`, seen through the class table `classes`.
+
+    Args:
+      name: a key of `SOURCES`.
+      root: its folder; not used by `streets`.
+      classes: name of a class table; `image_folder` also takes "own" or "".
+      options: further arguments of that source (`streets`: style, height, width,
+        train, val, test, seed; `image_folder`: unlabelled).
+
+    Raises:
+      UserError: no such data set, option, map to the table, or folder.
+    """
+    if name not in SOURCES:
+        close = difflib.get_close_matches(name, SOURCES, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise UserError(f"no data set '{name}': {hint}There are {', '.join(SOURCES)}.")
+    options = dict(options or {})
+    known = [p for p in inspect.signature(SOURCES[name]).parameters if p not in ("root", "classes")]
+    wrong = sorted(options.keys() - set(known))
+    if wrong:
+        raise UserError(
+            f"data set '{name}' has no option '{wrong[0]}'; it has {', '.join(known) or 'none'}"
+        )
+    return SOURCES[name](root, classes, **options)

@@ -1,0 +1,46 @@
+"""CamVid (Brostow et al., 2009) in the 11-class, 480x360 edition of the SegNet tutorial."""
+
+from pathlib import Path
+
+from jax_labor.classes import get_table
+from jax_labor.data.builders.label_maps import id_map
+from jax_labor.data.builders.source import FileSource
+from jax_labor.data.builders.tfds_builder import SegmentationBuilder
+
+_SPLITS = ("train", "val", "test")
+
+
+class CamvidSource(FileSource):
+    """`root/{train,val,test}/*.png` with `root/{train,val,test}annot/*.png` of class ids.
+
+    The file name begins with the sequence: 0001TP is filmed at dusk, the others by day.
+    """
+
+    name = "camvid"
+    layout = """expected layout:
+  <root>/train/0001TP_006690.png ...   <root>/trainannot/0001TP_006690.png ...
+  <root>/val/...                       <root>/valannot/...
+  <root>/test/...                      <root>/testannot/...
+get it from the SegNet tutorial of the University of Cambridge (folder CamVid)"""
+
+    def __init__(self, root, classes: str):
+        super().__init__(root, get_table(classes), id_map(self.name, classes))
+        self.description = f"CamVid (480x360 edition) in {self.root}"
+
+    def splits(self) -> tuple[str, ...]:
+        """Those of train, val and test that have images."""
+        return tuple(split for split in _SPLITS if self.image_dir(split).is_dir())
+
+    def image_dir(self, split: str) -> Path:
+        """`root/<split>`."""
+        return self.root / split
+
+    def label_dir(self, split: str) -> Path:
+        """`root/<split>annot`."""
+        return self.root / f"{split}annot"
+
+
+class Camvid(SegmentationBuilder, skip_registration=True):
+    """TFDS builder of CamVid."""
+
+    name = "camvid"

@@ -1,0 +1,68 @@
+"""The classes file beside a user's own images: `classes.json` or `classes.txt`."""
+
+import colorsys
+import json
+from pathlib import Path
+
+from jax_labor.classes import IGNORE, ClassTable
+from jax_labor.errors import UserError
+
+FORMAT = """classes.json: {"classes": ["road", "car"], "colors": [[128, 64, 128], [0, 0, 142]]}
+    (colors and "ignore", the ids to ignore, 255 by default, may be left out)
+  or classes.txt: one name per line; line N is label id N, counted from 0"""
+
+
+def read_class_file(root: Path) -> ClassTable | None:
+    """Table of the classes file in `root`; None when there is none.
+
+    Label ids on disk are the positions in the list.
+
+    Raises:
+      UserError: the file cannot be understood; the message says what is wrong with which file.
+    """
+    as_json, as_text = root / "classes.json", root / "classes.txt"
+    if as_json.is_file():
+        path, fields = as_json, _parse_json(as_json)
+    elif as_text.is_file():
+        lines = as_text.read_text(encoding="utf-8").splitlines()
+        path, fields = as_text, {"classes": [line.strip() for line in lines if line.strip()]}
+    else:
+        return None
+    try:
+        return _table(root.resolve().name, fields, path)
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: cannot be understood ({error!r}). Expected\n  {FORMAT}") from None
+
+
+def _parse_json(path: Path) -> dict:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: is not valid JSON ({error})") from None
+    if not isinstance(fields, dict):
+        raise UserError(f"{path}: a JSON object is needed. Expected\n  {FORMAT}")
+    return fields
+
+
+def _table(name: str, fields: dict, path: Path) -> ClassTable:
+    names = tuple(str(name) for name in fields["classes"])
+    colors = fields.get("colors") or [_color(index) for index in range(len(names))]
+    ignored = fields.get("ignore", IGNORE)
+    ignored = ignored if isinstance(ignored, list) else [ignored]
+    return ClassTable(
+        name=name,
+        names=names,
+        colors=tuple((int(r), int(g), int(b)) for r, g, b in colors),
+        ids=tuple(range(len(names))),
+        ignored_ids=tuple(sorted({int(i) for i in ignored} | {IGNORE})),
+        source=str(path),
+    )
+
+
+def _color(index: int) -> tuple[int, int, int]:
+    """The golden ratio spreads hues so that neighbours in the list differ most."""
+    hue = (index * 0.618034) % 1.0
+    value = (1.0, 0.75, 0.5)[index % 3]
+    return tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, value))

@@ -1,0 +1,81 @@
+"""A user's own images, with label PNGs where they have them."""
+
+from pathlib import Path
+
+from jax_labor.classes import ClassTable, get_table
+from jax_labor.data.builders import class_file
+from jax_labor.data.builders.source import FileSource
+from jax_labor.data.builders.tfds_builder import SegmentationBuilder
+from jax_labor.errors import UserError
+
+OWN = "own"
+
+
+class ImageFolderSource(FileSource):
+    """`root/images/<split>/...` and, for labelled splits, `root/labels/<split>/...`.
+
+    Args:
+      root: the folder.
+      classes: "own" or "" takes the table from the classes file in `root`; a table's name says
+        that the label PNGs hold that table's label ids.
+      unlabelled: use the images alone even where there are labels.
+    """
+
+    name = "image_folder"
+    layout = f"""expected layout:
+  <root>/images/<split>/photo.jpg ...  (or images/photo.jpg: one split, called train)
+  <root>/labels/<split>/photo.png ...  (one channel of label ids; absent: unlabelled split)
+  <root>/classes.json or classes.txt   (needed with classes = '{OWN}')
+  {class_file.FORMAT}"""
+    image_suffixes = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+    def __init__(self, root, classes: str = OWN, unlabelled: bool = False):
+        self.unlabelled = bool(unlabelled)
+        table = self._choose_table(self._find_root(root), classes)
+        super().__init__(root, table, table.id_map())
+        self.description = f"images in {self.root}"
+
+    def _choose_table(self, root: Path, classes: str) -> ClassTable:
+        own = class_file.read_class_file(root)
+        if classes in (OWN, ""):
+            if own is None:
+                raise UserError(f"there is no classes.json or classes.txt in {root}\n{self.layout}")
+            return own
+        table = get_table(classes)
+        if own is not None and own.names != table.names:
+            raise UserError(
+                f"{own.source}: its classes ({', '.join(own.names)}) are not those of class table "
+                f"'{classes}' ({', '.join(table.names)}); set classes to '{OWN}' or mend the file"
+            )
+        return table
+
+    def splits(self) -> tuple[str, ...]:
+        """The folders below `images`, or "train" when the images lie there directly."""
+        images = self.root / "images"
+        entries = [path for path in images.glob("*") if not path.name.startswith(".")]
+        folders = tuple(sorted(path.name for path in entries if path.is_dir()))
+        if folders and len(folders) < len(entries):
+            raise UserError(f"{images} holds both files and folders; put each image in one split")
+        return folders or (("train",) if images.is_dir() else ())
+
+    def has_labels(self, split: str) -> bool:
+        """Whether there is a folder of labels for `split` and it is to be used."""
+        return not self.unlabelled and self.label_dir(split).is_dir()
+
+    def image_dir(self, split: str) -> Path:
+        """`images/<split>`, or `images` when it has no folders."""
+        return self._dir("images", split)
+
+    def label_dir(self, split: str) -> Path:
+        """`labels/<split>`, or `labels` when the images have no folders."""
+        return self._dir("labels", split)
+
+    def _dir(self, kind: str, split: str) -> Path:
+        inner = self.root / "images" / split
+        return self.root / kind / split if inner.is_dir() else self.root / kind
+
+
+class ImageFolder(SegmentationBuilder, skip_registration=True):
+    """TFDS builder of a user's own images."""
+
+    name = "image_folder"

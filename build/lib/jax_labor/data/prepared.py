@@ -1,0 +1,93 @@
+"""Records of prepared data: random access, decoded when asked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from jax_labor.classes import ClassTable
+from jax_labor.data.builders import codec
+
+_AS_STORED = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where one prepared split lies."""
+
+    directory: str
+    split: str
+
+
+class PreparedRecords:
+    """A sequence of dict(image uint8[H,W,3], label uint8[H,W,1] of train ids, name str).
+
+    `label` is absent when the data has none. Pickles as paths and positions, so that worker
+    processes open the files themselves; reading from several threads is safe.
+
+    Attributes:
+      table: the class table that the labels are in.
+      names: name of every record.
+      has_labels: whether records have a label.
+      description: one sentence for reports.
+      class_pixels: int64[C] pixels per class in the whole prepared splits, before any choice by
+        name (all 0 without labels).
+    """
+
+    def __init__(
+        self,
+        parts: tuple[Part, ...],
+        positions: list[tuple[int, int]],
+        names: tuple[str, ...],
+        sizes: list[tuple[int, int]],
+        table: ClassTable,
+        has_labels: bool,
+        description: str,
+        class_pixels: np.ndarray,
+    ):
+        self._parts = parts
+        self._positions = np.array(positions, np.int32).reshape(-1, 2)  # part, record in it
+        self._sizes = np.array(sizes, np.int32).reshape(-1, 2)
+        self.names = names
+        self.table = table
+        self.has_labels = has_labels
+        self.description = description
+        self.class_pixels = class_pixels
+        self._files = [None] * len(parts)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"PreparedRecords({self.description}, {len(self)} records)"
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_files": [None] * len(self._parts)}
+
+    def __getitem__(self, index: int) -> dict:
+        """Read and decode record `index`."""
+        stored = self._read(index)
+        record = {"image": codec.decode_image(stored["image"]), "name": self.names[index]}
+        if self.has_labels:
+            record["label"] = codec.decode_label(stored["label"])
+        return record
+
+    def label(self, index: int) -> np.ndarray:
+        """Label uint8[H, W, 1] of record `index`, without decoding its image."""
+        return codec.decode_label(self._read(index)["label"])
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of record `index`, without reading it."""
+        height, width = self._sizes[index]
+        return int(height), int(width)
+
+    def _read(self, index: int) -> dict:
+        part, position = self._positions[index]
+        if self._files[part] is None:
+            self._files[part] = self._open(self._parts[part])
+        return self._files[part][int(position)]
+
+    def _open(self, part: Part):
+        builder = tfds.builder_from_directory(part.directory)
+        decoders = {key: skip for key, skip in _AS_STORED.items() if key in builder.info.features}
+        return builder.as_data_source(part.split, decoders=decoders)

@@ -1,0 +1,79 @@
+"""The configuration beside the checkpoints: a resume with another one is refused with a diff."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from etils import epath
+
+from jax_labor import files
+from jax_labor.errors import UserError
+
+_ABSENT = object()
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of nested mappings by dotted name; an empty mapping is a leaf."""
+    leaves = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            leaves |= flatten(value, f"{name}.")
+        else:
+            leaves[name] = value
+    return leaves
+
+
+def differences(old: Mapping, new: Mapping, free: Sequence[str] = ()) -> list[str]:
+    """Return one line per leaf that differs and is not `free`: `- a.b: was 1, now 2`."""
+    before, after = flatten(files.plain(old)), flatten(files.plain(new))
+    lines = []
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name, _ABSENT), after.get(name, _ABSENT)
+        if was != now and not _is_free(name, free):
+            lines.append(f"- {name}: was {_show(was)}, now {_show(now)}")
+    return lines
+
+
+def record_config(
+    workdir: epath.PathLike,
+    config: Mapping[str, Any],
+    free: Sequence[str] = (),
+    force: bool = False,
+    is_main: bool = True,
+) -> bool:
+    """Write `workdir/config.json`, or compare with the one that is there.
+
+    Args:
+      workdir: the work directory; it exists.
+      config: nested mappings with JSON-like leaves (`ConfigDict.to_dict()`).
+      free: dotted names, or prefixes of them (`log` frees `log.every`), that may change.
+      force: take the new configuration whatever differs.
+      is_main: whether this process writes; all of them compare.
+
+    Returns:
+      Whether a configuration was there before.
+
+    Raises:
+      UserError: with a line per difference outside `free`.
+    """
+    path = epath.Path(workdir) / "config.json"
+    resumed = path.exists()
+    if resumed and not force:
+        changed = differences(files.read_json(path), config, free)
+        if changed:
+            raise UserError(
+                f"{path}: this workdir was started with another configuration:\n"
+                + "\n".join(changed)
+                + "\nChoose another --workdir, go back to the old settings, or pass --force"
+            )
+    if is_main:
+        files.write_json(path, config)
+    return resumed
+
+
+def _is_free(name: str, free: Sequence[str]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in free)
+
+
+def _show(value: Any) -> str:
+    return "absent" if value is _ABSENT else str(value)

@@ -1,0 +1,135 @@
+"""From a config to the parts of a run: data sets, network, optimisers, first state."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from jax_labor.classes import ClassTable
+from jax_labor.data.catalogue import load
+from jax_labor.errors import UserError
+from jax_labor.models.discriminator import FCDiscriminator
+from jax_labor.models.factory import build_model
+from jax_labor.models.pretrained import initialise
+from jax_labor.steps import state as train_state
+from jax_labor.steps.optimizer import make_discriminator_optimizer, make_optimizer
+from jax_labor.steps.parallel import AXIS
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The three data sets of an adaptation, in one class table."""
+
+    source: object
+    target: object
+    eval: object
+
+    @property
+    def table(self) -> ClassTable:
+        """The classes that all three are labelled in."""
+        return self.eval.table
+
+
+def load_domain(config, role: str):
+    """Loads the data set that plays `role` ("source", "target" or "eval")."""
+    domain = config.data[role]
+    root = str(Path(config.data.root) / domain.root) if domain.root else ""
+    return load(
+        domain.name,
+        root=root,
+        data_dir=config.data.dir or None,
+        split=domain.split,
+        classes=config.data.classes,
+        names=domain.names,
+        drop_bad=domain.drop_bad,
+        options=domain.options.to_dict(),
+    )
+
+
+def load_data(config) -> Data:
+    """Loads source, target and evaluation data.
+
+    Raises:
+        UserError: they are labelled in different class tables.
+    """
+    data = Data(*(load_domain(config, role) for role in ("source", "target", "eval")))
+    for role in ("source", "target"):
+        names = getattr(data, role).table.names
+        if names != data.table.names:
+            raise UserError(
+                f"config.data.{role} has the classes {', '.join(names)}, config.data.eval"
+                f" {', '.join(data.table.names)}: choose data sets that share config.data.classes."
+            )
+    return data
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """The network, its discriminator and their optimisers."""
+
+    model: object
+    discriminator: object
+    tx: object
+    discriminator_tx: object
+
+
+def build_network(config, num_classes: int) -> Network:
+    """Builds everything that has parameters."""
+    steps = config.train.steps
+    if config.loss.discrepancy_kind not in ("l1", "cosine"):
+        raise UserError(
+            f"config.loss.discrepancy_kind is {config.loss.discrepancy_kind!r}: use l1 or cosine."
+        )
+    return Network(
+        build_model(config.model, num_classes, AXIS),
+        FCDiscriminator(config.discriminator.width, config.discriminator.layers),
+        make_optimizer(config.optimizer, steps, config.model.bn != "train"),
+        make_discriminator_optimizer(config.discriminator, steps),
+    )
+
+
+def initial_state(config, network: Network, num_classes: int) -> train_state.TrainState:
+    """The state at step 0, on the host: fresh, or with the weights of the file `config.weights`."""
+    variables = jax.jit(lambda: _variables(config, network))()
+    if config.weights:
+        variables = initialise(variables, config.weights, config.model)
+    discriminators = jax.jit(lambda: _discriminators(config, network, num_classes))()
+    return jax.device_get(_create(network, variables, discriminators, num_classes))
+
+
+def state_shape(config, network: Network, num_classes: int) -> train_state.TrainState:
+    """Shapes and types of the state, without computing one: what a checkpoint is read into."""
+
+    def build():
+        discriminators = _discriminators(config, network, num_classes)
+        return _create(network, _variables(config, network), discriminators, num_classes)
+
+    return jax.eval_shape(build)
+
+
+def _variables(config, network: Network) -> dict:
+    images = jnp.zeros((1, *config.data.source_view.size, 3))
+    return network.model.init(_key(config), images, train=False)
+
+
+def _key(config) -> jax.Array:
+    # The default generator's draws take 8 seconds to compile for the smallest network, these 2.
+    return jax.random.key(config.seed, impl="rbg")
+
+
+def _discriminators(config, network: Network, num_classes: int) -> dict:
+    """Parameters of a discriminator for every output with an adversarial loss."""
+    probs = jnp.zeros((1, *config.data.source_view.size, num_classes))
+    weights = {"main": config.loss.adversarial, "aux": config.loss.adversarial_aux}
+    discriminators = {}
+    for index, (name, weight) in enumerate(weights.items(), 1):
+        if weight:
+            key = jax.random.fold_in(_key(config), index)
+            discriminators[name] = network.discriminator.init(key, probs)["params"]
+    return discriminators
+
+
+def _create(network: Network, variables, discriminators, num_classes: int):
+    txs = network.tx, network.discriminator_tx
+    return train_state.create(variables, txs[0], discriminators, txs[1], num_classes)

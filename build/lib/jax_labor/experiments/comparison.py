@@ -1,0 +1,98 @@
+"""The table and the plot of several runs: mIoU against labelled pixels."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from jax_labor.engine.results import table
+from jax_labor.files import write_bytes, write_json, write_text
+
+matplotlib.use("agg")
+import io
+
+from matplotlib import pyplot
+
+COLUMNS = [
+    "method",
+    "labelled %",
+    "pixels/image",
+    "mIoU %",
+    "spread",
+    "of supervised %",
+    "gap closed %",
+]
+
+
+def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
+    """Means over seeds by method.
+
+    Args:
+        results: contents of results.json, by method, one for each seed.
+
+    Returns:
+        by method: miou and its standard deviation over seeds in percent, asked share in percent,
+        asked pixels per image, and, where the study has the two ends, the share of the supervised
+        mIoU and of the gap between source only and supervised.
+    """
+    mean = {m: 100 * float(np.mean([r["miou"] for r in runs])) for m, runs in results.items()}
+    rows = {}
+    for method, runs in results.items():
+        row = {
+            "miou": mean[method],
+            "miou_std": 100 * float(np.std([r["miou"] for r in runs])),
+            "asked_percent": 100 * float(np.mean([r["asked_share"] for r in runs])),
+            "asked_pixels_per_image": float(np.mean([r["asked_pixels_per_image"] for r in runs])),
+            "seeds": len(runs),
+        }
+        if "supervised" in mean:
+            row["percent_of_supervised"] = 100 * mean[method] / mean["supervised"]
+            gap = mean["supervised"] - mean.get("source", mean["supervised"])
+            if gap > 0:
+                row["gap_closed_percent"] = 100 * (mean[method] - mean["source"]) / gap
+        rows[method] = row
+    return rows
+
+
+def write(folder: Path, results: dict[str, list[dict]]) -> str:
+    """Writes study.json, study.txt and study.png into `folder`; returns the table."""
+    rows = summarise(results)
+    text = table([_cells(method, row) for method, row in rows.items()], COLUMNS)
+    write_json(folder / "study.json", {"methods": rows, "runs": results})
+    write_text(folder / "study.txt", text + "\n")
+    write_bytes(folder / "study.png", plot(rows))
+    return text
+
+
+def _cells(method: str, row: dict) -> list:
+    return [
+        method,
+        f"{row['asked_percent']:.3f}",
+        round(row["asked_pixels_per_image"]),
+        row["miou"],
+        row["miou_std"],
+        row.get("percent_of_supervised"),
+        row.get("gap_closed_percent"),
+    ]
+
+
+def plot(rows: dict[str, dict]) -> bytes:
+    """A PNG: mIoU with its spread against labelled pixels (logarithmic); lines for the two ends."""
+    figure, axes = pyplot.subplots(figsize=(8, 5), dpi=120, layout="constrained")
+    asked = {m: r for m, r in rows.items() if 0 < r["asked_percent"] < 100}
+    for index, (method, row) in enumerate(asked.items()):
+        style = {"color": f"C{index % 10}", "marker": "osD^vPX*"[index % 8], "capsize": 4}
+        x = row["asked_pixels_per_image"] * 1.05 ** (index - len(asked) / 2)
+        axes.errorbar(x, row["miou"], row["miou_std"], linestyle="", label=method, **style)
+    for index, (method, row) in enumerate((m, r) for m, r in rows.items() if m not in asked):
+        style = {"color": "0.35", "linestyle": ["--", ":", "-."][index % 3]}
+        axes.axhline(
+            row["miou"], label=f"{method} ({row['asked_percent']:.0f} % labelled)", **style
+        )
+    axes.set(xscale="log", xlabel="labelled pixels per image", ylabel="mIoU, %")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    pyplot.close(figure)
+    return buffer.getvalue()

@@ -1,0 +1,60 @@
+"""How a run ends: evaluation, results.json, pictures."""
+
+import logging
+
+import numpy as np
+
+from jax_labor.engine.results import write_results
+from jax_labor.experiments.pictures import save_pictures
+
+_LOG = logging.getLogger(__name__)
+ROLES = ("source", "target", "eval")
+
+
+def finish(session, ledger=None) -> dict:
+    """Evaluates the last state and writes results.json and pictures; returns the results.
+
+    Args:
+        session: a trained Session.
+        ledger: what was asked, None for an experiment without queries.
+    """
+    evaluation = session.evaluate()
+    save_pictures(session, ledger)
+    if not session.is_main:
+        return {}
+    config, target = session.config, session.data.target
+    pixels = sum(int(np.prod(target.size(i))) for i in range(len(target)))
+    full = config.experiment == "segmentation" and config.loss.target > 0
+    labels = ledger.report(len(target), pixels) if ledger else _no_queries(target, pixels, full)
+    results = {
+        **evaluation.report(),
+        **labels,
+        "experiment": config.experiment,
+        "strategy": config.rounds.strategy if ledger else None,
+        "classes": list(session.data.table.names),
+        "data": {role: getattr(session.data, role).description for role in ROLES},
+        "steps": session.step,
+        "seconds": session.clock.total_seconds(),
+        "images_per_second": session.clock.mean_images_per_second(),
+        "seed": config.seed,
+    }
+    results = write_results(session.workdir, results)
+    _LOG.info("\n%s", evaluation.text())
+    _LOG.info(
+        "mIoU %.2f %% with %.3f %% of the target's pixels labelled; %s",
+        100 * evaluation.miou,
+        100 * results["asked_share"],
+        session.workdir / "results.json",
+    )
+    return results
+
+
+def _no_queries(target, pixels: int, full: bool) -> dict:
+    """The ledger's figures where nobody is asked: every label of the target, or none."""
+    asked = pixels if full else 0
+    return {
+        "asked_pixels": asked,
+        "asked_pixels_per_image": asked / len(target),
+        "asked_share": asked / pixels,
+        "asked_by_round": [],
+    }

@@ -1,0 +1,94 @@
+"""LabOR (Shin et al., ICCV 2021): warm-up, then rounds of query, answers and training."""
+
+import logging
+
+from jax.experimental import multihost_utils
+
+from jax_labor.errors import UserError
+from jax_labor.experiments.finish import finish
+from jax_labor.experiments.phases import Phase, labor_phases
+from jax_labor.experiments.queries import write_queries
+from jax_labor.experiments.session import Session
+from jax_labor.labels import oracle
+from jax_labor.labels.budget import check_budget
+from jax_labor.labels.ledger import Ledger
+from jax_labor.labels.store import Round
+
+_LOG = logging.getLogger(__name__)
+
+
+def run(config, workdir: str, force: bool = False) -> dict:
+    """Adapts a segmenter with few labelled target pixels; returns the content of results.json."""
+    check_budget(config.rounds.share, config.rounds.points)
+    if config.rounds.annotator != "oracle":
+        raise UserError(
+            f"config.rounds.annotator is {config.rounds.annotator!r}: this version knows 'oracle'"
+            " (ground truth answers)."
+        )
+    phases = labor_phases(config)
+    with Session(config, workdir, force) as session:
+        for phase in phases:
+            if session.step >= phase.end:
+                continue
+            overlay = None
+            if phase.round is not None:
+                overlay = _labels(session, _answered_round(session, phase))
+            session.train(phase, overlay)
+        return finish(session, Ledger(workdir, config.rounds.count))
+
+
+def _answered_round(session: Session, phase: Phase) -> Ledger:
+    """Brings the phase's round about where it is missing; returns all answers so far."""
+    round_ = Round(session.workdir, phase.round)
+    if not round_.is_open:
+        if session.step > phase.start:
+            raise UserError(
+                f"{round_.folder} is gone, but training is past its opening: restore it, or start"
+                " in another workdir."
+            )
+        _LOG.info("round %d: asking about %d images", phase.round, len(session.data.target))
+        ledger = Ledger(session.workdir, phase.round)
+        write_queries(
+            session.config,
+            session.network.model,
+            session.variables,
+            session.data.target,
+            ledger,
+            round_,
+        )
+    if session.is_main:
+        _answer(session, round_)
+    multihost_utils.sync_global_devices(f"round {phase.round} answered")
+    ledger = Ledger(session.workdir, phase.round + 1)
+    _LOG.info("round %d: %d pixels asked in all rounds", phase.round, ledger.total)
+    return ledger
+
+
+def _answer(session: Session, round_: Round) -> None:
+    """Ground truth answers."""
+    target = session.data.target
+    if not target.has_labels:
+        raise UserError(
+            "config.rounds.annotator='oracle' answers from ground truth, but config.data.target has"
+            " no labels: choose a labelled split."
+        )
+    index = {name: i for i, name in enumerate(target.names)}
+    oracle.answer(round_, lambda name: target.label(index[name])[..., 0])
+
+
+def _labels(session: Session, ledger: Ledger):
+    """Target record index -> its answers, for the training pipeline."""
+    return AnswersByIndex(ledger, session.data.target.names)
+
+
+class AnswersByIndex:
+    """Answers by record index, each read from disk once; picklable for worker processes."""
+
+    def __init__(self, ledger: Ledger, names):
+        self._ledger, self._names, self._read = ledger, names, {}
+
+    def __call__(self, index: int):
+        """uint8[H, W] of record `index`, 255 where not answered; None if never asked."""
+        if index not in self._read:
+            self._read[index] = self._ledger.label(self._names[index])
+        return self._read[index]

@@ -1,0 +1,62 @@
+"""The plan of a run: warm-up, then rounds, as spans of steps."""
+
+import dataclasses
+
+from jax_labor.errors import UserError
+
+NONE, FULL, ANSWERS = "none", "full", "answers"
+ASK_SELECTOR = ("spl", "ppl")
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Steps `start` to `end`, with one supply of target labels.
+
+    Attributes:
+        start: first step.
+        end: step after the last.
+        labels: "none", "full" (every label of the target) or "answers" (of rounds 0 .. `round`).
+        uses_target: whether a batch holds target images at all.
+        trains_selector: whether somebody will ask the two classifiers.
+        round: the round that opens at `start`, None without one.
+    """
+
+    start: int
+    end: int
+    labels: str
+    uses_target: bool
+    trains_selector: bool
+    round: int | None = None
+
+
+def labor_phases(config) -> list[Phase]:
+    """Warm-up, then one phase a round; the last one lasts to the end of training.
+
+    The warm-up sees the target's images without labels: that is where the classifiers learn to
+    disagree. It is the same for every strategy, so that a study can share it.
+
+    Raises:
+        UserError: the rounds do not fit into the steps.
+    """
+    rounds, steps = config.rounds, config.train.steps
+    last = rounds.warmup + rounds.every * (rounds.count - 1)
+    if rounds.count < 1 or last >= steps:
+        raise UserError(
+            f"config.rounds: round {rounds.count} of {rounds.count} would open at step {last}, but"
+            f" config.train.steps is {steps}: have at least one round, and let the last open before"
+            " the end."
+        )
+    starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
+    phases = [Phase(0, rounds.warmup, NONE, True, True)] if rounds.warmup else []
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
+        # After the last round nobody asks the classifiers any more.
+        trains = rounds.strategy in ASK_SELECTOR and number < rounds.count - 1
+        phases.append(Phase(start, end, ANSWERS, True, trains, number))
+    return phases
+
+
+def segmentation_phases(config) -> list[Phase]:
+    """One phase, with no target labels or with all of them."""
+    full = config.loss.target > 0
+    aligned = bool(config.loss.adversarial or config.loss.adversarial_aux)
+    return [Phase(0, config.train.steps, FULL if full else NONE, full or aligned, False)]

@@ -1,0 +1,61 @@
+"""The pictures of a run: predictions beside the truth, and what each round asked."""
+
+import numpy as np
+
+from jax_labor.engine.pictures import Panel, colourise, save_sheet
+from jax_labor.labels.store import Round
+
+
+def save_pictures(session, ledger=None) -> None:
+    """Writes workdir/pictures/predictions.png and, with a ledger, queries.png.
+
+    Args:
+        session: a trained Session.
+        ledger: what was asked, None for an experiment without queries.
+    """
+    count = session.config.train.pictures
+    if not count:
+        return
+    predicted = session.evaluator.predict(session.variables, _spread(session.data.eval, count))
+    if not session.is_main:
+        return
+    folder = session.workdir / "pictures"
+    save_sheet(folder / "predictions.png", *_predictions(session, predicted), **_words(session))
+    if ledger is not None:
+        save_sheet(folder / "queries.png", *_queries(session, count), **_words(session))
+
+
+def _predictions(session, predicted):
+    """Rows of input, truth and prediction."""
+    records, palette = session.data.eval, session.data.table.palette()
+    rows, names = [], []
+    for index in sorted(predicted):
+        truth = records.label(index)[..., 0]
+        # Void pixels stay black in the prediction too: nothing is known of them.
+        shown = np.where(truth == 255, 255, predicted[index])
+        labels = [Panel(colourise(x, palette), smooth=False) for x in (truth, shown)]
+        rows.append([records[index]["image"], *labels])
+        names.append(records.names[index])
+    return rows, ("image", "truth", "prediction"), names
+
+
+def _queries(session, count: int):
+    """Rows of input and, for each round, the pixels it asked about."""
+    records, rounds = session.data.target, session.config.rounds.count
+    rows, names = [], []
+    for index in _spread(records, count):
+        image, name = records[index]["image"], records.names[index]
+        asked = [Round(session.workdir, r).read_query(name).asked for r in range(rounds)]
+        rows.append([image, *(Panel(image, marks=mask) for mask in asked)])
+        names.append(name)
+    return rows, ("image", *(f"round {r}: asked" for r in range(rounds))), names
+
+
+def _words(session) -> dict:
+    table = session.data.table
+    return {"legend": dict(zip(table.names, table.colors, strict=True))}
+
+
+def _spread(records, count: int) -> list[int]:
+    """`count` indices spread evenly over the data set."""
+    return np.linspace(0, len(records) - 1, min(count, len(records))).astype(int).tolist()

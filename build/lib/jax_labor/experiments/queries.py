@@ -1,0 +1,74 @@
+"""Asks: one round's queries for every target image."""
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jax_labor.data.evaluation import eval_batches
+from jax_labor.data.views import EvalView
+from jax_labor.labels.budget import round_budget
+from jax_labor.labels.ledger import Ledger
+from jax_labor.labels.store import Query, Round
+from jax_labor.steps import parallel
+from jax_labor.steps.select import make_selection_step
+
+
+def write_queries(config, model, variables, records, ledger: Ledger, round_: Round) -> None:
+    """Writes the queries of `round_` for this process's share of the target, then opens it.
+
+    Args:
+        config: the card's settings.
+        model: a LaborNet.
+        variables: {"params", "batch_stats"} on the host.
+        records: the target's images.
+        ledger: what earlier rounds asked.
+        round_: the round to write.
+    """
+    step = parallel.local_map(make_selection_step(model, config.rounds, config.align_corners))
+    key = jax.random.fold_in(jax.random.key(config.seed), round_.number)
+    for batch in _batches(config, records):
+        selection = _selection_batch(config, records, ledger, round_, batch, key)
+        guess, points = parallel.merge(step(variables, parallel.split(selection)))
+        for row, index in enumerate(batch["index"].tolist()):
+            if index >= 0:
+                round_.write_query(_query(records.names[index], guess[row], points[row]))
+    multihost_utils.sync_global_devices(f"round {round_.number}")
+    if jax.process_index() == 0:
+        round_.open(config.rounds.strategy, records.names)
+    multihost_utils.sync_global_devices(f"round {round_.number} opened")
+
+
+def _batches(config, records):
+    view = EvalView(size=config.eval.size, normalize=config.data.normalize)
+    processes = jax.process_index(), jax.process_count()
+    return eval_batches(
+        records, view, config.data.eval_batch, *processes, name="config.data.target"
+    )
+
+
+def _selection_batch(config, records, ledger, round_, batch, key):
+    """What the selection step reads: images, free pixels, budgets and keys."""
+    rounds, shape = config.rounds, batch["label"].shape[1:]
+    available = np.zeros(batch["label"].shape, bool)
+    budget = np.zeros(len(available), np.int32)
+    for row, index in enumerate(batch["index"].tolist()):
+        if index < 0:
+            continue
+        name = records.names[index]
+        available[row] = ~ledger.asked_mask(name, shape)
+        budget[row] = round_budget(
+            available[row].size,
+            rounds.share,
+            rounds.points,
+            round_.number,
+            rounds.count,
+            ledger.asked(name),
+        )
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.maximum(batch["index"], 0))
+    return {"image": batch["image"], "available": available, "budget": budget, "key": keys}
+
+
+def _query(name: str, guess: np.ndarray, points: np.ndarray) -> Query:
+    flat = points[points >= 0]
+    kind = "points" if points.size else "mask"
+    return Query(name, guess, kind, np.stack(np.unravel_index(flat, guess.shape), -1))

@@ -1,0 +1,51 @@
+"""A finished or stopped run, opened to look at: its config, data and weights."""
+
+from etils import epath
+from ml_collections import ConfigDict
+
+from jax_labor.engine.checkpoint import Checkpoints
+from jax_labor.errors import UserError
+from jax_labor.experiments.assembly import build_network, load_domain, state_shape
+from jax_labor.experiments.evaluation import Evaluation, Evaluator
+from jax_labor.files import read_json
+
+
+def read_config(workdir: str) -> ConfigDict:
+    """The settings that the run in `workdir` was started with.
+
+    Raises:
+        UserError: there is no run.
+    """
+    path = epath.Path(workdir) / "config.json"
+    if not path.exists():
+        raise UserError(f"{path} is missing: name the --workdir of a run of launch/main.py.")
+    return ConfigDict(read_json(path))
+
+
+def evaluate(config, workdir: str, step: int | None = None, predictions: str = "") -> Evaluation:
+    """Evaluates a checkpoint of the run in `workdir` as `config` says.
+
+    Args:
+        config: the run's settings, with `eval` and `data.eval` as wanted.
+        workdir: the run's work directory; nothing in it is changed.
+        step: the checkpoint's step, None for the newest.
+        predictions: folder for label-id PNGs, "" for none.
+
+    Raises:
+        UserError: no such checkpoint, or data without labels and no `predictions` asked for.
+    """
+    records = load_domain(config, "eval")
+    if not records.has_labels and not predictions:
+        raise UserError(
+            f"config.data.eval ({records.description}) has no labels to evaluate against: choose a"
+            " labelled split, or ask for --predictions."
+        )
+    network = build_network(config, records.table.num_classes)
+    target = state_shape(config, network, records.table.num_classes)
+    checkpoints = Checkpoints(workdir, read_only=True)
+    found = checkpoints.restore(target, step)
+    checkpoints.close()
+    if found is None:
+        raise UserError(f"{workdir} holds no checkpoint yet: train first with launch/main.py.")
+    variables = {"params": found[1].params, "batch_stats": found[1].batch_stats}
+    return Evaluator(config, network.model, records).run(variables, predictions)

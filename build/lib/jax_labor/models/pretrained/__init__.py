@@ -1,0 +1,29 @@
+"""Weights of other frameworks, in and out: strictly, with every key accounted for."""
+
+from jax_labor.models.pretrained.checkpoints import read_checkpoint, save_checkpoint
+from jax_labor.models.pretrained.convert import Report, export_weights, import_weights
+from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout, get_layout
+from jax_labor.models.pretrained.settings import check_layouts, check_settings
+from jax_labor.models.pretrained.variables import (
+    initialise,
+    load_variables,
+    read_variables,
+    save_variables,
+)
+
+__all__ = [
+    "LAYOUTS",
+    "Report",
+    "check_layouts",
+    "check_settings",
+    "detect_layout",
+    "export_weights",
+    "get_layout",
+    "import_weights",
+    "initialise",
+    "load_variables",
+    "read_checkpoint",
+    "read_variables",
+    "save_checkpoint",
+    "save_variables",
+]

@@ -1,0 +1,266 @@
+"""The tables of the known checkpoint layouts: which PyTorch key is which variable of ours.
+
+Facts about the files come from wasidennis/AdaptSegNet, valeoai/ADVENT, BIT-DA/RIPU,
+bupt-ai-cz/IAST-ECCV2020 and torchvision.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+from jax_labor.errors import UserError
+from jax_labor.models.pretrained.layout import Layout
+from jax_labor.models.pretrained.naming import Module, conv, norm
+
+
+def _under(torch: str, flax: str, modules: Iterable[Module]) -> tuple[Module, ...]:
+    return tuple(module.under(torch, flax) for module in modules)
+
+
+def _conv_norm(torch: str, flax: str) -> tuple[Module, ...]:
+    """Name a Sequential(convolution, batch norm, ...) against `<flax>_conv`, `<flax>_bn`."""
+    return conv(f"{torch}.0", f"{flax}_conv"), norm(f"{torch}.1", f"{flax}_bn")
+
+
+RESNET = (
+    conv("conv1", "conv1"),
+    norm("bn1", "bn1"),
+    conv("layer{s}.{b}.conv{i}", "layer{s}_{b}/conv{i}"),
+    norm("layer{s}.{b}.bn{i}", "layer{s}_{b}/bn{i}"),
+    *_conv_norm("layer{s}.{b}.downsample", "layer{s}_{b}/downsample"),
+)
+
+# The selector's two classifiers must start apart, so no file ever fills them.
+SELECTOR = ("selector/classifier*",)
+HEADS = ("head/*", "aux/*")
+
+# Model settings. A bare backbone fixes only its dialect: RIPU starts torchvision's at epsilon 0.
+CAFFE = (("style", "caffe"),)
+TORCHVISION = (("style", "torchvision"),)
+EPS = (("bn_eps", 1e-5),)
+TWO_BRANCHES = (("head", "v2"), ("dilations", (6, 12)))
+FOUR_BRANCHES = (("head", "v2"), ("dilations", (6, 12, 18, 24)))
+
+
+def _aspp(torch: str, flax: str) -> Module:
+    """Name the DeepLab-V2 head: a list of dilated convolutions."""
+    return conv(f"{torch}.conv2d_list.{{i}}", f"{flax}/branch{{i}}")
+
+
+def _dead(*heads: str) -> dict[str, tuple]:
+    """AdaptSegNet's head returns inside its loop: its branches 2 and 3 exist and never act."""
+    names = [(f"{head}.conv2d_list.{i}", f"{head}.conv2d_list.0") for head in heads for i in (2, 3)]
+    return {"drop": tuple(f"{dead}.*" for dead, _ in names), "zeros": tuple(names)}
+
+
+_ADAPTSEGNET = Layout(
+    name="adaptsegnet",
+    about="AdaptSegNet multi-level (GTA5_*.pth, GTA2Cityscapes_multi-*.pth): 2-branch heads",
+    modules=(*_under("", "backbone/", RESNET), _aspp("layer5", "aux"), _aspp("layer6", "head")),
+    anchors=("conv1", "layer5.conv2d_list.1", "layer6.conv2d_list.1"),
+    **_dead("layer5", "layer6"),
+    left=SELECTOR,
+    model=CAFFE + EPS + TWO_BRANCHES,
+)
+
+_ADAPTSEGNET_SINGLE = Layout(
+    name="adaptsegnet_single",
+    about="AdaptSegNet single-level: layer5 is the main, 2-branch head",
+    modules=(*_under("", "backbone/", RESNET), _aspp("layer5", "head")),
+    anchors=("conv1", "layer5.conv2d_list.1"),
+    **_dead("layer5"),
+    left=("aux/*", *SELECTOR),
+    model=CAFFE + EPS + TWO_BRANCHES,
+)
+
+_ADVENT = Layout(
+    name="advent",
+    about="ADVENT (gta2cityscapes_advent.pth, model_*.pth): AdaptSegNet's keys, 4-branch heads",
+    modules=_ADAPTSEGNET.modules,
+    anchors=("conv1", "layer6.conv2d_list.3"),
+    left=SELECTOR,
+    model=CAFFE + EPS + FOUR_BRANCHES,
+)
+
+_DEEPLAB_RESNET = Layout(
+    name="deeplab_resnet_pretrained",
+    about="DeepLab_resnet_pretrained_init / _imagenet: first part of every key is 'Scale'",
+    modules=_under("Scale.", "", (*_under("", "backbone/", RESNET), _aspp("layer5", "head"))),
+    anchors=("Scale.conv1",),
+    left=(*HEADS, *SELECTOR),
+    replaceable=("head/*",),
+    model=CAFFE,
+)
+
+_TORCHVISION = Layout(
+    name="torchvision",
+    about="torchvision resnet18/34/50/101: an ImageNet backbone, its classifier fc dropped",
+    modules=_under("", "backbone/", RESNET),
+    anchors=("conv1",),
+    drop=("fc.*",),
+    left=(*HEADS, *SELECTOR),
+    model=TORCHVISION,
+)
+
+_IAST = Layout(
+    name="iast",
+    about="IAST: backbone.*, decoder.aspp.*; its discriminators and ImageNet fc dropped",
+    modules=(*_under("backbone.", "backbone/", RESNET), _aspp("decoder.aspp", "head")),
+    anchors=("backbone.conv1", "decoder.aspp.conv2d_list.3"),
+    drop=("backbone.fc.*", "discriminators.*"),
+    left=("aux/*", *SELECTOR),
+    model=TORCHVISION + EPS + FOUR_BRANCHES,
+)
+
+_RIPU = Layout(
+    name="ripu",
+    about="RIPU DeepLab-V2 {feature_extractor, classifier}: batch-norm epsilon 0",
+    modules=(
+        *_under("feature_extractor.backbone.", "backbone/", RESNET),
+        _aspp("classifier", "head"),
+    ),
+    anchors=("feature_extractor.backbone.conv1", "classifier.conv2d_list.3"),
+    left=("aux/*", *SELECTOR),
+    wrapped=("feature_extractor", "classifier"),
+    model=TORCHVISION + (("bn_eps", 0.0),) + FOUR_BRANCHES,
+)
+
+_ADAPTSEGNET_D = Layout(
+    name="adaptsegnet_discriminator",
+    about="AdaptSegNet *_D1.pth, *_D2.pth: conv1 to conv4, classifier",
+    modules=(conv("conv{i}", "conv{i}"), conv("classifier", "classifier")),
+    anchors=("conv1", "conv4", "classifier"),
+)
+
+_ADVENT_D = Layout(
+    name="advent_discriminator",
+    about="ADVENT *_D_aux.pth, *_D_main.pth: a Sequential, keys 0, 2, 4, 6, 8",
+    modules=(
+        conv("0", "conv1"),
+        conv("2", "conv2"),
+        conv("4", "conv3"),
+        conv("6", "conv4"),
+        conv("8", "classifier"),
+    ),
+    anchors=("0", "2", "4", "6", "8"),
+)
+
+_DEEPLABV3 = Layout(
+    name="deeplabv3",
+    about="torchvision deeplabv3_resnet50/101; aux_classifier dropped, classes may differ",
+    modules=(
+        *_under("backbone.", "backbone/", RESNET),
+        *_under(
+            "classifier.",
+            "head/",
+            (
+                # Ahead of the numbered lines: the pooled branch counts its modules from 1.
+                conv("0.convs.4.1", "aspp_conv4"),
+                norm("0.convs.4.2", "aspp_bn4"),
+                conv("0.convs.{i}.0", "aspp_conv{i}"),
+                norm("0.convs.{i}.1", "aspp_bn{i}"),
+                *_conv_norm("0.project", "project"),
+                conv("1", "conv"),
+                norm("2", "bn"),
+                conv("4", "classifier"),
+            ),
+        ),
+    ),
+    anchors=("backbone.conv1", "classifier.0.convs.0.0", "classifier.4"),
+    drop=("aux_classifier.*",),
+    left=("head/classifier/*", "aux/*", *SELECTOR),
+    replaceable=("head/classifier/*",),
+    model=TORCHVISION + EPS + (("head", "v3"),),
+)
+
+
+def _separable(torch: str, flax: str) -> tuple[Module, ...]:
+    """Name a depthwise-separable convolution, numbered by the place {i}."""
+    return tuple(
+        line(f"{torch}.{part}_{suffix}", f"{flax}_{part}_{suffix}{{i}}")
+        for part in ("depthwise", "pointwise")
+        for line, suffix in ((conv, "conv"), (norm, "bn"))
+    )
+
+
+_RIPU_V3PLUS = Layout(
+    name="ripu_v3plus",
+    about="RIPU DeepLab-V3+ {feature_extractor, classifier}: batch-norm epsilon 0",
+    modules=(
+        *_under("feature_extractor.backbone.", "backbone/", RESNET),
+        *_under(
+            "classifier.",
+            "head/",
+            (
+                conv("parallel_branches.0.0", "aspp_conv0"),
+                norm("parallel_branches.0.1", "aspp_bn0"),
+                *_separable("parallel_branches.{i}", "aspp"),
+                conv("global_branch.1", "pool_conv"),
+                norm("global_branch.2", "pool_bn"),
+                *_conv_norm("bottleneck", "project"),
+                *_conv_norm("shortcut", "shortcut"),
+                *_separable("decoder.{i}", "decoder"),
+                conv("decoder.3", "classifier"),
+            ),
+        ),
+    ),
+    anchors=("feature_extractor.backbone.conv1", "classifier.parallel_branches.0.0"),
+    left=("aux/*", *SELECTOR),
+    wrapped=("feature_extractor", "classifier"),
+    model=TORCHVISION + (("bn_eps", 0.0), ("head", "v3plus")),
+)
+
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        _TORCHVISION,
+        _DEEPLABV3,
+        _DEEPLAB_RESNET,
+        _ADAPTSEGNET,
+        _ADAPTSEGNET_SINGLE,
+        _ADVENT,
+        _RIPU,
+        _RIPU_V3PLUS,
+        _IAST,
+        _ADAPTSEGNET_D,
+        _ADVENT_D,
+    )
+}
+
+
+def get_layout(name: str) -> Layout:
+    """Give the layout called `name`; UserError with the known names and close matches."""
+    if name in LAYOUTS:
+        return LAYOUTS[name]
+    close = difflib.get_close_matches(name, LAYOUTS, 1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    raise UserError(f"unknown weight layout {name!r}.{meant} Known: {', '.join(LAYOUTS)}.")
+
+
+def detect_layout(keys: Iterable[str]) -> str:
+    """Guess the layout of a state dict from its keys alone.
+
+    Raises:
+      UserError: no layout reads all of `keys`, or several do (AdaptSegNet's and ADVENT's keys are
+        the same, and only their names tell how many branches act).
+    """
+    keys = tuple(keys)
+    unread = {name: _unread(keys, layout) for name, layout in LAYOUTS.items()}
+    fitting = [n for n, rest in unread.items() if not rest and LAYOUTS[n].anchored(keys)]
+    if len(fitting) == 1:
+        return fitting[0]
+    table = "\n".join(f"  {name}: {LAYOUTS[name].about}" for name in fitting or LAYOUTS)
+    if fitting:
+        raise UserError(
+            f"the keys fit several layouts; put the name of the right one before the file, as in "
+            f"{fitting[0]}:FILE.\n{table}"
+        )
+    nearest = min(unread, key=lambda name: len(unread[name]))
+    first = ", ".join(unread[nearest][:5] or keys[:5])
+    raise UserError(
+        f"the {len(keys)} keys fit no known layout; nearest is {nearest}, which does not know "
+        f"{first}.\nKnown layouts:\n{table}"
+    )
+
+
+def _unread(keys: tuple[str, ...], layout: Layout) -> list[str]:
+    return [key for key in keys if not layout.drops(key) and layout.flax_path(key) is None]

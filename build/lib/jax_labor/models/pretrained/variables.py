@@ -1,0 +1,122 @@
+"""Starting a model from a file: one of ours (.npz of variables) or a checkpoint of others."""
+
+import json
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from absl import logging
+from flax import traverse_util
+
+from jax_labor.errors import UserError
+from jax_labor.files import write_with
+from jax_labor.models.pretrained.checkpoints import read_checkpoint
+from jax_labor.models.pretrained.convert import Report, copies_for_selector, import_weights
+from jax_labor.models.pretrained.layout import matches
+from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout
+from jax_labor.models.pretrained.settings import check_settings
+
+# The entry of our .npz that is no variable: layout, and what stays as initialised.
+ABOUT = "__about__"
+
+
+def initialise(variables: Mapping, source: str | os.PathLike, model=None) -> dict:
+    """Fill freshly initialised `variables` from a weights file and log what was done.
+
+    The arguments and errors are those of `load_variables`.
+    """
+    filled, report = load_variables(source, variables, model)
+    logging.info("%s: %s", source, report.summary())
+    return filled
+
+
+def load_variables(
+    source: str | os.PathLike, variables: Mapping, model=None
+) -> tuple[dict, Report]:
+    """Fill `variables` from a weights file, strictly.
+
+    Args:
+      source: path of an .npz made by `save_variables`, or of a checkpoint in a known layout; the
+        layout's name may stand before it, as in `advent:models/model_120000.pth`.
+      variables: {"params": ..., "batch_stats": ...} as `init` gave them; read, not changed.
+      model: the configuration's `model` section; given, it is compared with the file's kind.
+
+    Returns:
+      variables of the same structure (NumPy float32 where filled), and the report.
+
+    Raises:
+      UserError: the file can't be read, a key or a variable is not accounted for, or the weights
+        were trained in a model of another dialect.
+    """
+    layout, path = split_source(source)
+    tensors = read_checkpoint(path)
+    try:
+        about = json.loads(str(tensors.pop(ABOUT))) if ABOUT in tensors else None
+        layout = about["layout"] if about else layout or detect_layout(tensors)
+        if model is not None:
+            check_settings(layout, model)
+        if about:
+            return _fill(variables, tensors, about)
+        return import_weights(tensors, layout, variables)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def read_variables(path: str | os.PathLike) -> tuple[dict, str]:
+    """Read the variables in an .npz made by `save_variables`, and the layout they came in.
+
+    Raises:
+      UserError: the file can't be read or is of another kind.
+    """
+    arrays = read_checkpoint(path)
+    if ABOUT not in arrays:
+        raise UserError(f"{path}: not an .npz of our variables. `import` it first.")
+    layout = json.loads(str(arrays.pop(ABOUT)))["layout"]
+    return traverse_util.unflatten_dict(arrays, sep="/"), layout
+
+
+def split_source(source: str | os.PathLike) -> tuple[str | None, str]:
+    """Split `advent:model.pth` into layout and path; the layout is None where none is named."""
+    name, colon, path = os.fspath(source).partition(":")
+    return (name, path) if colon and name in LAYOUTS else (None, os.fspath(source))
+
+
+def save_variables(path: str | os.PathLike, variables: Mapping, report: Report) -> None:
+    """Write the variables that `report` says came from a file to an .npz, atomically.
+
+    What stays as initialised is not written, but recorded by name, so that every seed draws its
+    own; nor is the copy in the selector's own backbone, so that either kind of selector loads it.
+
+    Raises:
+      UserError: `path` does not end in .npz, or can't be written.
+    """
+    path = os.fspath(path)
+    if not path.endswith(".npz"):
+        raise UserError(f"{path}: name the output .npz.")
+    flat = traverse_util.flatten_dict(dict(variables), sep="/")
+    about = {"layout": report.layout, "left": LAYOUTS[report.layout].left}
+    arrays = {name: np.asarray(flat[name]) for name in report.filled}
+    arrays[ABOUT] = np.array(json.dumps(about))
+    write_with(path, lambda file: np.savez(file, **arrays))
+
+
+def _fill(variables: Mapping, arrays: dict[str, np.ndarray], about: Mapping) -> tuple[dict, Report]:
+    """Fill `variables` from the content of a file of ours."""
+    flat = traverse_util.flatten_dict(dict(variables), sep="/")
+    copies = copies_for_selector(flat, arrays)
+    left = tuple(path for path in flat if path not in arrays and path not in copies)
+    problems = [f"unexpected: {path}" for path in arrays if path not in flat]
+    problems += [f"missing: {p}" for p in left if not matches(p.partition("/")[2], about["left"])]
+    problems += [
+        f"shape: {path} is {array.shape}, the model's is {np.shape(flat[path])}"
+        for path, array in arrays.items()
+        if path in flat and array.shape != np.shape(flat[path])
+    ]
+    if problems:
+        raise UserError(
+            f"{len(problems)} variables do not match the model:\n  " + "\n  ".join(problems[:8])
+        )
+    flat |= arrays | {path: np.array(arrays[source]) for path, source in copies.items()}
+    names = tuple(arrays)
+    report = Report(about["layout"], names, (), names, tuple(copies), left)
+    return traverse_util.unflatten_dict(flat, sep="/"), report

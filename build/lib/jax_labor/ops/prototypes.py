@@ -1,0 +1,181 @@
+"""PPL: the uncertain pixels most similar to the prototype of their class."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jax_labor.ops.disagreement import Disagreement, combine
+from jax_labor.ops.rows import class_softmax, map_rows, sum_rows
+
+# Pixels whose best value is computed first, so that the search for the best is short.
+GROUP = 64
+TINY = 1e-12
+
+
+def _sum(
+    term: Callable[[jax.Array, jax.Array], jax.Array], p: jax.Array, mu: jax.Array, k: jax.Array
+) -> jax.Array:
+    """Returns the sum over classes c of term(p_c, mu(k)_c) in [R, W].
+
+    `p` is [R, K, W], `mu` [K, K] with a prototype in each row, `k` the class [R, W] of each pixel.
+    One class at a time: the prototypes spread over the pixels never exist as an array.
+    """
+    return sum(term(p[:, c], mu[:, c][k]) for c in range(p.shape[1]))
+
+
+def _dot(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    return _sum(jnp.multiply, p, mu, k)
+
+
+def _cosine(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    lengths = _sum(lambda a, _: a * a, p, mu, k) * jnp.square(mu).sum(1)[k]
+    return _dot(p, mu, k) * jax.lax.rsqrt(lengths + TINY)
+
+
+def _negative_l2(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    return -jnp.sqrt(_sum(lambda a, b: jnp.square(a - b), p, mu, k))
+
+
+def _negative_kl(p: jax.Array, mu: jax.Array, k: jax.Array) -> jax.Array:
+    return -_sum(lambda a, b: a * (jnp.log(a + TINY) - jnp.log(b + TINY)), p, mu, k)
+
+
+# How close probabilities [R, K, W] are to the prototype of their pixel's class; higher is closer.
+SIMILARITIES = {"cosine": _cosine, "l2": _negative_l2, "dot": _dot, "kl": _negative_kl}
+
+
+def _prototypes(
+    logits: tuple[jax.Array, jax.Array],
+    classes: jax.Array,
+    candidates: jax.Array,
+    probs: str,
+    align_corners: bool,
+) -> jax.Array:
+    """Returns mu(k) = mean of D(k) as row k of float32[K, K]; zeros where D(k) is empty."""
+    num_classes = logits[0].shape[-1]
+    ids = jnp.arange(num_classes, dtype=jnp.int32)[None, :, None]
+
+    def block(x1, x2, k, candidate):
+        p = combine(class_softmax(x1), class_softmax(x2), probs)
+        member = ((k[:, None] == ids) & candidate[:, None]).astype(jnp.float32)
+        full = jax.lax.Precision.HIGHEST
+        total = jnp.einsum("rkw,rcw->rkc", member, p, precision=full)
+        return total.sum(0), member.sum((0, 2))
+
+    total, count = sum_rows(block, logits, classes.shape, align_corners, (classes, candidates))
+    return total / jnp.maximum(count, 1)[:, None]
+
+
+def top_per_class(
+    score: jax.Array, classes: jax.Array, candidates: jax.Array, num_classes: int, n: int
+) -> tuple[jax.Array, jax.Array]:
+    """Finds the n highest scores of every class.
+
+    The n best groups of neighbours by (maximum, position) contain the n best pixels by (score,
+    position), so that only the maxima and then n groups are searched, never the whole image.
+
+    Args:
+      score: float32[H,W], finite.
+      classes: int32[H,W].
+      candidates: bool[H,W].
+      num_classes: static K.
+      n: static number per class.
+
+    Returns:
+      (flat indices int32[K,n], valid bool[K,n]): best first, ties by lowest flat index; entries
+      beyond a class's candidates are not valid.
+    """
+    pixels = score.size
+    excess = -pixels % GROUP
+    flat = jnp.where(candidates, score, -jnp.inf).ravel()
+    flat = jnp.pad(flat, (0, excess), constant_values=-jnp.inf).reshape(-1, GROUP)
+    group_class = jnp.pad(classes.ravel(), (0, excess)).reshape(-1, GROUP)
+    maxima = jax.lax.map(
+        lambda k: jnp.where(group_class == k, flat, -jnp.inf).max(1), jnp.arange(num_classes)
+    )
+    groups = jnp.sort(jax.lax.top_k(maxima, min(n, flat.shape[0]))[1])
+    inside = group_class[groups] == jnp.arange(num_classes)[:, None, None]
+    values = jnp.where(inside, flat[groups], -jnp.inf).reshape(num_classes, -1)
+    best, place = jax.lax.top_k(values, min(n, values.shape[1]))
+    index = jnp.take_along_axis(groups, place // GROUP, axis=1) * GROUP + place % GROUP
+    missing = n - best.shape[1]
+    best = jnp.pad(best, ((0, 0), (0, missing)), constant_values=-jnp.inf)
+    return jnp.pad(index, ((0, 0), (0, missing))).astype(jnp.int32), best > -jnp.inf
+
+
+def _rank_by_rank(index: jax.Array, valid: jax.Array, points: int) -> jax.Array:
+    """Returns int32[points]: the best of every class in class order, the second best, ..., then -1.
+
+    `index` and `valid` are [K, n], best first.
+    """
+    index, valid = index.T.ravel(), valid.T.ravel()
+    place = jnp.where(valid, jnp.cumsum(valid.astype(jnp.int32)) - 1, points)
+    return jnp.full(points, -1, jnp.int32).at[place].set(index, mode="drop")
+
+
+def select_ppl(
+    logits1: jax.Array,
+    logits2: jax.Array,
+    disagreement: Disagreement,
+    available: jax.Array,
+    *,
+    points: int,
+    per_class: bool = False,
+    similarity: str = "cosine",
+    probs: str = "mean",
+    align_corners: bool = True,
+) -> tuple[jax.Array, jax.Array]:
+    """Point-based pixel labelling (PPL; Shin et al., ICCV 2021, section 3.3).
+
+    D(k) holds the probabilities of the available mask pixels of class k (`disagreement.prediction`)
+    and mu(k) is their mean. Asked are the pixels of D(k) most similar to mu(k). Two passes over
+    blocks of rows: one sums the prototypes, one writes the similarity of each pixel to its own.
+
+    Args:
+      logits1: float [B,h,w,K] of the first classifier.
+      logits2: float [B,h,w,K] of the second.
+      disagreement: of the two, arrays [B,H,W].
+      available: bool[B,H,W], the pixels that may be asked.
+      points: static number of points: per image in all, dealt out rank by rank (the best pixel of
+        every class, then the second best of every class, ...; classes in id order within a rank),
+        or with `per_class` the number for every class.
+      per_class: what `points` counts.
+      similarity: `cosine`, `l2` (negative distance), `dot`, or `kl` (negative KL(p || mu)).
+      probs: which probabilities are compared: `mean` of both classifiers, `c1` or `c2`.
+      align_corners: as in `resize_bilinear`.
+
+    Returns:
+      asked: bool[B,H,W].
+      points: int32[B, points], or [B, K*points] with `per_class`: flat indices y*W + x in the order
+        of choice, padded with -1. Exactly `points` when the mask has as many. Ties in similarity
+        go to the lowest flat index.
+
+    Raises:
+      ValueError: an unknown `similarity` or `probs`, or no `points`.
+    """
+    if similarity not in SIMILARITIES:
+        raise ValueError(f"similarity is one of {tuple(SIMILARITIES)}, not {similarity!r}")
+    if points < 1:
+        raise ValueError(f"points is at least 1, not {points}")
+    num_classes, size = logits1.shape[-1], available.shape[1:]
+    total = points * num_classes if per_class else points
+
+    def image(args):
+        x1, x2, classes, candidates = args
+        pair = (x1, x2)
+        mu = _prototypes(pair, classes, candidates, probs, align_corners)
+
+        def block(b1, b2, k):
+            p = combine(class_softmax(b1), class_softmax(b2), probs)
+            return SIMILARITIES[similarity](p, mu, k)
+
+        close = map_rows(block, pair, size, align_corners, (classes,))
+        chosen = top_per_class(close, classes, candidates, num_classes, points)
+        chosen = _rank_by_rank(*chosen, total)
+        place = jnp.where(chosen < 0, size[0] * size[1], chosen)
+        asked = jnp.zeros(size[0] * size[1], bool).at[place].set(True, mode="drop")
+        return asked.reshape(size), chosen
+
+    mask = disagreement.mask & available
+    return jax.lax.map(image, (logits1, logits2, disagreement.prediction, mask))

@@ -1,0 +1,207 @@
+"""One training step of LabOR (Shin et al., ICCV 2021): losses L1 to L6 and the discriminator.
+
+The equations of the paper are reconstructed from its ancestors; see `losses` and `pseudo_labels`.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jax_labor.ops.resize import resize_bilinear
+from jax_labor.steps import losses, pseudo_labels
+from jax_labor.steps.forward import forward
+from jax_labor.steps.parallel import AXIS
+from jax_labor.steps.state import TrainState
+
+
+def make_train_step(network, config, trains_selector: bool):
+    """Builds step(state, batch) -> (state, metrics) for one device of the axis "data".
+
+    Args:
+        network: has `model` (a LaborNet), `discriminator` (an FCDiscriminator, used where
+            `config.loss.adversarial*` is not 0) and their optimisers `tx`, `discriminator_tx`.
+        config: settings `loss`, `discriminator`, `pseudo`, `model`, `train` of a card.
+        trains_selector: whether the two classifiers learn, where the network has them.
+
+    The batch holds "source" and, where the phase uses the target domain, "target": each a dict of
+    image float32[B, H, W, 3] and label int32[B, H, W] (255 = none). Metrics are float32[] by loss
+    term, equal on every device.
+    """
+
+    model, discriminator, tx = network.model, network.discriminator, network.tx
+    trains_selector = trains_selector and config.model.selector != "none"
+
+    def step(state: TrainState, batch):
+        def objective(params):
+            outputs, stats = forward(
+                model, params, state.batch_stats, batch, config.train.joint_batch
+            )
+            thresholds, pseudo = _pseudo_labels(
+                config, state.thresholds, outputs.get("target"), trains_selector
+            )
+            terms = dict(_segmenter_terms(config, outputs, batch, pseudo))
+            terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
+            if trains_selector:
+                terms |= _selector_terms(config, outputs, batch, pseudo)
+                terms |= _discrepancy_terms(config, model, params, state, batch, outputs)
+            shares, means = _normalise(terms)
+            return shares, (stats, thresholds, means, outputs)
+
+        grads, (stats, thresholds, metrics, outputs) = jax.grad(objective, has_aux=True)(
+            state.params
+        )
+        grads = jax.lax.psum(grads, AXIS)
+        updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        state = state.replace(
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, updates),
+            batch_stats=stats,
+            opt_state=opt_state,
+            thresholds=thresholds,
+        )
+        if state.discriminator and "target" in batch:
+            state, more = _discriminator_step(config, network, state, outputs, batch)
+            metrics |= more
+        return state, metrics
+
+    return step
+
+
+def _segmenter_terms(config, outputs, batch, pseudo):
+    """L1 and L2 on both outputs, and IAST's self-training where it is asked for."""
+    weights, align = config.loss, config.align_corners
+    for domain, weight in (("source", weights.source), ("target", weights.target)):
+        if domain not in batch or not weight:
+            continue
+        label = batch[domain]["label"]
+        yield domain, (weight, losses.cross_entropy(outputs[domain].main, label, align))
+        if outputs[domain].aux is not None:
+            term = losses.cross_entropy(outputs[domain].aux, label, align)
+            yield f"{domain}_aux", (weight * weights.aux, term)
+    if weights.pseudo and pseudo is not None:
+        yield (
+            "pseudo",
+            (weights.pseudo, losses.cross_entropy(outputs["target"].main, pseudo, align)),
+        )
+
+
+def _adversarial_terms(config, discriminator, params, outputs, batch):
+    """L3: the target's outputs are to look like the source's to each discriminator."""
+    terms = {}
+    if "target" not in outputs:
+        return terms
+    size = batch["target"]["image"].shape[1:3]
+    for name in params:
+        weight = config.loss.adversarial if name == "main" else config.loss.adversarial_aux
+        seen = _discriminator_input(config, getattr(outputs["target"], name), size)
+        logits = discriminator.apply({"params": params[name]}, seen)
+        term = losses.adversarial(logits, is_target=False, kind=config.discriminator.kind)
+        terms[f"adversarial_{name}"] = (weight, term)
+    return terms
+
+
+def _selector_terms(config, outputs, batch, pseudo):
+    """What trains the two classifiers to be right: cross-entropy on labels, and L5."""
+    terms, weights, align = {}, config.loss, config.align_corners
+    labels = {"source": batch["source"]["label"]}
+    if "target" in batch:
+        labels |= {"target": batch["target"]["label"], "pseudo": pseudo}
+    for name, label in labels.items():
+        weight = weights[f"selector_{name}"]
+        if not weight or label is None:
+            continue
+        out = outputs["source" if name == "source" else "target"]
+        for i, logits in enumerate((out.classifier1, out.classifier2), 1):
+            terms[f"selector{i}_{name}"] = (weight, losses.cross_entropy(logits, label, align))
+    return terms
+
+
+def _discrepancy_terms(config, model, params, state, batch, outputs):
+    """L6, which pushes the two classifiers apart: by their outputs (MCD) or by their weights."""
+    weight, kind = config.loss.discrepancy, config.loss.discrepancy_kind
+    if not weight:
+        return {}
+    if kind == "cosine":
+        first, second = (params["selector"][f"classifier{i}"] for i in (1, 2))
+        # The same number on every device, so each carries its share of it.
+        return {"weight_cosine": (weight, (losses.weight_cosine(first, second), jnp.ones(())))}
+    if "target" not in batch:
+        return {}
+    out = outputs["target"]
+    reaches_features = config.model.selector == "own" or config.model.selector_gradient
+    if reaches_features and not config.loss.discrepancy_features:
+        # The same pass with constant features, for the gradient's sake.
+        joint = config.train.joint_batch
+        out = forward(model, _only_classifiers(params), state.batch_stats, batch, joint)[0][
+            "target"
+        ]
+    return {"discrepancy": (-weight, losses.discrepancy(out.classifier1, out.classifier2))}
+
+
+def _only_classifiers(params):
+    """The parameters, constant but for the two classifiers (MCD's step B)."""
+    constant = jax.lax.stop_gradient(params)
+    free = {name: params["selector"][name] for name in ("classifier1", "classifier2")}
+    return {**constant, "selector": {**constant["selector"], **free}}
+
+
+def _normalise(terms):
+    """This device's share of the objective, and every term's mean over all devices."""
+    shares, means = jnp.zeros(()), {}
+    for name, (weight, (total, count)) in terms.items():
+        count = jnp.maximum(jax.lax.psum(jax.lax.stop_gradient(count), AXIS), 1)
+        shares += weight * total / count
+        means[name] = jax.lax.psum(jax.lax.stop_gradient(total), AXIS) / count
+    means["loss"] = jax.lax.psum(jax.lax.stop_gradient(shares), AXIS)
+    return shares, means
+
+
+def _pseudo_labels(config, thresholds, target, trains_selector):
+    """IAST's thresholds over the batch of all devices, and this device's pseudo-labels.
+
+    They are taken at the resolution of the logits, where a prediction is made.
+    """
+    wanted = config.loss.pseudo or (config.loss.selector_pseudo and trains_selector)
+    if target is None or not wanted:
+        return thresholds, None
+    probs = jax.lax.stop_gradient(jax.nn.softmax(target.main))
+    confidence, prediction = probs.max(-1), probs.argmax(-1).astype(jnp.int32)
+    everywhere = [jax.lax.all_gather(x, AXIS) for x in (confidence, prediction)]
+    thresholds = pseudo_labels.update_thresholds(thresholds, *everywhere, **config.pseudo)
+    return thresholds, pseudo_labels.select(thresholds, confidence, prediction)
+
+
+def _discriminator_input(config, logits, size):
+    """What a discriminator sees: the output raised to the image's size, as AdaptSegNet does."""
+    probs = jax.nn.softmax(resize_bilinear(logits, size, config.align_corners))
+    return (
+        losses.weighted_self_information(probs)
+        if config.discriminator.input == "entropy"
+        else probs
+    )
+
+
+def _discriminator_step(config, network, state, outputs, batch):
+    """Half the loss on source outputs (label 0), half on target outputs (label 1), detached."""
+    kind, discriminator = config.discriminator.kind, network.discriminator
+
+    def objective(params):
+        terms = {}
+        for name in params:
+            for domain in ("source", "target"):
+                output = jax.lax.stop_gradient(getattr(outputs[domain], name))
+                size = batch[domain]["image"].shape[1:3]
+                seen = _discriminator_input(config, output, size)
+                logits = discriminator.apply({"params": params[name]}, seen)
+                term = losses.adversarial(logits, is_target=domain == "target", kind=kind)
+                terms[f"discriminator_{name}_{domain}"] = (0.5, term)
+        shares, means = _normalise(terms)
+        del means["loss"]
+        return shares, means
+
+    grads, means = jax.grad(objective, has_aux=True)(state.discriminator)
+    grads = jax.lax.psum(grads, AXIS)
+    tx = network.discriminator_tx
+    updates, opt_state = tx.update(grads, state.discriminator_opt_state, state.discriminator)
+    params = optax.apply_updates(state.discriminator, updates)
+    return state.replace(discriminator=params, discriminator_opt_state=opt_state), means

@@ -1,0 +1,117 @@
+"""The per-device step of a round: which pixels to ask about."""
+
+import jax
+import jax.numpy as jnp
+
+from jax_labor.classes import IGNORE
+from jax_labor.errors import UserError
+from jax_labor.ops.disagreement import disagreement
+from jax_labor.ops.metrics import predict
+from jax_labor.ops.prototypes import select_ppl
+from jax_labor.ops.regions import select_regions
+from jax_labor.ops.select import select_spl, select_top
+from jax_labor.ops.uncertainty import region_impurity, uncertainty
+from jax_labor.steps.forward import infer
+
+
+def make_selection_step(model, rounds, align_corners: bool):
+    """Builds step(variables, batch) -> guess uint8[B, H, W], points int32[B, n].
+
+    The batch holds "image" float32[B, h, w, 3], "available" bool[B, H, W] (pixels not yet asked),
+    "budget" int32[B] in pixels and "key" uint32[B, 2], one per image. `guess` is the segmenter's
+    class at every asked pixel and 255 elsewhere; `points` are the flat indices of PPL's points in
+    their order, padded with -1 (n = 0 for the other strategies).
+
+    Args:
+        model: a LaborNet.
+        rounds: settings `strategy`, `points`, `similarity`, `probs`, `radius` of a card.
+        align_corners: how logits are raised to label resolution.
+
+    Raises:
+        UserError: an unknown strategy.
+    """
+    if rounds.strategy not in STRATEGIES:
+        raise UserError(
+            f"config.rounds.strategy is {rounds.strategy!r}: use one of {', '.join(STRATEGIES)}."
+        )
+    choose = STRATEGIES[rounds.strategy]
+
+    def step(variables, batch):
+        outputs = infer(model, variables["params"], variables["batch_stats"], batch["image"])
+        size = batch["available"].shape[-2:]
+        asked, points = choose(outputs, batch, rounds, align_corners)
+        guess = predict(outputs.main, size, align_corners)
+        return jnp.where(asked, guess, IGNORE).astype(jnp.uint8), points
+
+    return step
+
+
+def _disagree(outputs, batch, align):
+    size = batch["available"].shape[-2:]
+    return disagreement(outputs.classifier1, outputs.classifier2, size, align)
+
+
+def _spl(outputs, batch, rounds, align):
+    found = _disagree(outputs, batch, align)
+    return select_spl(found, batch["available"], batch["budget"]), _no_points(batch)
+
+
+def _ppl(outputs, batch, rounds, align):
+    found = _disagree(outputs, batch, align)
+    _, points = select_ppl(
+        outputs.classifier1,
+        outputs.classifier2,
+        found,
+        batch["available"],
+        points=rounds.points,
+        similarity=rounds.similarity,
+        probs=rounds.probs,
+        align_corners=align,
+    )
+    # The best of the whole budget come first, so this round's share is a prefix.
+    mine = jnp.arange(points.shape[1]) < batch["budget"][:, None]
+    points = jnp.where(mine, points, -1)
+    return jax.vmap(_mark, (0, None))(points, batch["available"].shape[-2:]), points
+
+
+def _random(outputs, batch, rounds, align):
+    size = batch["available"].shape[-2:]
+    score = jax.vmap(lambda key: jax.random.uniform(key, size))(batch["key"])
+    return select_top(score, batch["available"], batch["budget"]), _no_points(batch)
+
+
+def _uncertain(kind):
+    def choose(outputs, batch, rounds, align):
+        size = batch["available"].shape[-2:]
+        score = uncertainty(outputs.main, size, kind, align)
+        return select_top(score, batch["available"], batch["budget"]), _no_points(batch)
+
+    return choose
+
+
+def _ripu(outputs, batch, rounds, align):
+    size = batch["available"].shape[-2:]
+    score = region_impurity(outputs.main, size, rounds.radius, align)
+    # Neighbouring regions may touch but not overlap.
+    windows = (rounds.radius, 2 * rounds.radius)
+    return select_regions(score, batch["available"], batch["budget"], *windows), _no_points(batch)
+
+
+def _no_points(batch):
+    return jnp.full((batch["budget"].shape[0], 0), -1, jnp.int32)
+
+
+def _mark(points, size):
+    """bool[H, W], true at the flat indices `points`; -1 marks nothing."""
+    place = jnp.where(points < 0, size[0] * size[1], points)
+    return jnp.zeros(size[0] * size[1], bool).at[place].set(True, mode="drop").reshape(size)
+
+
+STRATEGIES = {
+    "spl": _spl,
+    "ppl": _ppl,
+    "random": _random,
+    "entropy": _uncertain("entropy"),
+    "margin": _uncertain("margin"),
+    "ripu": _ripu,
+}
