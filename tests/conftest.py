@@ -40,3 +40,11 @@ def data(tmp_path_factory):
 def rng():
     """A seeded generator."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """For tests in which compiling costs more than computing."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

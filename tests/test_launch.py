@@ -20,6 +20,9 @@ def spl(tmp_path_factory, data):
     return workdir, launch(workdir, data)
 
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
 def read(path):
     with Image.open(path) as image:
         return np.asarray(image)

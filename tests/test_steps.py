@@ -14,12 +14,7 @@ from jax_labor.steps.optimizer import groups, schedule
 CLASSES, SIZE = 5, (32, 48)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation():
-    """Compiling costs these tests more than computing."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def small_config(**changes):

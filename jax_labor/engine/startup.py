@@ -113,7 +113,9 @@ def setup_log() -> None:
 
     The libraries below log by absl at every start and checkpoint; only errors are let through.
     """
-    logging.getLogger("absl").setLevel(logging.ERROR)  # first: the next lines start JAX
+    # The handlers, as some libraries set the loggers' levels anew; first, as the rest starts JAX.
+    for inherited in logging.getLogger().handlers:
+        inherited.setLevel(logging.ERROR)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S"))
     ours = logging.getLogger("jax_labor")
