@@ -13,14 +13,13 @@ from configs import spl as card
 from jax_labor.errors import UserError
 from jax_labor.experiments import run
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.fixture(scope="module")
 def spl(tmp_path_factory, data):
     workdir = tmp_path_factory.mktemp("runs") / "spl"
     return workdir, launch(workdir, data)
-
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def read(path):
