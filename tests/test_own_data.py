@@ -1,0 +1,42 @@
+"""The README's recipe for a user's own images."""
+
+import json
+
+import pytest
+from PIL import Image
+from small import SETTINGS
+
+from configs import common
+from jax_labor.classes import get_table
+from jax_labor.data.streets import render
+from jax_labor.experiments import run
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def make_folder(root, style, splits):
+    for split, count in splits.items():
+        for kind in ("images", "labels"):
+            (root / kind / split).mkdir(parents=True)
+        for seed in range(count):
+            image, label = render(seed, style, (32, 48))
+            Image.fromarray(image).save(root / "images" / split / f"{style}{split}{seed}.jpg")
+            Image.fromarray(label).save(root / "labels" / split / f"{style}{split}{seed}.png")
+    names = get_table("camvid11").names
+    (root / "classes.json").write_text(json.dumps({"classes": names}))
+
+
+def test_a_card_for_own_images(data, tmp_path):
+    make_folder(tmp_path / "mysource", "source", {"train": 6})
+    make_folder(tmp_path / "mydata", "target", {"train": 4, "val": 4})
+    c = common.base()
+    common.small(c, (32, 48))
+    c.data.root, c.data.classes, c.data.dir = str(tmp_path), "own", str(data)
+    c.data.source = common.domain("image_folder", root="mysource", split="train")
+    c.data.target = common.domain("image_folder", root="mydata", split="train")
+    c.data.eval = common.domain("image_folder", root="mydata", split="val")
+    small = {name: value for name, value in SETTINGS.items() if ".options." not in name}
+    c.update_from_flattened_dict(small)
+    results = run(c, str(tmp_path / "run"))
+    assert results["classes"] == list(get_table("camvid11").names)
+    assert 0 < results["asked_share"] <= 0.022
