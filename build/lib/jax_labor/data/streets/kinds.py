@@ -1,7 +1,0 @@
-"""Train ids of camvid11 and the materials a surface may be made of."""
-
-SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
-VOID = 255
-
-PLAIN, ASPHALT, SLABS, BRICK, PLASTER, LEAVES, GRASS, STONE, BOARDS = range(9)
-NUM_MATERIALS = 9
