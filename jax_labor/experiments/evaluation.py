@@ -54,7 +54,7 @@ class Evaluator:
     """Evaluates states of one model on one data set, as `config.eval` says."""
 
     def __init__(self, config, model, records):
-        self.records, self._threads = records, config.data.threads
+        self.records = records
         views = [
             EvalView(size=config.eval.size, scale=scale, normalize=config.data.normalize)
             for scale in config.eval.scales
@@ -84,29 +84,28 @@ class Evaluator:
             predictions: folder for label-id PNGs named after the images, "" for none.
         """
         total = 0
-        for batches in zip(*self._passes, strict=True):
-            images = tuple(batch["image"] for batch in batches)
-            batch = {"images": images, "label": batches[0]["label"]}
-            confusion, predicted = self._step(variables, parallel.split(batch))
+        for index, confusion, predicted in self._predictions(variables):
             total = total + np.asarray(confusion, np.int64)
             if predictions:
-                self._write(predictions, batches[0]["index"], parallel.merge(predicted))
+                self._write(predictions, index, parallel.merge(predicted))
         return Evaluation(total, self.records.table.names)
 
     def predict(self, variables, indices) -> dict[int, np.ndarray]:
         """Predictions uint8[H, W] of this process's images among `indices`, by index."""
         found = {}
+        for index, _, predicted in self._predictions(variables):
+            rows = {i: row for row, i in enumerate(index.tolist()) if i in indices}
+            if rows:
+                predicted = parallel.merge(predicted)
+                found |= {i: predicted[row] for i, row in rows.items()}
+        return found
+
+    def _predictions(self, variables):
+        """Every batch's indices, confusion and predictions; all processes must take them all."""
         for batches in zip(*self._passes, strict=True):
-            mine = set(batches[0]["index"].tolist()) & set(indices)
-            # Every process takes part in every step, whether or not it holds a wanted image.
             images = tuple(batch["image"] for batch in batches)
             batch = {"images": images, "label": batches[0]["label"]}
-            _, predicted = self._step(variables, parallel.split(batch))
-            if mine:
-                predicted = parallel.merge(predicted)
-                rows = enumerate(batches[0]["index"].tolist())
-                found |= {index: predicted[row] for row, index in rows if index in mine}
-        return found
+            yield batches[0]["index"], *self._step(variables, parallel.split(batch))
 
     def _write(self, folder, indices, predicted) -> None:
         for index, train_ids in zip(indices.tolist(), predicted, strict=True):

@@ -32,7 +32,8 @@ def run(config, workdir: str, force: bool = False) -> dict:
                 continue
             overlay = None
             if phase.round is not None:
-                overlay = _labels(session, _answered_round(session, phase))
+                ledger = _answered_round(session, phase)
+                overlay = AnswersByIndex(ledger, session.data.target.names)
             session.train(phase, overlay)
         return finish(session, Ledger(workdir, config.rounds.count))
 
@@ -77,11 +78,6 @@ def _answer(session: Session, round_: Round) -> None:
         )
     index = {name: i for i, name in enumerate(target.names)}
     oracle.answer(round_, lambda name: target.label(index[name])[..., 0])
-
-
-def _labels(session: Session, ledger: Ledger):
-    """Target record index -> its answers, for the training pipeline."""
-    return AnswersByIndex(ledger, session.data.target.names)
 
 
 class AnswersByIndex:
