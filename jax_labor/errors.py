@@ -1,4 +1,8 @@
-"""The one exception that stands for a user's mistake."""
+"""The one exception that stands for a user's mistake, and how a command ends on it."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
 
 
 class UserError(Exception):
@@ -7,3 +11,13 @@ class UserError(Exception):
     The message names the file or setting and the remedy. Launchers print it without a traceback and
     exit with status 2; anything else that escapes is a bug of ours and keeps its traceback.
     """
+
+
+@contextlib.contextmanager
+def exit_on_mistake() -> Iterator[None]:
+    """Ends the command on a `UserError`: its message on stderr, status 2, no traceback."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

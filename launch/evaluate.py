@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout n
 from absl import app, flags
 
 from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import restored
 from jax_labor.files import write_json
 
@@ -34,7 +34,7 @@ JSON = flags.DEFINE_string("json", "", "File for the figures.")
 
 def main(_):
     """Evaluates and prints."""
-    try:
+    with exit_on_mistake():
         initialise_distributed()
         setup_log()
         setup_jax()
@@ -42,9 +42,6 @@ def main(_):
         if JSON.value:
             write_json(JSON.value, evaluation.report())
         print(evaluation.text())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _config():

@@ -27,18 +27,16 @@ def main(_):
     """Runs the card in the work directory."""
     from jax_labor.engine.signals import EXIT_STOPPED
     from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
-    from jax_labor.errors import UserError
+    from jax_labor.errors import exit_on_mistake
     from jax_labor.experiments import run
     from jax_labor.experiments.session import Stopped
 
     try:
-        initialise_distributed()
-        setup_log()
-        setup_jax(COMPILED.value)
-        run(CONFIG.value, WORKDIR.value or _default_workdir(), FORCE.value)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        with exit_on_mistake():
+            initialise_distributed()
+            setup_log()
+            setup_jax(COMPILED.value)
+            run(CONFIG.value, WORKDIR.value or _default_workdir(), FORCE.value)
     except Stopped as stopped:
         print(f"{stopped}: the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_STOPPED)

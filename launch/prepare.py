@@ -13,7 +13,7 @@ import sys
 from absl import app, flags
 
 from jax_labor.data import report
-from jax_labor.errors import UserError
+from jax_labor.errors import exit_on_mistake
 
 DATASET = flags.DEFINE_string("dataset", None, "gta5, synthia, cityscapes, camvid, ...")
 ROOT = flags.DEFINE_string("root", "", "Folder of the data set as its publisher lays it out.")
@@ -27,7 +27,7 @@ DROP_BAD = flags.DEFINE_bool("drop_bad", False, "Leave out records with a defect
 
 def main(_):
     """Checks or prepares the data set; prints what it found."""
-    try:
+    with exit_on_mistake():
         request = report.Request(
             DATASET.value,
             ROOT.value,
@@ -39,9 +39,6 @@ def main(_):
             text, clean = report.check(request)
         else:
             text, clean = report.prepare(request, DATA_DIR.value, DROP_BAD.value), True
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     print(text)
     sys.exit(0 if clean else 2)
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout n
 from absl import app, flags
 
 from jax_labor.engine.startup import setup_log
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import comparison
 
 HERE = Path(__file__).resolve().parents[1]
@@ -86,11 +86,8 @@ def _results(folder: Path) -> dict:
 def main(argv):
     """Runs the study."""
     setup_log()
-    try:
+    with exit_on_mistake():
         study(DOMAIN.value, METHODS.value, SEEDS.value, Path(WORKDIR.value), argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":
