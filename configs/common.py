@@ -14,6 +14,8 @@ def base() -> ConfigDict:
     c = ConfigDict()
     c.experiment = "labor"  # labor | segmentation
     c.seed = 0
+    c.annotator = "oracle"  # oracle (ground truth answers) | people (launch/annotate.py)
+    c.annotator_wait = False  # wait for people in place; False stops and goes on at the next start
     # A warm-up checkpoint (WORKDIR/warmup of another run) to continue from, so that several methods
     # share one warm-up; "" trains it here.
     c.start_from = ""
@@ -89,7 +91,6 @@ def base() -> ConfigDict:
 
     c.rounds = ConfigDict()
     c.rounds.strategy = "spl"  # spl | ppl | random | entropy | margin | ripu
-    c.rounds.annotator = "oracle"
     c.rounds.share = 0.022  # of an image's pixels, over all rounds; 0 if points is set
     c.rounds.points = 0  # pixels per image, over all rounds; 0 if share is set
     c.rounds.warmup = 10_000  # steps before the first round
@@ -98,6 +99,8 @@ def base() -> ConfigDict:
     c.rounds.similarity = "cosine"  # of a pixel to its prototype: cosine | l2 | dot | kl
     c.rounds.probs = "mean"  # prototypes of mean | c1 | c2
     c.rounds.radius = 1  # ripu: half the side of a region
+    c.rounds.smallest = 0  # pixels below which a connected piece of a mask is a speck; 0 = none
+    c.rounds.specks = "merge"  # merge (into the nearest piece's question) | leave (not asked)
 
     c.eval = ConfigDict()
     c.eval.size = (640, 1280)  # the network's input; IoU is counted at label resolution

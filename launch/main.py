@@ -3,9 +3,11 @@
     python launch/main.py --config=configs/spl.py:demo --workdir=runs/demo --config.seed=1
 
 The same work directory resumes. Exit status: 0 done, 2 a mistake in the input, 143 stopped by a
-signal with its checkpoint saved (the same command goes on).
+signal with its checkpoint saved (the same command goes on), 75 waiting for people to answer a round
+(--config.annotator=people; it prints how to label, and the same command goes on).
 """
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -25,10 +27,11 @@ COMPILED = flags.DEFINE_string(
 
 def main(_):
     """Runs the card in the work directory."""
-    from jax_labor.engine.signals import EXIT_STOPPED
+    from jax_labor.engine.signals import EXIT_STOPPED, EXIT_WAITING
     from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
     from jax_labor.errors import exit_on_mistake
     from jax_labor.experiments import run
+    from jax_labor.experiments.annotators import Waiting
     from jax_labor.experiments.session import Stopped
 
     try:
@@ -36,10 +39,22 @@ def main(_):
             initialise_distributed()
             setup_log()
             setup_jax(COMPILED.value)
-            run(CONFIG.value, WORKDIR.value or _default_workdir(), FORCE.value)
+            workdir = WORKDIR.value or _default_workdir()
+            run(CONFIG.value, workdir, FORCE.value)
     except Stopped as stopped:
         print(f"{stopped}: the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_STOPPED)
+    except Waiting as waiting:
+        print(_how_to_go_on(waiting, workdir), file=sys.stderr)
+        sys.exit(EXIT_WAITING)
+
+
+def _how_to_go_on(waiting, workdir: str) -> str:
+    label = ["python", str(Path(__file__).with_name("annotate.py")), "serve", "--workdir", workdir]
+    on = ["python", *sys.argv]
+    if not WORKDIR.value:
+        on.append(f"--workdir={workdir}")
+    return f"{waiting}.\n  to label:  {shlex.join(label)}\n  to go on:  {shlex.join(on)}"
 
 
 def _default_workdir() -> str:

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.labels import oracle
 from jax_labor.labels.budget import check_budget, round_budget
@@ -21,7 +22,7 @@ def open_round(workdir, number, asked, rng):
     round_ = Round(workdir, number)
     for name, mask in asked.items():
         round_.write_query(make_query(name, mask, rng))
-    round_.open("spl", asked)
+    round_.open("spl", asked, get_table("camvid11"))
     return round_
 
 

@@ -151,7 +151,7 @@ BAD = [
     ("data.target_batch", 6, "config.data.target_batch=6 cannot be shared equally by 4 devices"),
     ("rounds.share", 1.5, "config.rounds.share is 1.5"),
     ("rounds.strategy", "nearest", "config.rounds.strategy"),
-    ("rounds.annotator", "people", "config.rounds.annotator"),
+    ("annotator", "somebody", "config.annotator"),
     ("data.source.name", "gta6", "gta5"),
     ("model.backbone", "resnet102", "resnet101"),
     ("rounds.every", 100, "config.train.steps"),

@@ -11,6 +11,10 @@ EXIT_STOPPED = 143
 """Exit status of a run that stopped cleanly on a signal: its checkpoint is written, and starting it
 again goes on. It is 128 + SIGTERM, which Slurm and SkyPilot take for a preemption and requeue."""
 
+EXIT_WAITING = 75
+"""Exit status of a run that waits for people: its queries are written, nothing is wrong, and
+starting it again goes on once they have answered. It is EX_TEMPFAIL of sysexits.h, "try later"."""
+
 
 class StopFlag:
     """Inside `with StopFlag() as stop`, SIGTERM and SIGINT only set `stop.set`.

@@ -5,11 +5,11 @@ import logging
 from jax.experimental import multihost_utils
 
 from jax_labor.errors import UserError
+from jax_labor.experiments.annotators import ANNOTATORS, check_annotator
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.phases import Phase, labor_phases
 from jax_labor.experiments.queries import write_queries
 from jax_labor.experiments.session import Session
-from jax_labor.labels import oracle
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.store import Round
@@ -20,11 +20,7 @@ _LOG = logging.getLogger(__name__)
 def run(config, workdir: str, force: bool = False) -> dict:
     """Adapts a segmenter with few labelled target pixels; returns the content of results.json."""
     check_budget(config.rounds.share, config.rounds.points)
-    if config.rounds.annotator != "oracle":
-        raise UserError(
-            f"config.rounds.annotator is {config.rounds.annotator!r}: this version knows 'oracle'"
-            " (ground truth answers)."
-        )
+    check_annotator(config.annotator)
     phases = labor_phases(config)
     with Session(config, workdir, force) as session:
         for phase in phases:
@@ -60,24 +56,13 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
             ledger,
             round_,
         )
-    if session.is_main:
-        _answer(session, round_)
+    ANNOTATORS[session.config.annotator](session, round_)
     multihost_utils.sync_global_devices(f"round {phase.round} answered")
+    if session.is_main:
+        round_.close()
     ledger = Ledger(session.workdir, phase.round + 1)
     _LOG.info("round %d: %d pixels asked in all rounds", phase.round, ledger.total)
     return ledger
-
-
-def _answer(session: Session, round_: Round) -> None:
-    """Ground truth answers."""
-    target = session.data.target
-    if not target.has_labels:
-        raise UserError(
-            "config.rounds.annotator='oracle' answers from ground truth, but config.data.target has"
-            " no labels: choose a labelled split."
-        )
-    index = {name: i for i, name in enumerate(target.names)}
-    oracle.answer(round_, lambda name: target.label(index[name])[..., 0])
 
 
 class AnswersByIndex:

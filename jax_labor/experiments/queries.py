@@ -4,11 +4,13 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jax_labor.classes import IGNORE
 from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
 from jax_labor.labels.budget import round_budget
 from jax_labor.labels.ledger import Ledger
-from jax_labor.labels.store import Query, Round
+from jax_labor.labels.segments import pieces
+from jax_labor.labels.store import MASK, POINTS, Query, Round
 from jax_labor.steps import parallel
 from jax_labor.steps.select import make_selection_step
 
@@ -31,10 +33,13 @@ def write_queries(config, model, variables, records, ledger: Ledger, round_: Rou
         guess, points = parallel.merge(step(variables, parallel.split(selection)))
         for row, index in enumerate(batch["index"].tolist()):
             if index >= 0:
-                round_.write_query(_query(records.names[index], guess[row], points[row]))
+                round_.write_query(_query(config, records.names[index], guess[row], points[row]))
+                if config.annotator == "people":
+                    round_.write_image(records.names[index], records[index]["image"])
     multihost_utils.sync_global_devices(f"round {round_.number}")
     if jax.process_index() == 0:
-        round_.open(config.rounds.strategy, records.names)
+        rounds = config.rounds
+        round_.open(rounds.strategy, records.names, records.table, rounds.smallest, rounds.specks)
     multihost_utils.sync_global_devices(f"round {round_.number} opened")
 
 
@@ -68,7 +73,14 @@ def _selection_batch(config, records, ledger, round_, batch, key):
     return {"image": batch["image"], "available": available, "budget": budget, "key": keys}
 
 
-def _query(name: str, guess: np.ndarray, points: np.ndarray) -> Query:
-    flat = points[points >= 0]
-    kind = "points" if points.size else "mask"
-    return Query(name, guess, kind, np.stack(np.unravel_index(flat, guess.shape), -1))
+def _query(config, name: str, guess: np.ndarray, points: np.ndarray) -> Query:
+    if points.size:
+        flat = points[points >= 0]
+        return Query(name, guess, POINTS, np.stack(np.unravel_index(flat, guess.shape), -1))
+    chosen = guess != IGNORE
+    asked = chosen
+    if config.rounds.smallest and config.rounds.specks == "leave":
+        asked = pieces(chosen, config.rounds.smallest, "leave") > 0
+    guess = np.where(asked, guess, IGNORE)
+    left_out = int(chosen.sum() - asked.sum())
+    return Query(name, guess, MASK, np.zeros((0, 2), int), left_out)

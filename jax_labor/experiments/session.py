@@ -26,7 +26,7 @@ from jax_labor.steps.adapt import make_train_step
 FREE = (
     *("data.root", "data.dir", "data.threads", "data.workers", "data.cache"),
     *("train.log_every", "train.eval_every", "train.checkpoint_every", "train.keep"),
-    *("train.tensorboard", "train.profile", "train.pictures"),
+    *("train.tensorboard", "train.profile", "train.pictures", "annotator_wait"),
 )
 _LOG = logging.getLogger(__name__)
 
@@ -131,6 +131,11 @@ class Session:
         """Evaluates the present state."""
         with self.clock.pause():
             return self.evaluator.run(self.variables)
+
+    def check_stop(self) -> None:
+        """Raises Stopped if a signal came since the last checkpoint; call in all processes."""
+        if agreed(self._stop.set):
+            raise Stopped(f"stopped at step {self.step} by a signal; its checkpoint is saved")
 
     def _after(self, step: int, phase: Phase, iterators) -> None:
         """What follows a step, in this order: look at losses, log, evaluate, save, stop."""

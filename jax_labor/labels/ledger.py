@@ -16,7 +16,8 @@ class Ledger:
 
     def __init__(self, workdir, rounds: int):
         self._rounds = [Round(workdir, number) for number in range(rounds)]
-        self._by_round = [r.asked() for r in self._rounds]
+        self._facts = [{name: r.query_facts(name) for name in r.names()} for r in self._rounds]
+        self._by_round = [{n: f["asked"] for n, f in facts.items()} for facts in self._facts]
 
     @property
     def by_round(self) -> tuple[int, ...]:
@@ -66,4 +67,5 @@ class Ledger:
             "asked_pixels_per_image": self.total / images,
             "asked_share": self.total / pixels,
             "asked_by_round": list(self.by_round),
+            "left_out_pixels": sum(f["left_out"] for facts in self._facts for f in facts.values()),
         }

@@ -1,11 +1,15 @@
 """The files of one round: queries that training writes, answers that an annotator writes.
 
-    rounds/NNN/round.json         number, strategy and names of the images asked about; written
-                                  last: a round without it is still being written
+    rounds/images/NAME.jpg|.png   the picture to label, where people answer; shared by all rounds
+    rounds/NNN/round.json         number, strategy, classes, names of the images asked about, and
+                                  how segments are cut; written last: a round without it is still
+                                  being written
     rounds/NNN/queries/NAME.png   8-bit label map: the model's guess at every asked pixel, else 255
-    rounds/NNN/queries/NAME.json  {name, height, width, kind, asked, points}
+    rounds/NNN/queries/NAME.json  {name, height, width, kind, asked, left_out, points}
     rounds/NNN/answers/NAME.png   8-bit label map: the true class; 255 where void, unsure, not asked
-    rounds/NNN/answers/NAME.json  {name, status, annotator, seconds, labelled}; after its PNG
+    rounds/NNN/answers/NAME.json  {name, status, annotator, seconds, clicks, keys, labelled, items,
+                                  reviewer, agreement}; written after its PNG
+    rounds/NNN/closed.json        training has taken the answers: they may not change any more
 
 A query and its answer are label maps of the same size, so that any tool that reads and writes label
 PNGs is an annotator. Every file appears whole or not at all.
@@ -19,11 +23,13 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
-from jax_labor.classes import IGNORE
+from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.files import remove_parts, write_bytes, write_json
 
 ANSWERED, SKIPPED = "answered", "skipped"
+POINTS, MASK, FULL = "points", "mask", "full"
+PHOTO_TYPES = (".jpg", ".png")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,20 +38,23 @@ class Query:
 
     Attributes:
         name: the image's name, unique within the target data set.
-        guess: uint8[H, W], the model's class at every asked pixel, 255 elsewhere.
-        kind: "points" or "mask".
-        points: int[n, 2], (row, column) in the order in which to ask; empty for a mask.
+        guess: uint8[H, W], the model's class at every asked pixel, 255 elsewhere. In a "full" query
+            255 says that there is no guess.
+        kind: "points" (single pixels), "mask" (connected pieces) or "full" (every pixel).
+        points: int[n, 2], (row, column) in the order in which to ask; empty but for "points".
+        left_out: pixels that the strategy chose but that are not asked, being in too small pieces.
     """
 
     name: str
     guess: np.ndarray
     kind: str
     points: np.ndarray
+    left_out: int = 0
 
     @property
     def asked(self) -> np.ndarray:
         """bool[H, W], the pixels asked about."""
-        return self.guess != IGNORE
+        return np.full(self.guess.shape, True) if self.kind == FULL else self.guess != IGNORE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +67,12 @@ class Answer:
         status: "answered" or "skipped".
         annotator: who answered.
         seconds: time spent, 0 for a program.
+        clicks: pointer presses spent.
+        keys: key presses spent.
+        items: one dict per point or piece: {item, action, class, seconds, clicks, keys, shown,
+            accepted, size}; empty when the annotator did not say.
+        reviewer: the second person who went over the answer.
+        agreement: of the two people, see `labels.agreement`.
     """
 
     name: str
@@ -65,6 +80,11 @@ class Answer:
     status: str = ANSWERED
     annotator: str = "oracle"
     seconds: float = 0.0
+    clicks: int = 0
+    keys: int = 0
+    items: tuple[dict, ...] = ()
+    reviewer: str | None = None
+    agreement: dict | None = None
 
 
 class Round:
@@ -76,7 +96,7 @@ class Round:
 
     def remove_parts(self) -> None:
         """Clears what a killed trainer left of its writing; for the trainer, before it writes."""
-        for folder in (self.folder, self.folder / "queries"):
+        for folder in (self.folder, self.folder / "queries", self.folder.parent / "images"):
             remove_parts(folder)
 
     def write_query(self, query: Query) -> None:
@@ -89,34 +109,84 @@ class Round:
             "width": width,
             "kind": query.kind,
             "asked": int(query.asked.sum()),
+            "left_out": query.left_out,
             "points": np.asarray(query.points).tolist(),
         }
         write_json(self.folder / "queries" / f"{query.name}.json", facts)
 
+    def query_facts(self, name: str) -> dict:
+        """What stands in queries/NAME.json."""
+        return _read_json(self.folder / "queries" / f"{name}.json")
+
     def read_query(self, name: str) -> Query:
         """Reads the query about image `name`; a UserError names a file that cannot be read."""
-        facts = _read_json(self.folder / "queries" / f"{name}.json")
+        facts = self.query_facts(name)
         guess = _read_png(self.folder / "queries" / f"{name}.png")
         points = np.asarray(facts["points"], np.int64).reshape(-1, 2)
-        return Query(name, guess, facts["kind"], points)
+        return Query(name, guess, facts["kind"], points, facts["left_out"])
 
-    def open(self, strategy: str, names) -> None:
-        """Declares all queries written: from now on annotators may answer."""
-        facts = {"round": self.number, "strategy": strategy, "names": sorted(names)}
+    def write_image(self, name: str, image: np.ndarray, lossless: bool = False) -> None:
+        """Writes the picture that people see, uint8[H, W, 3], unless an earlier round has."""
+        if self.image_path(name) is not None:
+            return
+        buffer = io.BytesIO()
+        if lossless:
+            Image.fromarray(image).save(buffer, "PNG", compress_level=3)
+        else:
+            Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
+        suffix = ".png" if lossless else ".jpg"
+        write_bytes(self.folder.parent / "images" / f"{name}{suffix}", buffer.getvalue())
+
+    def image_path(self, name: str) -> epath.Path | None:
+        """The file of the picture that people see, None when there is none."""
+        paths = (self.folder.parent / "images" / f"{name}{suffix}" for suffix in PHOTO_TYPES)
+        return next((path for path in paths if path.exists()), None)
+
+    def open(
+        self, strategy: str, names, table: ClassTable, smallest: int = 0, specks: str = "merge"
+    ) -> None:
+        """Declares all queries written: from now on annotators may answer.
+
+        Args:
+            strategy: how the pixels were chosen.
+            names: the images asked about.
+            table: the classes to answer in.
+            smallest: pixels below which a connected piece of a mask is a speck, 0 for none.
+            specks: "merge" (into the nearest larger piece's question) or "leave" (not asked).
+        """
+        pairs = zip(table.names, table.colors, strict=True)
+        facts = {
+            "round": self.number,
+            "strategy": strategy,
+            "classes": [{"name": name, "color": list(color)} for name, color in pairs],
+            "smallest": smallest,
+            "specks": specks,
+            "names": sorted(names),
+        }
         write_json(self.folder / "round.json", facts)
+
+    def facts(self) -> dict:
+        """What stands in round.json."""
+        return _read_json(self.folder / "round.json")
 
     @property
     def is_open(self) -> bool:
         """Whether every query of the round has been written."""
         return (self.folder / "round.json").exists()
 
+    def close(self) -> None:
+        """Declares the answers taken: nobody may change them any more."""
+        if not self.is_closed:
+            write_json(self.folder / "closed.json", {"round": self.number})
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether training has taken the answers."""
+        return (self.folder / "closed.json").exists()
+
     def names(self) -> list[str]:
         """Names of the images asked about, in order."""
-        return _read_json(self.folder / "round.json")["names"]
-
-    def asked(self) -> dict[str, int]:
-        """Pixels asked by image, void ones included."""
-        return {n: _read_json(self.folder / "queries" / f"{n}.json")["asked"] for n in self.names()}
+        return self.facts()["names"]
 
     def write_answer(self, answer: Answer) -> None:
         """Writes one answer, cut to the pixels that were asked.
@@ -132,26 +202,39 @@ class Round:
             )
         label = np.where(query.asked, answer.label, IGNORE).astype(np.uint8)
         _write_png(self.folder / "answers" / f"{answer.name}.png", label)
-        facts = {
-            "name": answer.name,
-            "status": answer.status,
-            "annotator": answer.annotator,
-            "seconds": answer.seconds,
-            "labelled": int((label != IGNORE).sum()),
-        }
+        facts = dataclasses.asdict(answer)
+        del facts["label"]
+        facts["labelled"] = int((label != IGNORE).sum())
         write_json(self.folder / "answers" / f"{answer.name}.json", facts)
+
+    def answered(self) -> list[str]:
+        """Names of the queries that are answered or skipped."""
+        folder = self.folder / "answers"
+        done = {p.name for p in folder.iterdir()} if folder.exists() else set()
+        return [name for name in self.names() if f"{name}.json" in done]
 
     def unanswered(self) -> list[str]:
         """Names of the queries that are neither answered nor skipped."""
-        folder = self.folder / "answers"
-        done = {p.name for p in folder.iterdir()} if folder.exists() else set()
-        return [name for name in self.names() if f"{name}.json" not in done]
+        done = set(self.answered())
+        return [name for name in self.names() if name not in done]
+
+    def answer_facts(self, name: str) -> dict:
+        """What stands in answers/NAME.json."""
+        return _read_json(self.folder / "answers" / f"{name}.json")
 
     def read_answer(self, name: str) -> np.ndarray:
         """The answered label map of image `name`, uint8[H, W]; 255 everywhere if it was skipped."""
-        facts = _read_json(self.folder / "answers" / f"{name}.json")
+        facts = self.answer_facts(name)
         label = _read_png(self.folder / "answers" / f"{name}.png")
         return label if facts["status"] == ANSWERED else np.full_like(label, IGNORE)
+
+
+def newest_round(workdir) -> Round | None:
+    """The open round of the highest number, None when no round is open."""
+    folder = epath.Path(workdir) / "rounds"
+    numbers = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
+    rounds = (Round(workdir, number) for number in sorted(numbers, reverse=True))
+    return next((round_ for round_ in rounds if round_.is_open), None)
 
 
 def _write_png(path, array: np.ndarray) -> None:
