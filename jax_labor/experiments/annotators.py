@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 import numpy as np
 from jax.experimental import multihost_utils
@@ -36,16 +37,23 @@ def check_annotator(name: str) -> None:
 
 def ask_oracle(session: Session, round_: Round) -> None:
     """Ground truth answers what is still open."""
-    if not session.is_main:
-        return
-    target = session.data.target
+    if session.is_main:
+        oracle.answer(round_, truth_of(session.data.target))
+
+
+def truth_of(target) -> Callable[[str], np.ndarray]:
+    """Name -> uint8[H, W] train ids of the target's ground truth.
+
+    Raises:
+        UserError: the target has no labels.
+    """
     if not target.has_labels:
         raise UserError(
-            "config.annotator='oracle' answers from ground truth, but config.data.target has no"
-            " labels: choose a labelled split, or --config.annotator=people."
+            "ground truth is to answer, but config.data.target has no labels: choose a labelled"
+            " split, or let people answer with --config.annotator=people."
         )
     index = {name: i for i, name in enumerate(target.names)}
-    oracle.answer(round_, lambda name: target.label(index[name])[..., 0])
+    return lambda name: target.label(index[name])[..., 0]
 
 
 def ask_people(session: Session, round_: Round) -> None:

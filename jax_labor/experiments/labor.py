@@ -12,6 +12,7 @@ from jax_labor.experiments.queries import write_queries
 from jax_labor.experiments.session import Session
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.ledger import Ledger
+from jax_labor.labels.segments import check_specks
 from jax_labor.labels.store import Round
 
 _LOG = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ _LOG = logging.getLogger(__name__)
 def run(config, workdir: str, force: bool = False) -> dict:
     """Adapts a segmenter with few labelled target pixels; returns the content of results.json."""
     check_budget(config.rounds.share, config.rounds.points)
+    check_specks(config.rounds.smallest, config.rounds.specks)
     check_annotator(config.annotator)
     phases = labor_phases(config)
     with Session(config, workdir, force) as session:

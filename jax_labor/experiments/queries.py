@@ -9,7 +9,7 @@ from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
 from jax_labor.labels.budget import round_budget
 from jax_labor.labels.ledger import Ledger
-from jax_labor.labels.segments import pieces
+from jax_labor.labels.segments import LEAVE, pieces
 from jax_labor.labels.store import MASK, POINTS, Query, Round
 from jax_labor.steps import parallel
 from jax_labor.steps.select import make_selection_step
@@ -79,8 +79,8 @@ def _query(config, name: str, guess: np.ndarray, points: np.ndarray) -> Query:
         return Query(name, guess, POINTS, np.stack(np.unravel_index(flat, guess.shape), -1))
     chosen = guess != IGNORE
     asked = chosen
-    if config.rounds.smallest and config.rounds.specks == "leave":
-        asked = pieces(chosen, config.rounds.smallest, "leave") > 0
+    if config.rounds.smallest and config.rounds.specks == LEAVE:
+        asked = pieces(chosen, config.rounds.smallest, LEAVE) > 0
     guess = np.where(asked, guess, IGNORE)
     left_out = int(chosen.sum() - asked.sum())
     return Query(name, guess, MASK, np.zeros((0, 2), int), left_out)

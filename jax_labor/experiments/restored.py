@@ -1,10 +1,14 @@
 """A finished or stopped run, opened to look at: its config, data and weights."""
 
+from collections.abc import Callable
+
+import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
+from jax_labor.experiments.annotators import truth_of
 from jax_labor.experiments.assembly import build_network, load_domain, state_shape
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.files import read_json
@@ -20,6 +24,11 @@ def read_config(workdir: str) -> ConfigDict:
     if not path.exists():
         raise UserError(f"{path} is missing: name the --workdir of a run of launch/main.py.")
     return ConfigDict(read_json(path))
+
+
+def target_truth(workdir: str) -> Callable[[str], np.ndarray]:
+    """Name -> uint8[H, W], the ground truth of the target of the run in `workdir`."""
+    return truth_of(load_domain(read_config(workdir), "target"))
 
 
 def evaluate(config, workdir: str, step: int | None = None, predictions: str = "") -> Evaluation:

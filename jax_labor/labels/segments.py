@@ -4,12 +4,24 @@ import numpy as np
 from scipy import ndimage
 
 from jax_labor.classes import IGNORE
+from jax_labor.errors import UserError
 
 # Pixels that touch at a corner belong together: a disagreement along a slanted border is one piece.
 _NEIGHBOURS = np.ones((3, 3), bool)
 
+MERGE, LEAVE = "merge", "leave"
 
-def pieces(asked: np.ndarray, smallest: int = 0, specks: str = "merge") -> np.ndarray:
+
+def check_specks(smallest: int, specks: str) -> None:
+    """Raises a UserError for settings that `pieces` cannot follow."""
+    if smallest < 0 or specks not in (MERGE, LEAVE):
+        raise UserError(
+            f"config.rounds: smallest={smallest} must be 0 or more pixels, and specks={specks!r}"
+            f" {MERGE} or {LEAVE}"
+        )
+
+
+def pieces(asked: np.ndarray, smallest: int = 0, specks: str = MERGE) -> np.ndarray:
     """Numbers the 8-connected pieces of a mask.
 
     Args:
@@ -26,7 +38,7 @@ def pieces(asked: np.ndarray, smallest: int = 0, specks: str = "merge") -> np.nd
     sizes[0] = 0
     large = sizes >= smallest
     large[0] = False
-    if specks == "leave":
+    if specks == LEAVE:
         ids = np.where(large[ids], ids, 0)
     elif large.any() and not large[1:].all():
         ids = _merge(ids, large)

@@ -1,0 +1,108 @@
+"""A run whose rounds people answer: it stops, says what to do, and goes on."""
+
+import json
+import shlex
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from small import config, launch
+
+from jax_labor import experiments
+from jax_labor.errors import UserError
+from jax_labor.experiments import annotators, restored
+from jax_labor.labels import oracle
+from jax_labor.labels.store import Round
+
+PEOPLE = "--config.annotator=people"
+
+
+def answer(workdir, number):
+    """What a person does, by the truth."""
+    oracle.answer(Round(workdir, number), restored.target_truth(workdir))
+
+
+def test_a_run_of_people_ends_as_one_of_the_oracle(tmp_path, data):
+    flags = ["--config.train.eval_every=0"]
+    launch(tmp_path / "oracle", data, *flags)
+    printed = launch(tmp_path / "people", data, *flags, PEOPLE, status=75)
+    lines = [line.strip() for line in printed.splitlines()]
+    label = next(line for line in lines if line.startswith("to label:"))
+    assert f"annotate.py serve --workdir {tmp_path / 'people'}" in label
+    on = next(line for line in lines if line.startswith("to go on:"))
+    assert PEOPLE in shlex.split(on)
+    # Not answered: it says so again, and asks nothing anew.
+    first = (tmp_path / "people/rounds/000/round.json").stat().st_mtime_ns
+    launch(tmp_path / "people", data, *flags, PEOPLE, status=75)
+    assert (tmp_path / "people/rounds/000/round.json").stat().st_mtime_ns == first
+    answer(tmp_path / "people", 0)
+    launch(tmp_path / "people", data, *flags, PEOPLE, status=75)
+    assert Round(tmp_path / "people", 0).is_closed
+    assert not Round(tmp_path / "people", 1).is_closed
+    answer(tmp_path / "people", 1)
+    launch(tmp_path / "people", data, *flags, PEOPLE)
+    ours, theirs = (
+        json.loads((tmp_path / name / "results.json").read_text()) for name in ("people", "oracle")
+    )
+    for key in ("miou", "asked_pixels", "iou_by_class"):
+        assert ours[key] == theirs[key]
+
+
+def test_people_see_the_picture_and_the_classes(tmp_path, data):
+    settings = config(data, annotator="people")
+    with pytest.raises(annotators.Waiting) as waiting:
+        experiments.run(settings, str(tmp_path))
+    round_ = waiting.value.round
+    assert waiting.value.left == len(round_.names()) == 6
+    assert [c["name"] for c in round_.facts()["classes"]][:2] == ["sky", "building"]
+    name = round_.names()[0]
+    with Image.open(round_.image_path(name)) as photo:
+        assert photo.size[::-1] == round_.read_query(name).guess.shape
+
+
+def test_a_run_may_wait_in_place(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(annotators, "POLL_SECONDS", 0.05)
+    settings = config(data, annotator="people", annotator_wait=True)
+
+    def person():
+        for number in range(settings.rounds.count):
+            while not Round(tmp_path, number).is_open:
+                time.sleep(0.05)
+            answer(tmp_path, number)
+
+    thread = threading.Thread(target=person)
+    thread.start()
+    results = experiments.run(settings, str(tmp_path))
+    thread.join()
+    assert results["asked_pixels"] > 0
+
+
+def test_small_pieces_can_be_left_out(tmp_path, data):
+    shares = {}
+    for smallest in (0, 6):
+        workdir = tmp_path / str(smallest)
+        settings = config(data, annotator="people")
+        settings.rounds.smallest, settings.rounds.specks = smallest, "leave"
+        with pytest.raises(annotators.Waiting):
+            experiments.run(settings, str(workdir))
+        round_ = Round(workdir, 0)
+        facts = [round_.query_facts(name) for name in round_.names()]
+        shares[smallest] = sum(f["asked"] for f in facts), sum(f["left_out"] for f in facts)
+        for name in round_.names():
+            guess = round_.read_query(name).guess
+            assert round_.query_facts(name)["asked"] == np.sum(guess != 255)
+    assert shares[0][1] == 0 < shares[6][1]
+    assert sum(shares[6]) == shares[0][0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [("annotator", "somebody", "config.annotator"), ("rounds.specks", "drop", "config.rounds")],
+)
+def test_settings_are_checked_before_any_work(tmp_path, data, setting, value, words):
+    settings = config(data, **{setting: value})
+    with pytest.raises(UserError, match=words):
+        experiments.run(settings, str(tmp_path))
+    assert not (tmp_path / "rounds").exists()
