@@ -28,7 +28,12 @@ COMPILED = flags.DEFINE_string(
 def main(_):
     """Runs the card in the work directory."""
     from jax_labor.engine.signals import EXIT_STOPPED, EXIT_WAITING
-    from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
+    from jax_labor.engine.startup import (
+        initialise_distributed,
+        setup_jax,
+        setup_log,
+        share_cores,
+    )
     from jax_labor.errors import exit_on_mistake
     from jax_labor.experiments import run
     from jax_labor.experiments.annotators import Waiting
@@ -36,7 +41,9 @@ def main(_):
 
     try:
         with exit_on_mistake():
-            initialise_distributed()
+            data = CONFIG.value.data
+            if initialise_distributed() is None:
+                share_cores(data.source_batch, data.target_batch, data.eval_batch)
             setup_log()
             setup_jax(COMPILED.value)
             workdir = WORKDIR.value or _default_workdir()

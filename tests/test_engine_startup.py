@@ -1,5 +1,6 @@
 """The start of one process or several, and their stop together."""
 
+import math
 import os
 import signal
 import socket
@@ -103,6 +104,26 @@ def test_two_processes_share_a_checkpoint_and_a_stop(tmp_path):
     for number, (out, err) in enumerate(said):
         assert out.endswith(f"done {number}\n"), err
         assert ("2 x cpu, 2 processes" in err) == (number == 0)
+
+
+@pytest.mark.parametrize(
+    ("environ", "batches", "devices"),
+    [
+        ({}, (4, 8), "cores"),
+        ({}, (3, 8), "1"),
+        ({"JAX_NUM_CPU_DEVICES": "3"}, (4, 8), "3"),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=5"}, (4, 8), "5"),
+    ],
+)
+def test_cores_are_shared_as_devices(environ, batches, devices):
+    script = "import sys, jax; from jax_labor.engine.startup import share_cores;"
+    script += f"share_cores(*{batches}); print(jax.device_count())"
+    environ = {**os.environ, "JAX_PLATFORMS": "cpu", **environ}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environ, capture_output=True, text=True
+    )
+    cores = math.gcd(len(os.sched_getaffinity(0)), *batches)
+    assert done.stdout.strip() == (str(cores) if devices == "cores" else devices), done.stderr
 
 
 def test_explicit_settings_come_from_arguments_or_environment():
