@@ -183,7 +183,7 @@ def camvid_dusk(c: ConfigDict) -> None:
     _camvid(c)
     day = "0006R0_*|0016E5_*|Seq05VD_*"
     c.data.source = domain("camvid", root="camvid", split="train", names=day)
-    c.data.target = domain("camvid", root="camvid", split="train", names="0001TP_*")
+    c.data.target = domain("camvid", root="camvid", split="train", names="0001TP_*", size=ASKED)
     c.data.eval = domain("camvid", root="camvid", split="test")
 
 
@@ -193,7 +193,7 @@ def streets_camvid(c: ConfigDict) -> None:
     c.data.source = domain(
         "streets", split="train", style="source", height=180, width=240, train=600
     )
-    c.data.target = domain("camvid", root="camvid", split="train")
+    c.data.target = domain("camvid", root="camvid", split="train", size=ASKED)
     c.data.eval = domain("camvid", root="camvid", split="val+test")
 
 
@@ -207,6 +207,13 @@ def demo(c: ConfigDict) -> None:
     c.data.target = domain("streets", split="train", style="target", train=200, val=60, **scenes)
     c.data.eval = domain("streets", split="val", style="target", train=200, val=60, **scenes)
     _schedule(c, warmup=100, rounds=5, every=60, steps=700)
+
+
+# Labels of the small network's targets are half as fine again as its input (96x128), as the paper's
+# 2048x1024 labels are beside 1280x640. At CamVid's own 360x480, 2.2 % of the pixels drawn at random
+# would fall into 27 % of the cells that the network sees, and any method would look like full
+# supervision.
+ASKED = (144, 192)
 
 
 def _camvid(c: ConfigDict) -> None:

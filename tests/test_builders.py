@@ -94,6 +94,28 @@ def test_cityscapes_labelled_and_unlabelled_splits(read, tmp_path):
         read("cityscapes", root, "train+val", "cityscapes19")
 
 
+def test_records_can_be_prepared_smaller(read, tmp_path):
+    root = tiny_data.camvid(tmp_path / "d")
+    large, small = (read("camvid", root, options=o) for o in ({}, {"size": (12, 16)}))
+    for index in range(3):
+        assert small.size(index) == (12, 16)
+        # Pillow's nearest pixel of a halving is the lower right of each four.
+        expected_label = large.label(index)[1::2, 1::2]
+        np.testing.assert_array_equal(small.label(index), expected_label)
+        image = large[index]["image"].astype(float)
+        means = image.reshape(12, 2, 16, 2, 3).mean((1, 3))
+        # Bicubic with antialiasing overshoots at edges, but keeps means.
+        assert abs(small[index]["image"].mean() - means.mean()) < 2
+        assert np.corrcoef(small[index]["image"].ravel(), means.ravel())[0, 1] > 0.9
+    assert small.class_pixels.sum() < large.class_pixels.sum()
+
+
+@pytest.mark.parametrize("size", [(12,), (0, 5)])
+def test_a_size_that_is_none_is_refused(read, tmp_path, size):
+    with pytest.raises(UserError, match="size"):
+        read("camvid", tiny_data.camvid(tmp_path / "d"), options={"size": size})
+
+
 def test_cityscapes_merged_into_camvid_classes():
     official, camvid = id_map("cityscapes", "cityscapes19"), id_map("cityscapes", "camvid11")
     names = get_table("cityscapes19").names
@@ -199,7 +221,7 @@ def test_wrong_names_and_options_are_answered(tmp_path):
     root = tiny_data.camvid(tmp_path / "d")
     with pytest.raises(UserError, match="no data set 'camvit': did you mean 'camvid'"):
         make_source("camvit", root, "camvid11")
-    with pytest.raises(UserError, match="'camvid' has no option 'style'; it has none"):
+    with pytest.raises(UserError, match="'camvid' has no option 'style'; it has size"):
         make_source("camvid", root, "camvid11", {"style": "x"})
     with pytest.raises(UserError, match="'camvid' has no split 'trian'; it has train, val, test"):
         make_source("camvid", root, "camvid11").scan("trian")

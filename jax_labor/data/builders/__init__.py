@@ -8,7 +8,7 @@ from jax_labor.data.builders.camvid import Camvid, CamvidSource
 from jax_labor.data.builders.cityscapes import Cityscapes, CityscapesSource
 from jax_labor.data.builders.gta5 import Gta5, Gta5Source
 from jax_labor.data.builders.image_folder import ImageFolder, ImageFolderSource
-from jax_labor.data.builders.source import Source
+from jax_labor.data.builders.source import FileSource, Source
 from jax_labor.data.builders.streets import Streets, StreetsSource
 from jax_labor.data.builders.synthia import Synthia, SynthiaSource
 from jax_labor.errors import UserError
@@ -37,7 +37,8 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
       root: its folder; not used by `streets`.
       classes: name of a class table; `image_folder` also takes "own" or "".
       options: further arguments of that source (`streets`: style, height, width,
-        train, val, test, seed; `image_folder`: unlabelled).
+        train, val, test, seed; `image_folder`: unlabelled); for data sets of files also
+        `size`, (height, width) to prepare records at.
 
     Raises:
       UserError: no such data set, option, map to the table, or folder.
@@ -48,9 +49,15 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
         raise UserError(f"no data set '{name}': {hint}There are {', '.join(SOURCES)}.")
     options = dict(options or {})
     known = [p for p in inspect.signature(SOURCES[name]).parameters if p not in ("root", "classes")]
+    if of_files := issubclass(SOURCES[name], FileSource):
+        known.append("size")
     wrong = sorted(options.keys() - set(known))
     if wrong:
         raise UserError(
             f"data set '{name}' has no option '{wrong[0]}'; it has {', '.join(known) or 'none'}"
         )
-    return SOURCES[name](root, classes, **options)
+    size = options.pop("size", None) if of_files else None
+    source = SOURCES[name](root, classes, **options)
+    if size:
+        source.resize(tuple(size))
+    return source

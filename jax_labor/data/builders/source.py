@@ -12,6 +12,7 @@ import numpy as np
 
 from jax_labor.classes import ClassTable, apply_id_map
 from jax_labor.data.builders import codec
+from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
 
 _FORMAT = 1  # raise when records of the same files would be written differently
@@ -112,10 +113,15 @@ class FileSource(Source):
       table: class table of the labels once prepared.
       id_map: train id, or ignore, of every id that may occur on disk.
 
+    Attributes:
+      size: (height, width) that records are resized to when they are prepared, images with
+        antialiasing, labels to the nearest pixel; None keeps each as it is.
+
     Raises:
       UserError: the folder is missing or holds no split; the message shows the expected layout.
     """
 
+    size: tuple[int, int] | None = None
     layout: str  # the expected tree, and where to get it
     image_suffixes: tuple[str, ...] = (".png",)
     label_suffix = ".png"
@@ -135,6 +141,15 @@ class FileSource(Source):
         if not path.is_dir():
             raise UserError(f"data set '{self.name}': there is no folder {path}\n{self.layout}")
         return path
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Prepare records at `size`, (height, width), whatever the size of their files."""
+        if len(size) != 2 or min(size) < 1:
+            raise UserError(
+                f"data set '{self.name}': size={size} must be (height, width) in pixels"
+            )
+        self.size = size
+        self.description += f" at {size[0]}x{size[1]}"
 
     @abc.abstractmethod
     def image_dir(self, split: str) -> Path:
@@ -177,7 +192,8 @@ class FileSource(Source):
             for name in sorted(images)
             if name not in bad
         ]
-        return Listing(items, problems, [sorted(self.id_map.items()), sorted(content)])
+        content = [sorted(self.id_map.items()), sorted(content)]
+        return Listing(items, problems, content + ([self.size] if self.size else []))
 
     def _collect(self, folder: Path, name_of) -> tuple[dict[str, Path], list[Problem], list]:
         """Files below `folder` by record name, defects, and (path, bytes, mtime) of each file."""
@@ -215,10 +231,14 @@ class FileSource(Source):
             if item.label is not None:
                 file = item.label
                 train_ids = self._train_ids(file.read_bytes(), size)
+                train_ids = resize_label(train_ids, self.size or size)
                 label = codec.encode_png(train_ids)
                 class_pixels += np.bincount(train_ids.ravel(), minlength=256)[: len(class_pixels)]
         except (codec.BadFileError, UserError, OSError) as error:
             return Problem(self._show(file), str(error), item.name)
+        if self.size and size != self.size:
+            image = codec.encode_png(resize_image(codec.decode_image(image), self.size))
+            size = self.size
         return Example(item.name, size, image, label, class_pixels)
 
     def _train_ids(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
