@@ -1,0 +1,373 @@
+"""Hands images out to people and takes their answers: who holds what, and what has been said.
+
+Everything that two people could do to each other is decided inside one database transaction.
+"""
+
+import json
+import logging
+import secrets
+import time
+from urllib.parse import quote
+
+from jax_labor.errors import UserError
+from jax_labor.labels.page.checks import BACK, CONTENT, Entry
+from jax_labor.labels.page.claims import answered_items, is_about, renew
+from jax_labor.labels.page.database import Database
+from jax_labor.labels.page.finish import Finisher
+from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
+from jax_labor.labels.page.reviews import first_answer, reviewable
+from jax_labor.labels.page.rounds import Board, Rounds
+from jax_labor.labels.page.task import Task
+from jax_labor.labels.store import SKIPPED
+
+_LOG = logging.getLogger(__name__)
+_AHEAD = 4  # images made ready before anybody asks for them
+
+
+class Desk:
+    """The work of one run.
+
+    Args:
+        rounds: the run's rounds.
+        database: what the server remembers.
+        claim_seconds: how long an image stays with a person who does nothing.
+        blind_review: whether a reviewer works without seeing the first person's answer.
+    """
+
+    def __init__(
+        self, rounds: Rounds, database: Database, claim_seconds: float, blind_review: bool
+    ):
+        self._rounds = rounds
+        self._database = database
+        self._seconds = claim_seconds
+        self._blind = blind_review
+        self._finisher = Finisher(rounds, database, claim_seconds, blind_review)
+
+    def overview(self, annotator: str) -> dict:
+        """The newest round and how far it is; `round` is None while there is none."""
+        board = self._rounds.newest()
+        if board is None:
+            images = dict.fromkeys(("total", "done", "skipped", "claimed", "mine", "to_review"), 0)
+            about = {"round": None, "strategy": None, "kind": None, "closed": False, "classes": []}
+            pace = None
+        else:
+            board.refresh()
+            images = self._images(board, annotator)
+            about = {
+                "round": board.number,
+                "strategy": board.strategy,
+                "kind": board.kind,
+                "closed": board.closed,
+                "classes": board.classes,
+            }
+            select = "SELECT items, ms FROM paces WHERE round = ? AND annotator = ?"
+            pace = self._database.row(select, board.number, annotator)
+            self._prepare(board)
+        return about | {
+            "annotator": annotator,
+            "images": images,
+            "items_by_me": pace["items"] if pace else 0,
+            "seconds_by_me": pace["ms"] / 1000 if pace else 0.0,
+            "blind_review": self._blind,
+        }
+
+    def _images(self, board: Board, annotator: str) -> dict:
+        select = "SELECT COUNT(*) AS n FROM claims WHERE round = ? AND until > ?"
+        done = list(board.done.values())
+        return {
+            "total": len(board.names),
+            "done": len(done),
+            "skipped": sum(one.status == SKIPPED for one in done),
+            "claimed": self._database.row(select, board.number, time.time())["n"],
+            "mine": sum(one.annotator == annotator for one in done),
+            "to_review": len(reviewable(board, self._database, annotator)),
+        }
+
+    def claim(self, annotator: str, name: str | None, review: bool) -> dict | None:
+        """Hands out an image: `name`, or the person's own unfinished one, or the next that is free.
+
+        None when there is nothing to do. Refuses a `name` that somebody else holds or has answered.
+        """
+        board = self._rounds.newest()
+        if board is None or board.closed:
+            if name is None:
+                return None
+            raise closed() if board else Refusal(404, "no_round", "There is no open round.")
+        board.refresh()
+        if name is not None:
+            board.check(name)
+            self._refuse_done(board, annotator, name, review)
+            row = self._reserve(board, annotator, [name], review)
+            if row is None:
+                raise Refusal(409, "claimed", "Somebody else is working on this image.")
+            return self._opened(board, row)
+        while True:
+            row = self._reserve(board, annotator, self._choices(board, annotator, review), review)
+            if row is None:
+                return None
+            try:
+                opened = self._opened(board, row)
+            except UserError as error:
+                _LOG.error("left out of round %d: %s", board.number, error)
+                board.broken.add(row["name"])
+                self.release(annotator, row["id"])
+                continue
+            self._prepare(board)
+            return opened
+
+    def _refuse_done(self, board: Board, annotator: str, name: str, review: bool) -> None:
+        done = board.done.get(name)
+        if review:
+            if done is None or done.annotator == annotator:
+                raise Refusal(409, "not_for_review", "You review what somebody else has finished.")
+            if done.reviewer not in (None, annotator):
+                raise Refusal(409, "reviewed", "Somebody has reviewed this image already.")
+        elif done is not None:
+            if done.annotator != annotator:
+                raise Refusal(409, "done", "Somebody else has finished this image.")
+            if done.reviewer is not None:
+                raise Refusal(409, "reviewed", "Your answer has been reviewed: it stands.")
+
+    def _choices(self, board: Board, annotator: str, review: bool) -> list[str]:
+        """What the person may be given, best first: what they were working on, then in order."""
+        own = self._own(board, annotator, review)
+        if own is not None:
+            return [own]
+        if review:
+            return reviewable(board, self._database, annotator)
+        return [n for n in board.names if n not in board.done and n not in board.broken]
+
+    def _own(self, board: Board, annotator: str, review: bool) -> str | None:
+        """The image that the person holds and has not finished."""
+        select = "SELECT * FROM claims WHERE annotator = ? AND round = ?"
+        row = self._database.row(select, annotator, board.number)
+        if row is None or bool(row["reviewer"]) != review or row["name"] in board.broken:
+            return None
+        return None if self._finisher.settle(board, row) else row["name"]
+
+    def _reserve(self, board: Board, annotator: str, names: list[str], review: bool):
+        """The claim, made or renewed, of the first of `names` that can be had; None without one."""
+        now = time.time()
+        reviewer = annotator if review else ""
+        with self._database.transaction() as run:
+            claims = run("SELECT * FROM claims WHERE round = ?", (board.number,)).fetchall()
+            held = {row["name"]: row for row in claims if row["annotator"] != annotator}
+            free = (name for name in names if name not in held)
+            over = (name for name in names if name in held and held[name]["until"] <= now)
+            name = next(free, None) or next(over, None)
+            if name is None:
+                return None
+            own = (annotator, board.number, name, reviewer)
+            run(
+                "DELETE FROM claims WHERE annotator = ?"
+                " AND NOT (round = ? AND name = ? AND reviewer = ?)",
+                own,
+            )
+            run(
+                "DELETE FROM claims WHERE round = ? AND name = ? AND annotator <> ?",
+                (board.number, name, annotator),
+            )
+            run(
+                "INSERT OR IGNORE INTO claims VALUES (?, ?, ?, NULL, ?, ?, 0)",
+                (secrets.token_urlsafe(12), board.number, name, reviewer, annotator),
+            )
+            until = now + self._seconds
+            run("UPDATE claims SET until = ? WHERE annotator = ?", (until, annotator))
+            return run("SELECT * FROM claims WHERE annotator = ?", (annotator,)).fetchone()
+
+    def _opened(self, board: Board, row) -> dict:
+        """The CLAIM of the page's interface for a reserved image."""
+        task = self._rounds.task(board, row["name"])
+        path = f"/api/rounds/{board.number}/images/{quote(task.name, safe='')}"
+        claim, query = self._bind(row, board, task)
+        review = None
+        if row["reviewer"]:
+            first = first_answer(board, self._database, query, task.name)
+            label = None if self._blind else f"{path}/label"
+            review = {"annotator": first.annotator, "label": label}
+        select = (
+            "SELECT body, undone, annotator FROM answers"
+            " WHERE query = ? AND reviewer = ? AND action NOT IN (?, ?) ORDER BY number"
+        )
+        log = self._database.rows(select, query, row["reviewer"], *BACK)
+        previous = self._database.row(
+            "SELECT name FROM finishes WHERE annotator = ? AND round = ? AND name <> ?"
+            " ORDER BY at DESC LIMIT 1",
+            row["annotator"],
+            board.number,
+            task.name,
+        )
+        return {
+            "claim": claim,
+            "expires_in": self._seconds,
+            "round": board.number,
+            "name": task.name,
+            "kind": task.kind,
+            "height": task.shape[0],
+            "width": task.shape[1],
+            "asked": task.asked,
+            "image": f"{path}/photo",
+            "guess": f"{path}/guess",
+            "segments": f"{path}/segments" if task.segments else None,
+            "items": task.items,
+            "answers": [json.loads(r["body"]) | {"undone": bool(r["undone"])} for r in log],
+            "previous": previous["name"] if previous else None,
+            "review": review,
+        }
+
+    def _bind(self, row, board: Board, task: Task) -> tuple[str, int]:
+        """(claim, query): a claim is for one wording of the questions; another one, another id."""
+        with self._database.transaction() as run:
+            key = board.number, task.name, task.digest
+            run("INSERT OR IGNORE INTO queries(round, name, digest) VALUES (?, ?, ?)", key)
+            select = "SELECT id FROM queries WHERE round = ? AND name = ? AND digest = ?"
+            query = run(select, key).fetchone()["id"]
+            claim = row["id"]
+            if row["query"] not in (None, query):
+                claim = secrets.token_urlsafe(12)
+            update = "UPDATE claims SET id = ?, query = ? WHERE id = ?"
+            if not run(update, (claim, query, row["id"])).rowcount:
+                raise lost()
+            return claim, query
+
+    def answers(self, annotator: str, claim: str, entries: list[Entry]) -> dict:
+        """Stores answers, all or none; one whose id is known already is only acknowledged."""
+        row = self._held(annotator, claim)
+        if row is None:
+            return self._known_already(annotator, entries)
+        board = self._rounds.board(row["round"])
+        if board.closed:
+            raise closed()
+        task = self._rounds.task(board, row["name"])
+        for entry in entries:
+            task.check(entry, len(board.classes))
+        with self._database.transaction() as run:
+            row = renew(run, annotator, claim, self._seconds)
+            if not is_about(run, row["query"], task.digest):
+                raise changed()
+            pace = [0, 0]
+            for entry in entries:
+                items, ms = _store(run, row, entry)
+                pace = [pace[0] + items, pace[1] + ms]
+            run(
+                "INSERT INTO paces VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET items = items + excluded.items, ms = ms + excluded.ms",
+                (row["round"], annotator, *pace),
+            )
+            answered = answered_items(run, row["query"], row["reviewer"])
+        return {
+            "saved": [entry.id for entry in entries],
+            "answered": answered,
+            "total": len(task.items),
+            "expires_in": self._seconds,
+        }
+
+    def _known_already(self, annotator: str, entries: list[Entry]) -> dict:
+        """Acknowledges answers sent again after the image was finished; refuses new ones."""
+        select = "SELECT query, reviewer FROM answers WHERE id = ? AND annotator = ?"
+        found = [self._database.row(select, entry.id, annotator) for entry in entries]
+        if None in found:
+            raise lost()
+        with self._database.transaction() as run:
+            answered = answered_items(run, *found[0])
+        return {
+            "saved": [entry.id for entry in entries],
+            "answered": answered,
+            "total": answered,
+            "expires_in": 0,
+        }
+
+    def finish(self, annotator: str, claim: str, status: str) -> dict:
+        """Writes the answer file and lets the image go; repeating it changes nothing."""
+        return self._finisher.finish(annotator, claim, status)
+
+    def release(self, annotator: str, claim: str) -> None:
+        """Lets an image go unfinished; its answers stay for whoever takes it next."""
+        with self._database.transaction() as run:
+            run("DELETE FROM claims WHERE id = ? AND annotator = ?", (claim, annotator))
+
+    def heartbeat(self, annotator: str, claim: str) -> dict:
+        """Says that the person is still there."""
+        with self._database.transaction() as run:
+            renew(run, annotator, claim, self._seconds)
+        return {"expires_in": self._seconds}
+
+    def picture(self, annotator: str, number: int, name: str, what: str) -> tuple[bytes, str]:
+        """(content, media type) of an image's "photo", "guess", "segments" or "label"."""
+        board = self._rounds.board(number)
+        board.check(name)
+        if what == "photo":
+            return self._rounds.photo(board, name)
+        if what == "guess":
+            return self._rounds.guess(board, name), "image/png"
+        if what == "segments":
+            content = self._rounds.task(board, name).segments
+        else:
+            content = self._label(board, annotator, name)
+        if content is None:
+            raise Refusal(404, "no_picture", f"This image has no {what}.")
+        return content, "image/png"
+
+    def _label(self, board: Board, annotator: str, name: str) -> bytes | None:
+        """The first person's answer for its reviewer, else the answer file; blind: only one's own.
+
+        Raises:
+            Refusal: 403, it is somebody else's and review is blind.
+        """
+        board.refresh()
+        done = board.done.get(name)
+        if done is None:
+            return None
+        if self._blind and annotator not in (done.annotator, done.reviewer):
+            raise Refusal(403, "blind", "The first answer is hidden from the reviewer.")
+        select = "SELECT query FROM claims WHERE annotator = ? AND round = ? AND name = ?"
+        row = self._database.row(select, annotator, board.number, name)
+        if row is not None and done.annotator != annotator:
+            return first_answer(board, self._database, row["query"], name).png
+        return (board.round.folder / "answers" / f"{name}.png").read_bytes()
+
+    def _held(self, annotator: str, claim: str):
+        select = "SELECT * FROM claims WHERE id = ? AND annotator = ?"
+        return self._database.row(select, claim, annotator)
+
+    def _prepare(self, board: Board) -> None:
+        """Makes ready what the next people to ask will get."""
+        select = "SELECT name FROM claims WHERE round = ?"
+        held = {row["name"] for row in self._database.rows(select, board.number)}
+        taken = held | board.broken | board.done.keys()
+        free = (name for name in board.names if name not in taken)
+        self._rounds.prepare(board, [name for name, _ in zip(free, range(_AHEAD), strict=False)])
+
+
+def _store(run, claim, entry: Entry) -> tuple[int, int]:
+    """Appends one answer; returns by how much the person's (items, ms) grow."""
+    place = claim["query"], claim["reviewer"], claim["annotator"]
+    known = run(
+        "SELECT query, reviewer, annotator FROM answers WHERE id = ?", (entry.id,)
+    ).fetchone()
+    if known is not None:
+        if tuple(known) != place:
+            raise Refusal(409, "id_taken", "An answer of that id was given about another image.")
+        return 0, 0
+    items = 1 if entry.action in CONTENT else _turn(run, claim, entry)
+    run(
+        "INSERT INTO answers(id, query, reviewer, annotator, item, action, body, ms, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (entry.id, *place, entry.item, entry.action, entry.body, entry.ms, time.time()),
+    )
+    return items, entry.ms
+
+
+def _turn(run, claim, entry: Entry) -> int:
+    """Undoes or redoes the answer that `entry` names; by how much the count of answers grows."""
+    undone = int(entry.action == "undo")
+    marks = ", ".join("?" * len(CONTENT))
+    where = f"id = ? AND query = ? AND reviewer = ? AND action IN ({marks})"
+    target = entry.target, claim["query"], claim["reviewer"], *CONTENT
+    if run(f"SELECT 1 FROM answers WHERE {where}", target).fetchone() is None:
+        raise Refusal(422, "unknown_target", f"There is no answer to {entry.action} by that id.")
+    changed = run(
+        f"UPDATE answers SET undone = ? WHERE {where} AND undone = ?",
+        (undone, *target, 1 - undone),
+    ).rowcount
+    return (1 - 2 * undone) * changed

@@ -1,0 +1,172 @@
+"""Turns the log of an image into its answer file.
+
+The log is the truth of what was said, the answer file the truth of "done". A finish writes the file
+first and forgets the claim after, so a server killed between the two has lost nothing: the same
+request, sent again, writes the same file again.
+"""
+
+import io
+import threading
+import time
+import zlib
+
+import numpy as np
+from PIL import Image
+
+from jax_labor.labels.agreement import agreement
+from jax_labor.labels.page.claims import is_about, renew
+from jax_labor.labels.page.database import Database
+from jax_labor.labels.page.log import Log, read_log
+from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
+from jax_labor.labels.page.reviews import First, first_answer
+from jax_labor.labels.page.rounds import Board, Rounds
+from jax_labor.labels.page.task import Task
+from jax_labor.labels.store import SKIPPED, Answer
+
+_STRIPES = 64
+_SUMS = ("seconds", "clicks", "keys")
+
+
+class Finisher:
+    """Finishes images; arguments as of `Desk`."""
+
+    def __init__(self, rounds: Rounds, database: Database, claim_seconds: float, blind: bool):
+        self._rounds = rounds
+        self._database = database
+        self._seconds = claim_seconds
+        self._blind = blind
+        self._locks = [threading.Lock() for _ in range(_STRIPES)]
+
+    def finish(self, annotator: str, claim: str, status: str) -> dict:
+        """Writes the answer file and lets the image go; repeating it changes nothing.
+
+        Raises:
+            Refusal: 409, it is not the person's, its round is closed, or items are open.
+        """
+        # Of two requests for one image, the later waits and finds it finished.
+        with self._locks[zlib.crc32(claim.encode()) % _STRIPES]:
+            key = claim, annotator
+            select = "SELECT round FROM {} WHERE {} = ? AND annotator = ?"
+            before = self._database.row(select.format("finishes", "claim"), *key)
+            row = before or self._database.row(select.format("claims", "id"), *key)
+            if row is None:
+                raise lost()
+            board = self._rounds.board(row["round"])
+            while before is None and not self._attempt(board, annotator, claim, status):
+                pass
+            return {"done": len(board.done), "total": len(board.names)}
+
+    def _attempt(self, board: Board, annotator: str, claim: str, status: str) -> bool:
+        """Writes what the log says; whether nothing was added to the log meanwhile."""
+        with self._database.transaction() as run:
+            row = renew(run, annotator, claim, self._seconds)
+            log = read_log(run, row["query"], row["reviewer"])
+        task = self._rounds.task(board, row["name"])
+        with self._database.transaction() as run:
+            if not is_about(run, row["query"], task.digest):
+                raise changed()
+        if not (row["reviewer"] and status == SKIPPED):  # who passes leaves the answer alone
+            answer = self._answer(board, task, row, log, status)
+            _refuse_other(board, row)
+            board.round.write_answer(answer)
+            board.note(task.name)
+        with self._database.transaction() as run:
+            row = renew(run, annotator, claim, self._seconds)
+            if read_log(run, row["query"], row["reviewer"]).last != log.last:
+                return False
+            _let_go(run, row)
+        return True
+
+    def _answer(self, board: Board, task: Task, row, log: Log, status: str) -> Answer:
+        """What the log says.
+
+        Without `blind_review` a reviewer starts from the first person's answer: what the reviewer
+        leaves alone is confirmed.
+        """
+        first = base = None
+        if row["reviewer"]:
+            first = first_answer(board, self._database, row["query"], task.name)
+            base = None if self._blind else _decoded(first)
+        if status == SKIPPED:
+            log_for_label = []
+        else:
+            log_for_label = log.standing
+            still_open = len(task.items) - len({entry.item for entry in log.standing})
+            if base is None and still_open:
+                raise Refusal(409, "incomplete", f"{still_open} of {len(task.items)} are open.")
+        label = task.compose(log_for_label, base)
+        items = log.items(task)
+        sums = {key: sum(item[key] for item in items) for key in _SUMS}
+        if first is None:
+            return Answer(task.name, label, status, row["annotator"], **sums, items=tuple(items))
+        return Answer(
+            task.name,
+            label,
+            status,
+            first.annotator,
+            **{key: sums[key] + first.facts.get(key, 0) for key in _SUMS},
+            items=tuple(_joined(first.facts.get("items") or [], items)),
+            reviewer=row["annotator"],
+            agreement=agreement(_decoded(first), label, len(board.classes)),
+        )
+
+    def settle(self, board: Board, row) -> bool:
+        """Whether the image of a claim is done: the server died when its file had been written.
+
+        The claim is then let go. An image opened again after it was finished is not done.
+        """
+        done = board.done.get(row["name"])
+        if done is None or (row["reviewer"] and done.reviewer is None):
+            return False
+        key = row["round"], row["name"], row["reviewer"], row["annotator"]
+        with self._database.transaction() as run:
+            finished = run(
+                "SELECT 1 FROM finishes"
+                " WHERE round = ? AND name = ? AND reviewer = ? AND annotator = ?",
+                key,
+            ).fetchone()
+            if finished and row["annotator"] in (done.annotator, done.reviewer):
+                return False
+            if row["annotator"] in (done.annotator, done.reviewer):
+                _let_go(run, row)
+            else:
+                run("DELETE FROM claims WHERE id = ?", (row["id"],))
+        return True
+
+
+def _refuse_other(board: Board, row) -> None:
+    """Refuses (409) to write over what somebody else has answered, and into a closed round."""
+    if row["name"] in board.round.answered():
+        facts = board.round.answer_facts(row["name"])
+        first = row["annotator"] if not row["reviewer"] else facts["annotator"]
+        reviewer = facts.get("reviewer")
+        if facts["annotator"] != first or reviewer not in (None, row["reviewer"] or None):
+            raise Refusal(409, "done", "Somebody else has finished this image meanwhile.")
+    if board.closed:
+        raise closed()
+
+
+def _let_go(run, row) -> None:
+    key = row["id"], row["round"], row["name"], row["reviewer"], row["annotator"]
+    run("INSERT INTO finishes VALUES (?, ?, ?, ?, ?, ?)", (*key, time.time()))
+    run("DELETE FROM claims WHERE id = ?", (row["id"],))
+
+
+def _decoded(first: First) -> np.ndarray:
+    with Image.open(io.BytesIO(first.png)) as image:
+        return np.asarray(image)
+
+
+def _joined(first: list[dict], second: list[dict]) -> list[dict]:
+    """Items after a review: both people's effort, the answer of the second where there is one."""
+    joined = {item["item"]: item for item in first}
+    for item in second:
+        earlier = joined.get(item["item"])
+        if earlier is not None:
+            item = (
+                item
+                | {key: item[key] + earlier[key] for key in _SUMS}
+                | {key: earlier[key] for key in ("shown", "accepted")}
+            )
+        joined[item["item"]] = item
+    return [joined[key] for key in sorted(joined)]

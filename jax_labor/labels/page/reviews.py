@@ -1,0 +1,45 @@
+"""What a second person goes over, and what the first had said."""
+
+import json
+from typing import NamedTuple
+
+from jax_labor.labels.page.database import Database
+from jax_labor.labels.page.rounds import Board
+from jax_labor.labels.store import ANSWERED
+
+
+class First(NamedTuple):
+    """The first person's answer: who, the label map as PNG, what stands in its JSON file."""
+
+    annotator: str
+    png: bytes
+    facts: dict
+
+
+def reviewable(board: Board, database: Database, annotator: str) -> list[str]:
+    """Images that somebody else has answered, nobody has reviewed and the person has not passed."""
+    select = "SELECT name FROM finishes WHERE annotator = ? AND round = ? AND reviewer <> ''"
+    passed = {row["name"] for row in database.rows(select, annotator, board.number)}
+    return [
+        name
+        for name in board.names
+        if (done := board.done.get(name)) is not None
+        and done.status == ANSWERED
+        and done.annotator != annotator
+        and done.reviewer is None
+        and name not in passed | board.broken
+    ]
+
+
+def first_answer(board: Board, database: Database, query: int, name: str) -> First:
+    """The first person's answer, set aside when its review begins: the review replaces the file."""
+    select = "SELECT label, facts FROM firsts WHERE query = ?"
+    kept = database.row(select, query)
+    if kept is None or board.done[name].reviewer is None:
+        label = (board.round.folder / "answers" / f"{name}.png").read_bytes()
+        facts = json.dumps(board.round.answer_facts(name))
+        with database.transaction() as run:
+            run("INSERT OR REPLACE INTO firsts VALUES (?, ?, ?)", (query, label, facts))
+        kept = database.row(select, query)
+    facts = json.loads(kept["facts"])
+    return First(facts["annotator"], kept["label"], facts)

@@ -1,0 +1,175 @@
+"""The rounds of a run as the server sees them: read from their files, kept within bounds."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from jax_labor.errors import UserError
+from jax_labor.files import is_remote
+from jax_labor.labels.page.cache import Cache
+from jax_labor.labels.page.refusal import Refusal
+from jax_labor.labels.page.task import Task, load_task
+from jax_labor.labels.store import Round, newest_round
+
+_LOG = logging.getLogger(__name__)
+_CACHE_BYTES = 256 * 2**20
+_REFRESH_SECONDS = {False: 1.0, True: 15.0}  # a bucket is listed less often than a local folder
+_READERS = 8
+_MEDIA = {".jpg": "image/jpeg", ".png": "image/png"}
+
+
+class Done(NamedTuple):
+    """Who finished an image, and who went over it."""
+
+    status: str
+    annotator: str
+    reviewer: str | None
+
+
+class Board:
+    """One open round.
+
+    Attributes:
+        round: its files.
+        names: its images in order; a name that comes with a request counts only if it is in here.
+        classes: [{id, name, color}].
+        kind: of its first query.
+        done: the images with an answer file, as of the last `refresh`.
+    """
+
+    def __init__(self, round_: Round):
+        facts = round_.facts()
+        self.round = round_
+        self.number = round_.number
+        self.names: list[str] = facts["names"]
+        self.classes = [{"id": i} | row for i, row in enumerate(facts["classes"])]
+        self.strategy = facts["strategy"]
+        self.smallest = facts["smallest"]
+        self.specks = facts["specks"]
+        self.kind = round_.query_facts(self.names[0])["kind"] if self.names else None
+        self.done: dict[str, Done] = {}
+        self.broken: set[str] = set()
+        self._known = frozenset(self.names)
+        self._refreshed = -float("inf")
+        self._lock = threading.Lock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether training has taken the answers; looked up anew."""
+        return self.round.is_closed
+
+    def check(self, name: str) -> None:
+        """Refuses (404) an image that the round does not ask about."""
+        if name not in self._known:
+            raise Refusal(404, "no_image", "This round has no image of that name.")
+
+    def note(self, name: str) -> None:
+        """Reads who finished `name`, whose answer has just been written."""
+        self.done[name] = self._read(name)
+
+    def refresh(self) -> None:
+        """Sees answers that came from elsewhere, an import for instance; at most once a second."""
+        every = _REFRESH_SECONDS[is_remote(self.round.folder)]
+        with self._lock:
+            if time.monotonic() - self._refreshed < every:
+                return
+            answered = self.round.answered()
+            fresh = [name for name in answered if name not in self.done]
+            with ThreadPoolExecutor(_READERS) as pool:
+                self.done.update(zip(fresh, pool.map(self._read, fresh), strict=True))
+            for name in self.done.keys() - set(answered):
+                del self.done[name]
+            self._refreshed = time.monotonic()
+
+    def _read(self, name: str) -> Done:
+        facts = self.round.answer_facts(name)
+        return Done(facts["status"], facts["annotator"], facts.get("reviewer"))
+
+
+class Rounds:
+    """The rounds of the run in `workdir`, which may not exist yet."""
+
+    def __init__(self, workdir):
+        self._workdir = workdir
+        self._cache = Cache(_CACHE_BYTES)
+        self._boards: dict[int, tuple[object, Board]] = {}
+        self._lock = threading.Lock()
+        self._looked = -float("inf")
+        self._newest: Round | None = None
+        self._ahead = ThreadPoolExecutor(1, "prepare")
+
+    def newest(self) -> Board | None:
+        """The newest open round, None while there is none."""
+        with self._lock:
+            every = _REFRESH_SECONDS[is_remote(self._workdir)]
+            if self._newest is None or time.monotonic() - self._looked > every:
+                self._newest = newest_round(self._workdir)
+                self._looked = time.monotonic()
+            return None if self._newest is None else self._board(self._newest)
+
+    def board(self, number: int) -> Board:
+        """Round `number`; 404 when it is not open."""
+        with self._lock:
+            round_ = Round(self._workdir, number)
+            if not round_.is_open:
+                raise Refusal(404, "no_round", f"There is no open round {number}.")
+            return self._board(round_)
+
+    def _board(self, round_: Round) -> Board:
+        """The kept board of a round, read anew when its file has changed; two are kept."""
+        stamp = _stamp(round_.folder / "round.json")
+        kept = self._boards.get(round_.number)
+        if kept is None or kept[0] != stamp:
+            self._boards[round_.number] = kept = stamp, Board(round_)
+            while len(self._boards) > 2:
+                del self._boards[min(self._boards.keys() - {round_.number})]
+        return kept[1]
+
+    def task(self, board: Board, name: str) -> Task:
+        """What is asked about an image; a UserError names a file that cannot be read."""
+        return self._cache.get(
+            ("task", board.number, name, _stamp(board.round.folder / "queries" / f"{name}.json")),
+            lambda: load_task(board.round, name, board.smallest, board.specks),
+            lambda task: task.nbytes,
+        )
+
+    def photo(self, board: Board, name: str) -> tuple[bytes, str]:
+        """(content, media type) of the picture to label; a UserError when there is none."""
+        path = board.round.image_path(name)
+        if path is None:
+            folder = board.round.folder.parent / "images"
+            raise UserError(f"{folder}: there is no picture of {name}. Restore {name}.jpg or .png")
+        key = "photo", str(path), _stamp(path)
+        return self._cache.get(key, path.read_bytes, len), _MEDIA[path.suffix]
+
+    def guess(self, board: Board, name: str) -> bytes:
+        """The query's PNG."""
+        return (board.round.folder / "queries" / f"{name}.png").read_bytes()
+
+    def prepare(self, board: Board, names: Iterable[str]) -> None:
+        """Makes the questions about `names` ready in the background, for whoever comes next."""
+        for name in names:
+            self._ahead.submit(self._prepare, board, name)
+
+    def _prepare(self, board: Board, name: str) -> None:
+        try:
+            self.task(board, name)
+            self.photo(board, name)
+        except (UserError, OSError) as error:
+            _LOG.warning("not prepared: %s", error)
+
+    def close(self) -> None:
+        """Lets go of what is still to be prepared."""
+        self._ahead.shutdown(wait=True, cancel_futures=True)
+
+
+def _stamp(path) -> tuple | None:
+    """Changes when the file does; None when it is missing."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.mtime, stat.length

@@ -1,0 +1,182 @@
+"""Starts the labelling page's server and stops it cleanly."""
+
+import contextlib
+import logging
+import os
+import socket
+import ssl
+import stat
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from jax_labor.errors import UserError
+from jax_labor.files import is_remote
+from jax_labor.labels.page.app import make_app
+from jax_labor.labels.page.auth import Auth, is_loopback
+from jax_labor.labels.page.database import Database
+from jax_labor.labels.page.desk import Desk
+from jax_labor.labels.page.rounds import Rounds
+
+_LOG = logging.getLogger(__name__)
+_DATABASE = "annotate.sqlite"
+_SHORTEST_PASSWORD = 8
+_GRACE_SECONDS = 5
+_CONNECTIONS = 512
+
+
+def serve(
+    workdir,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    password_file: str | None = None,
+    certificate: str | None = None,
+    key: str | None = None,
+    database: str | None = None,
+    claim_seconds: float = 600,
+    blind_review: bool = False,
+) -> None:
+    """Serves the labelling page of the run in `workdir` until SIGTERM or Ctrl-C.
+
+    Args:
+        workdir: of the run; may not exist yet: the page waits for its first round.
+        host: address to bind to; by default only this machine can reach it.
+        port: to listen on; 0 takes a free one.
+        password_file: file with the password that all annotators share; by default a random
+            token is part of the address that is printed.
+        certificate: PEM file, for TLS; with `key`.
+        key: PEM file of the certificate's private key.
+        database: file on a local disk for claims and history; default inside the workdir.
+        claim_seconds: after how long without a sign of life an image may go to somebody else.
+        blind_review: whether a reviewer works without seeing the first answer.
+
+    Raises:
+        UserError: a file or setting is wrong, or the port is taken.
+    """
+    _set_up_log()
+    _check_tls(certificate, key)
+    if claim_seconds <= 0:
+        raise UserError(f"--claim_seconds is {claim_seconds}: give a positive number, such as 600")
+    password = _read_password(password_file)
+    store = Database(_database_path(workdir, database))
+    listening = _bind(host, port)
+    token = store.token()
+    rounds = Rounds(workdir)
+    desk = Desk(rounds, store, claim_seconds, blind_review)
+
+    def close():
+        rounds.close()
+        store.close()
+        _LOG.info("stopped; everything that was acknowledged is saved")
+
+    app = make_app(desk, Auth(store, password or token, bool(certificate)), host, close)
+    _announce(workdir, rounds, host, listening, certificate, None if password else token)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        lifespan="on",
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    with contextlib.suppress(KeyboardInterrupt):  # passed on after the server has stopped cleanly
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _database_path(workdir, database: str | None) -> str:
+    if database is not None:
+        if is_remote(database):
+            raise UserError(f"--database={database}: give a path on a local disk")
+        return os.fspath(database)
+    if is_remote(workdir):
+        raise UserError(
+            f"{workdir} is in a bucket, where no database can live: give --database=PATH on a local"
+            " disk, and the same PATH at every start"
+        )
+    return os.path.join(workdir, _DATABASE)
+
+
+def _read_password(path: str | None) -> str | None:
+    """The first line of the password file."""
+    if path is None:
+        return None
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--password_file={path}: cannot be read ({error})") from error
+    password = lines[0].strip() if lines else ""
+    if len(password) < _SHORTEST_PASSWORD:
+        raise UserError(
+            f"{path}: its first line must be a password of {_SHORTEST_PASSWORD} characters or more"
+        )
+    if os.stat(path).st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        _LOG.warning("%s can be read by other users of this machine: chmod 600 %s", path, path)
+    return password
+
+
+def _check_tls(certificate: str | None, key: str | None) -> None:
+    if (certificate is None) != (key is None):
+        raise UserError("TLS takes both --certificate and --key")
+    if certificate is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"--certificate={certificate} --key={key}: not a PEM certificate and its key without"
+            f" a passphrase ({error})"
+        ) from error
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket bound to the address; bound here so that a taken port is one clear sentence."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"cannot listen on {host}:{port} ({error}): another server may be running there."
+            " Choose another --port (0 takes a free one) or --host"
+        ) from error
+    return bound
+
+
+def _announce(workdir, rounds: Rounds, host, listening, certificate, token: str | None) -> None:
+    """Prints the address to open."""
+    scheme = "https" if certificate else "http"
+    port = listening.getsockname()[1]
+    shown = socket.gethostname() if host in ("0.0.0.0", "::", "") else host
+    shown = f"[{shown}]" if ":" in shown else shown
+    fragment = f"#token={token}" if token else ""
+    board = rounds.newest()
+    state = "no open round yet: the page waits" if board is None else f"round {board.number}"
+    print(f"Labelling {workdir} ({state}). Open\n{scheme}://{shown}:{port}/{fragment}", flush=True)
+    if not is_loopback(host) and not certificate:
+        _LOG.warning(
+            "bound to %s without TLS: who can listen in on the network can read the login and the"
+            " images. Give --certificate and --key, or bind to 127.0.0.1 and use an SSH tunnel",
+            host,
+        )
+
+
+def _set_up_log() -> None:
+    """One line per event on stderr, unless the program has set up its own log."""
+    ours = logging.getLogger("jax_labor")
+    if not (ours.handlers or logging.getLogger().handlers):
+        handler = logging.StreamHandler(sys.stderr)
+        form = logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
+        handler.setFormatter(form)
+        ours.addHandler(handler)
+        ours.setLevel(logging.INFO)
