@@ -1,0 +1,170 @@
+"""Marks on an image, as every format knows them, and the label map that they mean."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from jax_labor.classes import IGNORE
+from jax_labor.errors import UserError
+from jax_labor.labels.store import ANSWERED, SKIPPED, Query
+
+
+@dataclasses.dataclass(frozen=True)
+class Patch:
+    """A mask inside its bounding box.
+
+    Attributes:
+        top: first row of the box.
+        left: first column of the box.
+        mask: bool[h, w], inside the box.
+    """
+
+    top: int
+    left: int
+    mask: np.ndarray
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The rows and columns of the box."""
+        height, width = self.mask.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+@dataclasses.dataclass
+class Drawing:
+    """What a file says of one image, as it comes back.
+
+    Attributes:
+        name: the image, one of the round's.
+        where: the file and the image in it, for messages.
+        shape: (height, width) of the image.
+        points: (row, column, class); class 255 says "unsure".
+        patches: (patch, class); class 255 says "unsure".
+        status: "answered" or "skipped" where the file says so; None leaves it to the marks.
+        seconds: time spent.
+    """
+
+    name: str
+    where: str
+    shape: tuple[int, int]
+    points: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
+    patches: list[tuple[Patch, int]] = dataclasses.field(default_factory=list)
+    status: str | None = None
+    seconds: float = 0.0
+
+    def check_size(self, height, width) -> None:
+        """Refuses another size than the image's; a UserError names both."""
+        if (height, width) != self.shape:
+            raise UserError(
+                f"{self.where}: its size is {width} x {height}, the query's {self.shape[1]} x"
+                f" {self.shape[0]} (width x height). Annotate the exported picture as it is."
+            )
+
+    @property
+    def outcome(self) -> str | None:
+        """ "answered", "skipped", or None when nothing was done: the image stays open."""
+        marked = bool(self.points or self.patches)
+        if self.status == SKIPPED and marked:
+            raise UserError(
+                f"{self.where}: skipped, yet it has annotations: take back one or the other."
+            )
+        return self.status or (ANSWERED if marked else None)
+
+
+def split(ids: np.ndarray, empty: int = 0) -> Iterator[Patch]:
+    """The patch of every value of int[H, W] (or bool) but `empty`, in increasing order.
+
+    Boxes are found in one pass over the pixels, so that thousands of pieces stay cheap.
+    """
+    rows, columns = np.nonzero(ids != empty)
+    values = ids[rows, columns]
+    order = np.argsort(values, kind="stable")
+    rows, columns, values = rows[order], columns[order], values[order]
+    bounds = np.flatnonzero(np.diff(values, prepend=-1, append=-1))
+    for start, stop in itertools.pairwise(bounds.tolist()):
+        r, c = rows[start:stop], columns[start:stop]
+        top, left = int(r.min()), int(c.min())
+        mask = np.zeros((int(r.max()) - top + 1, int(c.max()) - left + 1), bool)
+        mask[r - top, c - left] = True
+        yield Patch(top, left, mask)
+
+
+def class_patches(label: np.ndarray) -> Iterator[tuple[Patch, int]]:
+    """One patch per class of uint8[H, W], 255 left out, and the class."""
+    present = np.unique(label)
+    yield from zip(split(label, IGNORE), present[present != IGNORE].tolist(), strict=True)
+
+
+def polygon(corners, shape: tuple[int, int]) -> list[Patch]:
+    """The pixels of a filled polygon, its outline included; none when it lies outside the image.
+
+    Args:
+        corners: (x, y) pairs, at least three, in pixels.
+        shape: (height, width) of the image.
+
+    Raises:
+        ValueError: too few corners or one that is not a number.
+    """
+    corners = np.asarray(corners, float).reshape(-1, 2)
+    if len(corners) < 3 or not np.isfinite(corners).all():
+        raise ValueError("a polygon needs three corners or more, all of them numbers")
+    image = Image.new("1", shape[::-1])
+    ImageDraw.Draw(image).polygon([tuple(corner) for corner in corners], outline=1, fill=1)
+    return list(split(np.asarray(image)))
+
+
+def compose(drawing: Drawing, query: Query) -> tuple[np.ndarray, int]:
+    """The label map that a drawing means.
+
+    Returns:
+        uint8[H, W], 255 where nothing was said or not asked; and how many drawn pixels were not
+        asked about and are left out.
+
+    Raises:
+        UserError: a point that was not asked, a mask over the edge, two marks that disagree.
+    """
+    label = np.full(drawing.shape, IGNORE, np.uint8)
+    for patch, class_id in drawing.patches:
+        _paint(label, patch, class_id, drawing.where)
+    outside = int((label[~query.asked] != IGNORE).sum())
+    label[~query.asked] = IGNORE
+    _dot(label, drawing, query)
+    return label, outside
+
+
+def _paint(label: np.ndarray, patch: Patch, class_id: int, where: str) -> None:
+    height, width = patch.mask.shape
+    if min(patch.top, patch.left) < 0 or (
+        patch.top + height > label.shape[0] or patch.left + width > label.shape[1]
+    ):
+        raise UserError(f"{where}: a mask reaches over the image's edge. Redraw it inside.")
+    if class_id == IGNORE:
+        return  # unsure takes nothing away from what else was said of these pixels
+    view = label[patch.window]
+    clash = patch.mask & (view != IGNORE) & (view != class_id)
+    if clash.any():
+        row, column = np.argwhere(clash)[0] + (patch.top, patch.left)
+        raise UserError(
+            f"{where}: {clash.sum()} pixels have two classes, the first at row {row}, column"
+            f" {column}. Erase one of the two masks there."
+        )
+    view[patch.mask] = class_id
+
+
+def _dot(label: np.ndarray, drawing: Drawing, query: Query) -> None:
+    said = {}
+    for row, column, class_id in drawing.points:
+        where = f"{drawing.where}: the point at row {row}, column {column}"
+        inside = 0 <= row < label.shape[0] and 0 <= column < label.shape[1]
+        if not (inside and query.asked[row, column]):
+            raise UserError(f"{where} was not asked. Move it back to its pixel, or delete it.")
+        if said.setdefault((row, column), class_id) != class_id or (
+            class_id != IGNORE and label[row, column] not in (IGNORE, class_id)
+        ):
+            raise UserError(f"{where} has two classes. Keep one of them.")
+    for (row, column), class_id in said.items():
+        if class_id != IGNORE:
+            label[row, column] = class_id

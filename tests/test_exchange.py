@@ -1,0 +1,210 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rounds_for_exchange import (
+    HOSTILE,
+    answer,
+    answers,
+    copy_questions,
+    full_of_everything,
+    make_round,
+)
+
+from jax_labor.errors import UserError
+from jax_labor.labels.exchange import FORMATS, export_round, import_round
+from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED
+
+KINDS = (POINTS, MASK, FULL)
+PNGS = ("png", "png_palette")
+PAIRS = [
+    (format, kind)
+    for format in FORMATS
+    for kind in KINDS
+    if format != "png_label_ids" and (format != "csv" or kind == POINTS)
+]
+
+
+def there_and_back(round_, format, folder):
+    """Exports a round and imports it into a copy without answers."""
+    export_round(round_, format, folder / "out")
+    copy = copy_questions(round_, folder / "copy")
+    names = import_round(copy, format, folder / "out", "somebody")
+    assert sorted(names) == copy.answered()
+    return copy
+
+
+@pytest.mark.parametrize(("format", "kind"), PAIRS)
+def test_a_round_comes_back_equal(tmp_path, format, kind):
+    round_ = full_of_everything(tmp_path / "round", kind)
+    copy = there_and_back(round_, format, tmp_path)
+    expected = answers(round_)
+    if format in PNGS:
+        del expected["skipped"]
+    assert answers(copy) == expected
+    assert "open" in copy.unanswered()
+    facts = copy.answer_facts("a.b-1")
+    assert facts["annotator"] == "somebody"
+    assert facts["seconds"] == (12.5 if format in ("label_studio", "csv") else 0)
+    assert (tmp_path / "out/images/a.b-1.png").exists()
+
+
+@pytest.mark.parametrize(("format", "kind"), PAIRS)
+def test_an_open_round_comes_back_open(tmp_path, format, kind):
+    """What the model suggests is never read as an answer."""
+    mask = np.eye(6, dtype=bool)
+    round_ = make_round(tmp_path, kind, {"a": mask, "b": mask}, "xy", np.random.default_rng(0))
+    if format in PNGS:  # there is no file for an open image, so something else must be there
+        answer(round_, "b", np.zeros((6, 6)))
+    copy = there_and_back(round_, format, tmp_path / "other")
+    assert "a" in copy.unanswered()
+
+
+@pytest.mark.parametrize(("format", "kind"), PAIRS)
+def test_hostile_class_names_come_back(tmp_path, format, kind):
+    rng = np.random.default_rng(1)
+    mask = np.ones((5, 8), bool)
+    round_ = make_round(tmp_path, kind, {"a": mask}, HOSTILE, rng)
+    answer(round_, "a", np.resize(np.arange(len(HOSTILE)), (5, 8)))
+    assert answers(there_and_back(round_, format, tmp_path / "other")) == answers(round_)
+
+
+def masks(draw):
+    """Empty, full, one pixel, checkerboard or anything between."""
+    height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
+    rows, columns = np.mgrid[:height, :width]
+    shape = draw(st.sampled_from(["empty", "full", "pixel", "checkers", "random"]))
+    if shape == "random":
+        rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+        return rng.random((height, width)) < draw(st.floats(0, 1))
+    one = (rows == height - 1) & (columns == width // 2)
+    return {
+        "empty": rows < 0,
+        "full": rows >= 0,
+        "pixel": one,
+        "checkers": (rows + columns) % 2 == 0,
+    }[shape]
+
+
+class_names = st.lists(
+    st.text(
+        st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"),
+        min_size=1,
+        max_size=8,
+    ),
+    min_size=1,
+    max_size=12,
+    unique=True,
+)
+
+
+@pytest.mark.parametrize(("format", "kind"), PAIRS)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(mask=st.composite(masks)(), names=class_names, seed=st.integers(0, 2**32))
+def test_random_rounds_come_back_equal(tmp_path_factory, format, kind, mask, names, seed):
+    folder = tmp_path_factory.mktemp("round")
+    rng = np.random.default_rng(seed)
+    round_ = make_round(folder / "round", kind, {"a": mask, "b": mask}, names, rng)
+    label = rng.integers(0, len(names), mask.shape)
+    label[rng.random(mask.shape) < rng.choice((0, 0.3, 1))] = 255
+    answer(round_, "a", label)
+    if format == "csv" and not mask.any():  # no point, no row: nothing to say anything with
+        with pytest.raises(UserError, match="no image in it"):
+            there_and_back(round_, format, folder)
+        return
+    copy = there_and_back(round_, format, folder)
+    assert answers(copy) == answers(round_)
+
+
+def test_label_ids_of_the_class_table(tmp_path):
+    from PIL import Image
+
+    from jax_labor.classes import get_table
+
+    rng = np.random.default_rng(0)
+    names = get_table("cityscapes19").names
+    round_ = make_round(tmp_path, FULL, {"a": np.ones((4, 6), bool)}, names, rng)
+    label = np.resize([*range(19), 255], (4, 6))
+    answer(round_, "a", label)
+    copy = there_and_back(round_, "png_label_ids", tmp_path / "other")
+    assert answers(copy) == answers(round_)
+    written = np.asarray(Image.open(tmp_path / "other/out/labels/a.png"))
+    np.testing.assert_array_equal(written, get_table("cityscapes19").decode(label))
+    assert written[0, 0] == 7
+    with pytest.raises(UserError, match="png_label_ids"):
+        import_round(copy, "png", tmp_path / "other/out", "somebody")
+
+
+def test_label_ids_need_a_table(tmp_path):
+    round_ = full_of_everything(tmp_path, FULL)
+    with pytest.raises(UserError, match="Use the format png"):
+        export_round(round_, "png_label_ids", tmp_path / "out")
+
+
+def test_a_palette_png_holds_the_same_ids_and_the_colours(tmp_path):
+    from PIL import Image
+
+    round_ = full_of_everything(tmp_path, FULL)
+    export_round(round_, "png_palette", tmp_path / "out")
+    with Image.open(tmp_path / "out/labels/a.b-1.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), round_.read_answer("a.b-1"))
+        colors = {tuple(c) for c in np.asarray(image.convert("RGB")).reshape(-1, 3).tolist()}
+    assert colors <= {(0, 255, 0), (1, 254, 7), (2, 253, 14), (0, 0, 0)}
+
+
+def test_csv_holds_no_masks(tmp_path):
+    round_ = full_of_everything(tmp_path, MASK)
+    with pytest.raises(UserError, match="another format"):
+        export_round(round_, "csv", tmp_path / "out")
+
+
+def test_xml_refuses_a_class_name_that_it_cannot_carry(tmp_path):
+    round_ = full_of_everything(tmp_path, MASK, names=("road", "car\0", "sky"))
+    with pytest.raises(UserError, match="Rename the class"):
+        export_round(round_, "cvat", tmp_path / "out")
+
+
+def test_an_unknown_format_is_named_with_a_close_one(tmp_path):
+    round_ = full_of_everything(tmp_path, MASK)
+    for call in (export_round, lambda *args: import_round(*args, "somebody")):
+        with pytest.raises(UserError, match="did you mean label_studio"):
+            call(round_, "labelstudio", tmp_path / "out")
+
+
+@pytest.mark.parametrize("annotator", ["", " ", "a\nb", "x" * 65])
+def test_an_annotator_has_a_name(tmp_path, annotator):
+    round_ = full_of_everything(tmp_path, MASK)
+    with pytest.raises(UserError, match="annotator"):
+        import_round(round_, "coco", tmp_path, annotator)
+
+
+def test_a_round_must_be_open_and_not_closed(tmp_path):
+    round_ = full_of_everything(tmp_path, MASK)
+    export_round(round_, "coco", tmp_path / "out")
+    round_.close()
+    with pytest.raises(UserError, match="still open"):
+        import_round(round_, "coco", tmp_path / "out", "somebody")
+    (round_.folder / "round.json").unlink()
+    with pytest.raises(UserError, match=r"round\.json"):
+        export_round(round_, "coco", tmp_path / "out")
+
+
+def test_answers_of_others_are_kept(tmp_path):
+    """The same answer again changes nothing; another one of another person is refused."""
+    round_ = make_round(
+        tmp_path, FULL, {"a": np.ones((3, 3), bool)}, "xyz", np.random.default_rng(0)
+    )
+    answer(round_, "a", np.zeros((3, 3)), annotator="first", seconds=3.0)
+    export_round(round_, "coco", tmp_path / "zero")
+    answer(round_, "a", np.ones((3, 3)), annotator="first")
+    export_round(round_, "coco", tmp_path / "one")
+    assert import_round(round_, "coco", tmp_path / "one", "second") == []
+    assert round_.answer_facts("a")["annotator"] == "first"
+    with pytest.raises(UserError, match="first has answered this image, and differently"):
+        import_round(round_, "coco", tmp_path / "zero", "second")
+    assert (round_.read_answer("a") == 1).all()
+    assert import_round(round_, "coco", tmp_path / "zero", "first") == ["a"]
+    assert (round_.read_answer("a") == 0).all()
+    answer(round_, "a", np.full((3, 3), 255), SKIPPED, "second")
+    with pytest.raises(UserError, match="second has answered"):
+        import_round(round_, "coco", tmp_path / "zero", "first")
