@@ -7,7 +7,9 @@ from jax_labor.labels.page.refusal import lost
 
 
 def renew(run, annotator: str, claim: str, seconds: float):
-    """The claim's row, its time begun anew; an expired one that nobody took is still its owner's.
+    """The claim's row with its query's digest, its time begun anew.
+
+    An expired claim that nobody took is still its owner's.
 
     Raises:
         Refusal: 409, it is not the person's.
@@ -15,8 +17,12 @@ def renew(run, annotator: str, claim: str, seconds: float):
     key = claim, annotator
     until = time.time() + seconds
     run("UPDATE claims SET until = ? WHERE id = ? AND annotator = ?", (until, *key))
-    row = run("SELECT * FROM claims WHERE id = ? AND annotator = ?", key).fetchone()
-    if row is None or row["query"] is None:
+    row = run(
+        "SELECT claims.*, queries.digest FROM claims JOIN queries ON queries.id = claims.query"
+        " WHERE claims.id = ? AND claims.annotator = ?",
+        key,
+    ).fetchone()
+    if row is None:
         raise lost()
     return row
 
@@ -29,9 +35,3 @@ def answered_items(run, query: int, reviewer: str) -> int:
         f" WHERE query = ? AND reviewer = ? AND action IN ({marks}) AND undone = 0"
     )
     return run(select, (query, reviewer, *CONTENT)).fetchone()["n"]
-
-
-def is_about(run, query: int, digest: str) -> bool:
-    """Whether a claim's query is the one with this digest."""
-    select = "SELECT 1 FROM queries WHERE id = ? AND digest = ?"
-    return run(select, (query, digest)).fetchone() is not None

@@ -1,8 +1,9 @@
 """The server's memory: who holds which image, every answer ever given, who is logged in.
 
-One SQLite file in WAL mode. An answer is acknowledged only after its commit: `synchronous=FULL`
-flushes the log at every commit, so that even a power cut loses nothing that a page was told is
-saved; a commit takes a few milliseconds and people answer in seconds.
+One SQLite file in WAL mode. An answer is acknowledged only after its commit is flushed to the disk
+(synchronous=FULL): even a power cut loses nothing that a page was told is saved. Everything else
+(claims, logins, what was finished: the files say that too) survives a killed server without a flush
+(NORMAL), and is flushed with the next answer.
 
     answers   append-only, in order of arrival; `undone` alone changes, by a later undo or redo
     claims    the images being worked on; a row past its time stays until another person takes it
@@ -71,7 +72,7 @@ class Database:
 
     def _set_up(self) -> None:
         self._connection.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL"):
             self._connection.execute(f"PRAGMA {pragma}")
         with self.transaction() as run:
             version = run("PRAGMA user_version").fetchone()[0]
@@ -83,12 +84,16 @@ class Database:
                 raise sqlite3.DatabaseError(f"it is of version {version}, not {_VERSION}")
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator:
-        """All statements run in the block take effect, on disk when it ends, or none does.
+    def transaction(self, durable: bool = False) -> Iterator:
+        """All statements run in the block take effect, or none does.
 
         Yields the function that executes a statement.
+
+        Args:
+            durable: whether they outlive a power cut once the block has ended.
         """
         with self._lock:
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection.execute

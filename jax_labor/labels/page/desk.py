@@ -7,13 +7,15 @@ import json
 import logging
 import secrets
 import time
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote
 
 from jax_labor.errors import UserError
 from jax_labor.labels.page.checks import BACK, CONTENT, Entry
-from jax_labor.labels.page.claims import answered_items, is_about, renew
+from jax_labor.labels.page.claims import answered_items, renew
 from jax_labor.labels.page.database import Database
-from jax_labor.labels.page.finish import Finisher
+from jax_labor.labels.page.finish import Finisher, settle
 from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
 from jax_labor.labels.page.reviews import first_answer, reviewable
 from jax_labor.labels.page.rounds import Board, Rounds
@@ -96,13 +98,18 @@ class Desk:
         board.refresh()
         if name is not None:
             board.check(name)
-            self._refuse_done(board, annotator, name, review)
-            row = self._reserve(board, annotator, [name], review)
+
+            def wanted(_):
+                self._refuse_done(board, annotator, name, review)
+                return [name]
+
+            row = self._reserve(board, annotator, wanted, review)
             if row is None:
                 raise Refusal(409, "claimed", "Somebody else is working on this image.")
             return self._opened(board, row)
+        choices = partial(self._choices, board, annotator, review)
         while True:
-            row = self._reserve(board, annotator, self._choices(board, annotator, review), review)
+            row = self._reserve(board, annotator, choices, review)
             if row is None:
                 return None
             try:
@@ -128,28 +135,33 @@ class Desk:
             if done.reviewer is not None:
                 raise Refusal(409, "reviewed", "Your answer has been reviewed: it stands.")
 
-    def _choices(self, board: Board, annotator: str, review: bool) -> list[str]:
+    def _choices(self, board: Board, annotator: str, review: bool, run) -> list[str]:
         """What the person may be given, best first: what they were working on, then in order."""
-        own = self._own(board, annotator, review)
+        own = self._own(run, board, annotator, review)
         if own is not None:
             return [own]
         if review:
             return reviewable(board, self._database, annotator)
         return [n for n in board.names if n not in board.done and n not in board.broken]
 
-    def _own(self, board: Board, annotator: str, review: bool) -> str | None:
+    def _own(self, run, board: Board, annotator: str, review: bool) -> str | None:
         """The image that the person holds and has not finished."""
         select = "SELECT * FROM claims WHERE annotator = ? AND round = ?"
-        row = self._database.row(select, annotator, board.number)
+        row = run(select, (annotator, board.number)).fetchone()
         if row is None or bool(row["reviewer"]) != review or row["name"] in board.broken:
             return None
-        return None if self._finisher.settle(board, row) else row["name"]
+        return None if settle(run, board, row) else row["name"]
 
-    def _reserve(self, board: Board, annotator: str, names: list[str], review: bool):
-        """The claim, made or renewed, of the first of `names` that can be had; None without one."""
+    def _reserve(self, board: Board, annotator: str, wanted: Callable, review: bool):
+        """The claim, made or renewed, of the first image that can be had; None without one.
+
+        `wanted` is asked within the transaction: an image that somebody is just finishing is either
+        still held or already done.
+        """
         now = time.time()
         reviewer = annotator if review else ""
         with self._database.transaction() as run:
+            names = wanted(run)
             claims = run("SELECT * FROM claims WHERE round = ?", (board.number,)).fetchall()
             held = {row["name"]: row for row in claims if row["annotator"] != annotator}
             free = (name for name in names if name not in held)
@@ -177,6 +189,7 @@ class Desk:
 
     def _opened(self, board: Board, row) -> dict:
         """The CLAIM of the page's interface for a reserved image."""
+        self._rounds.photo_path(board, row["name"])
         task = self._rounds.task(board, row["name"])
         path = f"/api/rounds/{board.number}/images/{quote(task.name, safe='')}"
         claim, query = self._bind(row, board, task)
@@ -241,9 +254,9 @@ class Desk:
         task = self._rounds.task(board, row["name"])
         for entry in entries:
             task.check(entry, len(board.classes))
-        with self._database.transaction() as run:
+        with self._database.transaction(durable=True) as run:
             row = renew(run, annotator, claim, self._seconds)
-            if not is_about(run, row["query"], task.digest):
+            if row["digest"] != task.digest:
                 raise changed()
             pace = [0, 0]
             for entry in entries:

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from jax_labor.labels.agreement import agreement
-from jax_labor.labels.page.claims import is_about, renew
+from jax_labor.labels.page.claims import renew
 from jax_labor.labels.page.database import Database
-from jax_labor.labels.page.log import Log, read_log
+from jax_labor.labels.page.log import Log, last_number, read_log
 from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
 from jax_labor.labels.page.reviews import First, first_answer
 from jax_labor.labels.page.rounds import Board, Rounds
@@ -62,17 +62,18 @@ class Finisher:
             row = renew(run, annotator, claim, self._seconds)
             log = read_log(run, row["query"], row["reviewer"])
         task = self._rounds.task(board, row["name"])
-        with self._database.transaction() as run:
-            if not is_about(run, row["query"], task.digest):
-                raise changed()
+        if row["digest"] != task.digest:
+            raise changed()
         if not (row["reviewer"] and status == SKIPPED):  # who passes leaves the answer alone
             answer = self._answer(board, task, row, log, status)
             _refuse_other(board, row)
             board.round.write_answer(answer)
             board.note(task.name)
         with self._database.transaction() as run:
+            if run("SELECT 1 FROM finishes WHERE claim = ?", (claim,)).fetchone():
+                return True  # another tab of the same person has moved on: see `settle`
             row = renew(run, annotator, claim, self._seconds)
-            if read_log(run, row["query"], row["reviewer"]).last != log.last:
+            if last_number(run, row["query"], row["reviewer"]) != log.last:
                 return False
             _let_go(run, row)
         return True
@@ -110,28 +111,27 @@ class Finisher:
             agreement=agreement(_decoded(first), label, len(board.classes)),
         )
 
-    def settle(self, board: Board, row) -> bool:
-        """Whether the image of a claim is done: the server died when its file had been written.
 
-        The claim is then let go. An image opened again after it was finished is not done.
-        """
-        done = board.done.get(row["name"])
-        if done is None or (row["reviewer"] and done.reviewer is None):
-            return False
-        key = row["round"], row["name"], row["reviewer"], row["annotator"]
-        with self._database.transaction() as run:
-            finished = run(
-                "SELECT 1 FROM finishes"
-                " WHERE round = ? AND name = ? AND reviewer = ? AND annotator = ?",
-                key,
-            ).fetchone()
-            if finished and row["annotator"] in (done.annotator, done.reviewer):
-                return False
-            if row["annotator"] in (done.annotator, done.reviewer):
-                _let_go(run, row)
-            else:
-                run("DELETE FROM claims WHERE id = ?", (row["id"],))
-        return True
+def settle(run, board: Board, row) -> bool:
+    """Whether the image of a claim is done: the server died when its file had been written.
+
+    The claim is then let go. An image opened again after it was finished is not done.
+    """
+    done = board.done.get(row["name"])
+    if done is None or (row["reviewer"] and done.reviewer is None):
+        return False
+    mine = row["annotator"] == (done.reviewer if row["reviewer"] else done.annotator)
+    finished = run(
+        "SELECT 1 FROM finishes WHERE round = ? AND name = ? AND reviewer = ? AND annotator = ?",
+        (row["round"], row["name"], row["reviewer"], row["annotator"]),
+    ).fetchone()
+    if mine and finished:
+        return False
+    if mine:
+        _let_go(run, row)
+    else:
+        run("DELETE FROM claims WHERE id = ?", (row["id"],))
+    return True
 
 
 def _refuse_other(board: Board, row) -> None:

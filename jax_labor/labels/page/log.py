@@ -60,3 +60,9 @@ def read_log(run, query: int, reviewer: str) -> Log:
     ).fetchall()
     last = rows[-1]["number"] if rows else 0
     return Log(last, [entry_of(r["body"]) for r in rows], [bool(r["undone"]) for r in rows])
+
+
+def last_number(run, query: int, reviewer: str) -> int:
+    """The number of the log's newest entry, 0 without one."""
+    select = "SELECT MAX(number) AS last FROM answers WHERE query = ? AND reviewer = ?"
+    return run(select, (query, reviewer)).fetchone()["last"] or 0

@@ -68,7 +68,8 @@ class Board:
 
     def note(self, name: str) -> None:
         """Reads who finished `name`, whose answer has just been written."""
-        self.done[name] = self._read(name)
+        with self._lock:  # not between a refresh's look at the folder and its conclusions
+            self.done[name] = self._read(name)
 
     def refresh(self) -> None:
         """Sees answers that came from elsewhere, an import for instance; at most once a second."""
@@ -136,12 +137,17 @@ class Rounds:
             lambda task: task.nbytes,
         )
 
-    def photo(self, board: Board, name: str) -> tuple[bytes, str]:
-        """(content, media type) of the picture to label; a UserError when there is none."""
+    def photo_path(self, board: Board, name: str):
+        """The file of the picture to label; a UserError when there is none."""
         path = board.round.image_path(name)
         if path is None:
             folder = board.round.folder.parent / "images"
             raise UserError(f"{folder}: there is no picture of {name}. Restore {name}.jpg or .png")
+        return path
+
+    def photo(self, board: Board, name: str) -> tuple[bytes, str]:
+        """(content, media type) of the picture to label; a UserError when there is none."""
+        path = self.photo_path(board, name)
         key = "photo", str(path), _stamp(path)
         return self._cache.get(key, path.read_bytes, len), _MEDIA[path.suffix]
 

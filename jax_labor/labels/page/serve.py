@@ -76,6 +76,7 @@ def serve(
     config = uvicorn.Config(
         app,
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -172,11 +173,12 @@ def _announce(workdir, rounds: Rounds, host, listening, certificate, token: str 
 
 
 def _set_up_log() -> None:
-    """One line per event on stderr, unless the program has set up its own log."""
+    """One line per event of ours on stderr, instead of what the launcher logs by default."""
     ours = logging.getLogger("jax_labor")
-    if not (ours.handlers or logging.getLogger().handlers):
+    if not ours.handlers:
         handler = logging.StreamHandler(sys.stderr)
         form = logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
         handler.setFormatter(form)
         ours.addHandler(handler)
         ours.setLevel(logging.INFO)
+        ours.propagate = False
