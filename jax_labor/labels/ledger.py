@@ -4,6 +4,7 @@ import numpy as np
 
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
+from jax_labor.labels.effort import summary
 from jax_labor.labels.store import Round
 
 
@@ -68,4 +69,5 @@ class Ledger:
             "asked_share": self.total / pixels,
             "asked_by_round": list(self.by_round),
             "left_out_pixels": sum(f["left_out"] for facts in self._facts for f in facts.values()),
+            "effort": summary(self._rounds),
         }
