@@ -50,7 +50,7 @@ def random_round(workdir, number, images, rng, kind="points", people=("anna", "b
     for i, name in enumerate(names):
         items = []
         for k in range(int(rng.integers(1, 6))):
-            action = str(rng.choice(["class", "class", "unsure", "skip", "patch"]))
+            action = rng.choice(["class", "class", "unsure", "skip", "patch", None])
             class_ = int(rng.integers(0, 4)) if action == "class" else None
             shown = bool(rng.random() < 0.8)
             accepted = shown and action == "class" and bool(rng.random() < 0.6)
@@ -83,7 +83,7 @@ def test_totals_count_what_stands_in_the_files(tmp_path, rng):
 
 def test_groups_add_up_to_the_whole(tmp_path, rng):
     for number, kind in enumerate(["points", "mask", "full"]):
-        random_round(tmp_path, number, 6, rng, kind)
+        random_round(tmp_path, number, 8, rng, kind)
     images = read(tmp_path)
     total = figures.totals(images)
     for key, values in (
@@ -101,7 +101,10 @@ def test_groups_add_up_to_the_whole(tmp_path, rng):
     assert mask["hours_per_1000_images"] == pytest.approx(1000 * np.mean(seconds) / 3600)
     classes = figures.by_class(images)
     assert sum(row["items"] for row in classes.values()) == total["items"]
-    assert set(classes) == {*NAMES, "(unsure)", "(skipped)", "(several classes)"}
+    assert set(classes) == {
+        *NAMES,
+        *("(unsure)", "(skipped)", "(several classes)", "(taken back)"),
+    }
     assert sum(map(len, figures.by_suggestion(images).values())) == total["items"]
 
 

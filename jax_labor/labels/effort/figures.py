@@ -12,6 +12,7 @@ ORACLE = "oracle"
 SEVERAL = "(several classes)"
 UNSURE = "(unsure)"
 SKIPPED_ITEM = "(skipped)"
+TAKEN_BACK = "(taken back)"  # undone, and the image then skipped
 # Another program may write no more than the image, its status and its annotator.
 _UNSAID = {
     "seconds": None,
@@ -159,7 +160,7 @@ def seconds_by_class(images: Sequence[dict]) -> dict[str, list[float]]:
 
 
 def _class_name(item: dict, names: Sequence[str]) -> str:
-    special = {"unsure": UNSURE, "skip": SKIPPED_ITEM, "patch": SEVERAL}
+    special = {"unsure": UNSURE, "skip": SKIPPED_ITEM, "patch": SEVERAL, None: TAKEN_BACK}
     return special[item["action"]] if item["action"] in special else names[item["class"]]
 
 
@@ -187,7 +188,7 @@ def by_suggestion(images: Sequence[dict]) -> dict[str, list[float]]:
 
 
 def _outcome(item: dict) -> str:
-    if item["action"] in ("unsure", "skip"):
+    if item["action"] in ("unsure", "skip", None):
         return "unsure or skipped"
     if not item["shown"]:
         return "not shown"
