@@ -1,0 +1,62 @@
+// The server's interface. Two ways to fail: Lost (try again later) and Refused (the server said no).
+
+/** No connection, no server, or a server that stumbles: the same request may be sent again. */
+export class Lost extends Error {}
+
+/** The server's refusal, with its status, short reason and sentence for a person. */
+export class Refused extends Error {
+  constructor(status, reason, sentence) {
+    super(sentence);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+const DISK_FULL = 507;
+const TIMEOUT_MS = 30000;
+
+async function request(path, options) {
+  let response;
+  try {
+    response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch {
+    throw new Lost("no connection to the server");
+  }
+  if (response.ok) return response;
+  const { status } = response;
+  const body = await response.json().catch(() => ({}));
+  const busy = status === 429 || (status >= 500 && status !== DISK_FULL);
+  if (busy && path !== "/api/login") throw new Lost(body.error ?? `the server answers ${status}`);
+  throw new Refused(status, body.reason ?? "", body.error ?? `the server answers ${status}`);
+}
+
+/** GET as parsed JSON. */
+export async function read(path) {
+  return (await request(path, { cache: "no-store" })).json();
+}
+
+/** POST of a JSON body; the parsed reply, or null when there is none. */
+export async function send(path, body = {}) {
+  const headers = { "Content-Type": "application/json", "X-Labor": "1" };
+  const response = await request(path, { method: "POST", headers, body: JSON.stringify(body) });
+  return response.status === 204 ? null : response.json();
+}
+
+/** A picture as ImageBitmap, its values untouched by colour management. */
+export async function picture(url) {
+  const blob = await (await request(url, {})).blob();
+  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+}
+
+/** Repeats `action` while it is Lost, waiting longer each time; `onLost` hears of each failure. */
+export async function patiently(action, onLost = () => {}) {
+  for (let wait = 500; ; wait = Math.min(wait * 1.6, 8000)) {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+      onLost(error);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}

@@ -1,0 +1,145 @@
+// The page around the work: views, header, keyboard. A mode (points, segments, full) fills it.
+
+import { buildBar, buildHints, commandOf, refreshBar, showHelp } from "./commands.js";
+import { byId, toast } from "./dom.js";
+import { keyName } from "./keys.js";
+import { Palette } from "./palette.js";
+import { prefs } from "./prefs.js";
+import { View } from "./view.js";
+
+const BUTTONS = "#tools button, #question button, #classes button, #strip button";
+const MANY = 200; // items above which pace tells less than the share done
+
+/** The one desk of the page. */
+export class Desk {
+  palette = null;
+  mode = null;
+  commands = [];
+  canReopen = () => false; // whether undo at the start of an image takes up the one before
+  leave = () => {}; // ends the image: ({kind: "finish", status} | {kind: "reopen"})
+  #general = [
+    { keys: ["?"], name: "All keys", hint: "all keys", run: () => showHelp(this.commands, this.palette) },
+    { keys: ["/"], name: "Find a class", run: () => byId("filter").focus() },
+  ];
+
+  constructor(clock) {
+    this.clock = clock;
+    byId("desk").hidden = false; // a view is measured when it is made
+    this.crop = new View(byId("crop"));
+    this.whole = new View(byId("whole"));
+    byId("desk").hidden = true;
+    this.crop.onResize = this.whole.onResize = () => this.mode?.frame();
+    this.crop.listen(this.#forward("pointer"));
+    this.whole.listen(this.#forward("wholePointer"));
+    addEventListener("keydown", (event) => this.#key(event));
+    addEventListener("keyup", (event) => this.mode?.keyUp?.(keyName(event)));
+    byId("help-button").onclick = () => this.mode && showHelp(this.commands, this.palette);
+    document.addEventListener("mousedown", (event) => {
+      // a click on a tool leaves the keyboard with the image
+      if (event.target.closest?.(BUTTONS)) event.preventDefault();
+    });
+  }
+
+  /** Takes over the round's classes. */
+  setClasses(classes) {
+    const known = this.palette && JSON.stringify(this.palette.classes) === JSON.stringify(classes);
+    if (known) return;
+    this.palette = new Palette(classes);
+    this.palette.onChoose = (id) => this.mode?.choose(id);
+    this.palette.onLooks = () => this.#looks();
+    this.#looks();
+  }
+
+  /** Puts a mode to work on the desk. */
+  open(Mode, work) {
+    const { kind } = work.claim;
+    byId("desk").dataset.kind = kind;
+    byId("desk").hidden = false;
+    byId("end").hidden = true;
+    this.mode = new Mode(this, work);
+    this.commands = [...this.mode.commands(), ...this.#general];
+    buildBar(this.commands);
+    buildHints(this.commands);
+    this.mode.frame();
+    this.mode.show();
+    this.crop.element.focus({ preventScroll: true });
+  }
+
+  /** Takes the mode away; the last picture stays until another comes. */
+  clear() {
+    this.mode?.close?.();
+    this.mode = null;
+  }
+
+  finish(status) {
+    this.leave({ kind: "finish", status });
+  }
+
+  reopen() {
+    if (this.canReopen()) this.leave({ kind: "reopen" });
+    else toast("Nothing to undo.");
+  }
+
+  /** Shows how far the image is. */
+  progress(done, total, unit = "") {
+    const [meter, items] = [byId("meter"), byId("items")];
+    meter.max = total;
+    meter.value = done;
+    const isShare = unit || total > MANY;
+    items.textContent = unit ? `${share(done, total)} ${unit}` : `${done} / ${total}`;
+    meter.title = isShare ? `${share(done, total)} %` : "";
+    const { pace } = this.clock;
+    const minutes = pace && !unit ? Math.ceil((total - done) / pace) : null;
+    byId("pace").textContent = pace && !unit
+      ? `${Math.round(pace)} a minute · ${minutes > 1 ? `${minutes} min` : "1 min"} left` : "";
+  }
+
+  #looks() {
+    const { pixelated } = prefs;
+    this.crop.pixelated = this.whole.pixelated = pixelated;
+    this.mode?.looksChanged();
+  }
+
+  #forward(name) {
+    const to = (method) => (...given) => this.mode?.[name]?.[method]?.(...given);
+    const methods = ["down", "move", "up", "cancel", "hover", "leave", "wheel"];
+    return Object.fromEntries(methods.map((method) => [method, to(method)]));
+  }
+
+  #key(event) {
+    const { target } = event;
+    if (!this.mode || document.querySelector("dialog[open]")) return;
+    if (target.matches("input[type=search], input[type=text], input:not([type])")) return;
+    const name = keyName(event);
+    const isOwn = target.matches("button, input, summary") &&
+      ["enter", "space", "tab", "shift+tab", "arrowleft", "arrowright", "arrowup", "arrowdown"].includes(name);
+    if (isOwn) return;
+    const command = commandOf(this.commands, name);
+    const id = command ? -1 : this.palette.classOf(name);
+    if (!command && id < 0) return;
+    event.preventDefault();
+    if (event.repeat && !name.startsWith("arrow") && !"+-[]".includes(name)) return;
+    this.#measured(() => (command ? this.#run(command) : this.mode.choose(id)));
+  }
+
+  #run(command) {
+    if (command.enabled && !command.enabled()) return;
+    command.run();
+    refreshBar(this.commands);
+  }
+
+  /** Runs an action and leaves its time until painted among the browser's user timings. */
+  #measured(action) {
+    const start = performance.now();
+    action();
+    this.crop.afterDraw(() => {
+      performance.clearMeasures("labor.key");
+      performance.measure("labor.key", { start, end: performance.now() });
+    });
+  }
+}
+
+const share = (done, total) => {
+  const percent = (100 * done) / total;
+  return percent > 99 && percent < 100 ? "99" : percent.toFixed(0);
+};

@@ -1,0 +1,68 @@
+// Elements of the page. Text from outside (names of classes, files, people) reaches the document
+// through textContent only, so that markup in a name is shown and never run.
+
+/** The element with this id. */
+export const byId = (id) => document.getElementById(id);
+
+/** A new element with properties or attributes, and children (text or elements). */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** A drawing of the sprite sheet in index.html. */
+export function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  const use = document.createElementNS(space, "use");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+/** A small square of a class's colour. */
+export function swatch([red, green, blue]) {
+  const element = make("span", { className: "swatch" });
+  element.style.backgroundColor = `rgb(${red} ${green} ${blue})`;
+  return element;
+}
+
+let toastTimer = 0;
+
+/** A short remark at the foot of the page that goes by itself. */
+export function toast(text) {
+  const element = byId("toast");
+  element.textContent = text;
+  element.hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => (element.hidden = true), 3500);
+}
+
+/** Shows the banner with buttons [{text, run}], or hides it when `text` is null. */
+export function banner(text, actions = []) {
+  const element = byId("banner");
+  element.hidden = text === null;
+  element.firstElementChild.textContent = text ?? "";
+  const buttons = actions.map(({ text, run }) => make("button", { textContent: text, onclick: run }));
+  element.lastElementChild.replaceChildren(...buttons);
+}
+
+/** Asks a yes-or-no question; resolves to whether the answer was yes. */
+export function confirmed(title, text, yes) {
+  const dialog = byId("confirm");
+  dialog.querySelector("h1").textContent = title;
+  dialog.querySelector("p").textContent = text;
+  dialog.querySelector("[value=yes]").textContent = yes;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}

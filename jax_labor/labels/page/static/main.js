@@ -1,0 +1,179 @@
+// The page's course: sign in, then one image after another until none is left.
+
+import { Lost, patiently, Refused, send } from "./api.js";
+import { Clock } from "./clock.js";
+import { Desk } from "./desk.js";
+import { banner, byId, toast } from "./dom.js";
+import { Full } from "./full.js";
+import { Outbox } from "./outbox.js";
+import { Points } from "./points.js";
+import { place } from "./prefs.js";
+import { rest } from "./rest.js";
+import { Segments } from "./segments.js";
+import { known, overview, signedIn, signOut, welcomed } from "./signin.js";
+import { Watch } from "./watch.js";
+import { loadPictures, Work } from "./work.js";
+
+const MODES = { points: Points, mask: Segments, full: Full };
+
+const clock = new Clock();
+let outbox = null;
+let isLost = false;
+let lastDone = null; // the image finished last, for an undo
+
+/** A request that waits for the connection and signs in when it must. */
+const asked = async (action) => {
+  const reply = await known(() => patiently(action, () => showConnection((isLost = true))));
+  isLost = false;
+  showConnection();
+  return reply;
+};
+
+function showConnection() {
+  const element = byId("connection");
+  const waiting = outbox?.waiting ?? 0;
+  const kept = waiting ? `${waiting} answer${waiting > 1 ? "s" : ""} waiting` : "";
+  let state = outbox?.state ?? "saved";
+  if (isLost && state === "saved") state = "offline";
+  const words = {
+    saved: "saved",
+    sending: "saving…",
+    offline: kept ? `${kept}: offline` : "offline",
+    full: `${kept}: the server's disk is full`,
+    signin: `${kept}: sign in`,
+    refused: `${kept}: refused`,
+  };
+  element.dataset.state = state;
+  if (element.lastElementChild.textContent !== words[state]) {
+    element.lastElementChild.textContent = words[state];
+  }
+}
+
+function showRound(round) {
+  byId("round").textContent = round.round === null ? "jax_labor" : `Round ${round.round}`;
+  const { done, total } = round.images;
+  byId("images").textContent = total ? `${done} of ${total} images` : "";
+  byId("annotator").textContent = round.annotator;
+  byId("annotator").title = `${round.annotator}: sign out`;
+}
+
+/** Listens to the outbox: what goes wrong with answers is told calmly, with what to do. */
+function watchOutbox(onGiveUp) {
+  let wasFull = false;
+  outbox.addEventListener("change", () => {
+    showConnection();
+    if (outbox.state === "signin") signedIn().then(() => outbox.retry());
+    const isFull = outbox.state === "full";
+    if (isFull && !wasFull) {
+      banner("The server's disk is full. Your answers are kept here and sent again by themselves:"
+        + " tell whoever runs the server, and go on.");
+    }
+    if (wasFull && !isFull) banner(null);
+    wasFull = isFull;
+  });
+  outbox.addEventListener("refused", () => {
+    const { claim, error } = outbox.refusal;
+    const again = { text: "Leave them and go on", run: () => {
+      banner(null);
+      outbox.drop(claim);
+      onGiveUp(claim);
+    } };
+    const count = outbox.waiting;
+    banner(`${error.message} ${count} answer${count > 1 ? "s" : ""} could not be saved.`, [again]);
+  });
+  if (!outbox.isDurable) {
+    banner("This browser keeps no data: answers that are not saved yet are lost when the page closes.",
+      [{ text: "I see", run: () => banner(null) }]);
+  }
+}
+
+/** Waits until the server has everything. */
+function sent() {
+  return new Promise((resolve) => {
+    const check = () => {
+      if (outbox.waiting) return;
+      outbox.removeEventListener("change", check);
+      resolve();
+    };
+    outbox.addEventListener("change", check);
+    check();
+  });
+}
+
+/** One image, from opening to leaving it; resolves to what to ask for next. */
+async function label(desk, claim, wish) {
+  const pictures = await asked(() => loadPictures(claim));
+  const work = new Work(claim, pictures, clock);
+  clock.turnTo(place(claim), true);
+  byId("image").textContent = claim.review ? `review: ${claim.name}` : claim.name;
+  document.title = `${claim.name} · jax_labor`;
+  work.onAnswer = (entries) => outbox.push(claim, "answer", entries);
+  const left = new Promise((resolve) => (desk.leave = resolve));
+  const watch = new Watch(claim, clock, (error) => {
+    banner(error.message, [{ text: "Go on with another image", run: () => {
+      banner(null);
+      outbox.drop(claim.claim);
+      desk.leave({ kind: "lost" });
+    } }]);
+  });
+  desk.open(MODES[claim.kind], work);
+  if (wish.reopen) desk.mode.undo();
+  const how = await left;
+  watch.stop();
+  desk.clear();
+  const next = claim.review ? { review: true } : {};
+  if (how.kind === "finish") {
+    outbox.push(claim, "finish", [{ status: how.status }]);
+    lastDone = { name: claim.name, review: Boolean(claim.review) };
+    toast("Done. Ctrl+Z takes it up again.");
+  }
+  return how.kind === "reopen" ? reopening() : next;
+}
+
+/** The wish for the image finished last; it is not taken up twice. */
+function reopening() {
+  const wish = { ...lastDone, reopen: true };
+  lastDone = null;
+  return wish;
+}
+
+async function main() {
+  const desk = new Desk(clock);
+  desk.canReopen = () => lastDone !== null;
+  byId("annotator").onclick = async () => {
+    await sent();
+    await signOut();
+  };
+  await welcomed();
+  const first = await asked(overview);
+  outbox = await Outbox.open(first.annotator);
+  watchOutbox((claim) => desk.leave({ kind: "lost", claim }));
+  for (let wish = {}; ;) {
+    await sent();
+    const round = await asked(overview);
+    showRound(round);
+    if (round.classes.length) desk.setClasses(round.classes);
+    const { claim } = await asked(() => send("/api/claim", { name: wish.name ?? null, review: wish.review ?? false })).catch(refusedClaim);
+    if (claim) wish = await label(desk, claim, wish);
+    else if (wish.review || wish.reopen) wish = {};
+    else {
+      byId("image").textContent = "";
+      const onLost = () => showConnection((isLost = true));
+      wish = await rest(round, { canReopen: lastDone !== null, onLost, onRound: showRound });
+      if (wish.reopen) wish = reopening();
+    }
+  }
+}
+
+function refusedClaim(error) {
+  if (!(error instanceof Refused)) throw error;
+  toast(error.message);
+  return { claim: null };
+}
+
+main().catch((error) => {
+  if (error instanceof Lost) throw error;
+  banner(`Something went wrong: ${error.message}. Your answers are kept; reload the page to go on.`,
+    [{ text: "Reload", run: () => location.reload() }]);
+  throw error;
+});

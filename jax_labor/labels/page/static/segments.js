@@ -1,0 +1,333 @@
+// Segments: each connected piece of the asked mask is one question; one key when it is of one
+// class, else brush, polygon, fill, or a cut into parts that are asked one by one.
+
+import { byId, make, toast } from "./dom.js";
+import { NONE } from "./grid.js";
+import { outline } from "./outline.js";
+import { Overlay } from "./overlay.js";
+import { Painter } from "./painter.js";
+import { byGuess, byLines, commonest, pixelsOf } from "./parts.js";
+import { prefs } from "./prefs.js";
+import { Questions } from "./questions.js";
+
+const CLOSEST = 14; // CSS pixels per image pixel at which a small piece is shown
+const MARCH_MS = 120;
+const LONG = 200_000; // pixels in a piece's box above which its outline stands still
+const PAINTING = ["brush", "eraser", "polygon", "fill"];
+
+/** Asks for the class of pieces. */
+export class Segments extends Questions {
+  noun = "Piece";
+  parts = null; // of the piece in question, once it is cut
+  part = 0;
+  #path = new Path2D();
+  #march = 0;
+  #timer = 0;
+  #cuts = [];
+
+  constructor(desk, work) {
+    if (work.claim.review) reviewed(work);
+    super(desk, work);
+    this.overlay = new Overlay(work.map, work.claim.height, work.width);
+    const { photo } = work;
+    desk.crop.show({ photo, overlay: this.overlay });
+    desk.whole.show({ photo, overlay: this.overlay, under: asked(work) });
+    desk.crop.onMarks = (context, view) => this.#marks(context, view);
+    desk.whole.onMarks = (context, view) => this.#box(context, view);
+    this.painter = new Painter(desk.crop, work, this.overlay);
+    this.painter.use(null);
+    this.painter.onPick = (id) => this.#hold(id);
+    this.painter.onCut = (from, to) => this.#cut(from, to);
+    this.painter.onPatch = (patch) => this.#paint(patch);
+    this.pointer = this.painter;
+    this.wholePointer = { down: (event) => this.#pieceAt(desk.whole.at(event)) };
+    work.onChange = (rect) => {
+      this.overlay.refresh(rect);
+      desk.crop.draw("labels");
+      desk.whole.draw("labels");
+    };
+    byId("strip").replaceChildren();
+    this.looksChanged();
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (!calm) this.#timer = setInterval(() => this.#step(), MARCH_MS);
+  }
+
+  close() {
+    clearInterval(this.#timer);
+    this.work.onChange = () => {};
+  }
+
+  looksChanged() {
+    this.overlay.recolor(this.desk.palette.colors, this.desk.palette.hidden);
+    this.desk.crop.draw();
+    this.desk.whole.draw();
+  }
+
+  /** After a reload a piece that is being painted is still the one at hand. */
+  staysAt({ item }) {
+    return this.work.answerOf(item)?.action === "patch";
+  }
+
+  commands() {
+    const tool = (key, name, icon, tool, hint) => ({ keys: [key], name, icon, hint, place: "bar",
+      run: () => this.use(tool), active: () => this.painter.tool === tool });
+    const painting = () => PAINTING.includes(this.painter.tool);
+    return [
+      { keys: ["escape"], name: "Answer whole pieces", short: "Answer", icon: "answer", place: "bar",
+        run: () => this.escape(), active: () => !this.painter.tool },
+      tool("b", "Brush", "brush", "brush", "brush"),
+      tool("e", "Eraser", "eraser", "eraser"),
+      tool("p", "Polygon", "polygon", "polygon"),
+      tool("f", "Fill", "fill", "fill"),
+      { keys: ["x"], name: "Split: draw a line; again: by the model's guess", short: "Split",
+        icon: "split", hint: "split", place: "bar", run: () => this.split(),
+        active: () => this.painter.tool === "cut" || this.parts !== null },
+      { keys: ["["], name: "Smaller brush", run: () => this.painter.resize(-1), enabled: painting },
+      { keys: ["]"], name: "Larger brush", run: () => this.painter.resize(1), enabled: painting },
+      { keys: ["backspace"], name: "Drop the polygon's last corner", run: () => this.painter.dropCorner() },
+      ...super.commands(),
+    ];
+  }
+
+  get isPainting() {
+    return PAINTING.includes(this.painter?.tool);
+  }
+
+  get guess() {
+    return this.parts ? this.parts[this.part].guess : super.guess;
+  }
+
+  use(tool) {
+    this.#cuts = [];
+    if (PAINTING.includes(tool)) {
+      this.parts = null;
+      this.#hold(this.guess === NONE ? Math.max(this.painter.color, 0) : this.guess);
+    }
+    this.painter.use(tool);
+    this.show(false);
+  }
+
+  escape() {
+    if (this.painter.dropCorner(true)) return;
+    this.parts = null;
+    this.use(null);
+  }
+
+  /** A class chosen while painting is the paint; otherwise it is the answer. */
+  choose(id) {
+    if (this.isPainting) this.#hold(id);
+    else if (this.parts) this.#answerPart(id);
+    else super.choose(id);
+  }
+
+  give(answer, accepted = false) {
+    if (this.parts && answer.action === "unsure") this.#answerPart(NONE);
+    else super.give(answer, accepted);
+  }
+
+  accept() {
+    if (this.painter.close()) return;
+    if (this.isPainting) this.#endPainting();
+    else if (this.parts && prefs.suggest) this.#answerPart(this.guess, true);
+    else super.accept();
+  }
+
+  /** The answer that takes a piece's suggestion; a review takes a piece of many classes as it is. */
+  guessed(item) {
+    return item.first ? { action: "patch", patch: item.first } : super.guessed(item);
+  }
+
+  split() {
+    if (this.painter.tool !== "cut") {
+      this.use("cut");
+      toast("Draw a line across the piece, or press X again to split it by the model's guess.");
+      return;
+    }
+    const parts = this.work.guess ? byGuess(this.work, this.item.item) : [];
+    if (parts.length < 2) toast("The model sees one class here: draw a line.");
+    else this.#ask(parts);
+  }
+
+  goTo(position) {
+    this.parts = null;
+    this.#cuts = [];
+    this.painter.use(null);
+    super.goTo(position);
+  }
+
+  undo() {
+    if (this.painter.dropCorner()) return;
+    const { parts, part, item } = this;
+    const tool = this.painter.tool;
+    const undone = this.work.canUndo ? this.work.undo() : null;
+    if (undone === null) this.desk.reopen();
+    else if (undone !== item.item) this.goTo(this.work.index.get(undone));
+    else {
+      this.parts = parts && part > 0 ? parts : null;
+      this.part = Math.max(part - 1, 0);
+      this.painter.use(tool);
+      this.show(false);
+    }
+  }
+
+  show(moved = true) {
+    this.painter.item = this.item.item;
+    const { rect, inside } = this.#shape();
+    this.#path = outline(rect, this.work.width, inside);
+    this.moved = moved;
+    super.show();
+    if (this.isPainting) this.desk.palette.mark(this.painter.color, -1);
+  }
+
+  /** Puts the piece, with room around it, into the crop. */
+  frame() {
+    const { crop, whole } = this.desk;
+    const rect = this.item;
+    const side = Math.max(rect.bottom - rect.top, rect.right - rect.left);
+    if (this.moved !== false) crop.fit(rect, Math.max(10, side * 0.35) / prefs.zoom, CLOSEST * prefs.zoom);
+    this.moved = true;
+    whole.fit(this.work.bounds);
+    crop.draw("marks");
+  }
+
+  title() {
+    const of = super.title();
+    if (this.parts) return `${of}, part ${this.part + 1} of ${this.parts.length}`;
+    return this.isPainting ? `${of}: paint, then Enter` : of;
+  }
+
+  chip() {
+    if (!this.isPainting) return super.chip();
+    const { palette } = this.desk;
+    const fill = make("button", { onclick: () => this.painter.fillRest(this.painter.color) });
+    fill.append("Fill the rest");
+    const done = make("button", { className: "chip", onclick: () => this.accept() },
+      make("span", { className: "name", textContent: `Done with this piece` }),
+      make("kbd", { textContent: "Enter" }));
+    const paint = make("span", { className: "given", textContent: `paint: ${palette.name(this.painter.color)}` });
+    return make("span", { className: "actions" }, done, fill, paint);
+  }
+
+  share() {
+    const share = this.parts ? 1 : this.item.guess_share ?? 1;
+    const text = share < 0.995 ? `${Math.floor(share * 100)} %` : "";
+    return make("span", { className: "quiet", textContent: text });
+  }
+
+  #shape() {
+    const { item } = this.item;
+    return this.parts ? this.parts[this.part]
+      : { rect: this.work.rect(item), inside: this.work.inside(item) };
+  }
+
+  #hold(id) {
+    this.painter.color = id;
+    this.show(false);
+  }
+
+  #paint(patch) {
+    this.#post(patch, false);
+    this.show(false);
+  }
+
+  #post(patch, accepted) {
+    const shown = prefs.suggest && this.item.guess !== NONE;
+    this.work.answer([{ item: this.item.item, action: "patch", patch, shown, accepted }]);
+  }
+
+  #endPainting() {
+    if (this.work.isOpen(this.item.item)) toast("Nothing is painted yet. Esc goes back to whole pieces.");
+    else this.advance();
+  }
+
+  #cut(from, to) {
+    this.#cuts.push([from, to]);
+    const parts = byLines(this.work, this.item.item, this.#cuts);
+    if (parts.length > 1) this.#ask(parts);
+    else toast("The piece still hangs together: draw right across it, or one more line.");
+    this.desk.crop.draw("marks");
+  }
+
+  #ask(parts) {
+    this.parts = parts;
+    this.part = 0;
+    this.painter.use(null);
+    this.show(false);
+  }
+
+  #answerPart(id, accepted = false) {
+    const { work } = this;
+    const { pixels, rect } = this.parts[this.part];
+    for (const pixel of pixels) work.map[pixel] = id;
+    this.#post(work.patch(this.item.item, rect), accepted);
+    this.part += 1;
+    if (this.part < this.parts.length) this.show(false);
+    else this.advance();
+  }
+
+  #pieceAt({ x, y }) {
+    const pixel = Math.floor(y) * this.work.width + Math.floor(x);
+    const position = this.work.index.get(this.work.ids[pixel]);
+    if (position === undefined) return false;
+    this.goTo(position);
+    return true;
+  }
+
+  #step() {
+    const { bottom, top, right, left } = this.item;
+    if ((bottom - top) * (right - left) > LONG || document.hidden) return;
+    this.#march = (this.#march + 1) % 10;
+    this.desk.crop.draw("marks");
+  }
+
+  #marks(context, view) {
+    const px = 1 / view.scale;
+    context.strokeStyle = "#000d";
+    context.lineWidth = 4 * px;
+    context.stroke(this.#path);
+    context.strokeStyle = "#fff";
+    context.lineWidth = 2 * px;
+    context.setLineDash([6 * px, 4 * px]);
+    context.lineDashOffset = -this.#march * px;
+    context.stroke(this.#path);
+    context.setLineDash([]);
+    this.painter.marks(context, view);
+  }
+
+  #box(context, view) {
+    const { top, left, bottom, right } = this.item;
+    const px = 1 / view.scale;
+    const room = 7 * px;
+    for (const [color, line] of [["#000c", 4], ["#fff", 1.8]]) {
+      context.strokeStyle = color;
+      context.lineWidth = line * px;
+      context.strokeRect(left - room, top - room, right - left + 2 * room, bottom - top + 2 * room);
+    }
+  }
+}
+
+/** The asked pixels as a light veil, for the whole image. */
+function asked({ ids, width, claim }) {
+  const shown = new Overlay(Uint8Array.from(ids, (id) => (id ? 0 : NONE)), claim.height, width);
+  shown.recolor([[255, 255, 255]], new Set());
+  return shown.canvas;
+}
+
+/** In a review the first person's labels are the suggestion, piece by piece. */
+function reviewed(work) {
+  work.items = work.items.map((piece) => {
+    if (!work.guess) return { ...piece, guess: NONE, guess_share: 1 };
+    const pixels = pixelsOf(work, piece.item);
+    const { guess, share } = commonest(work.guess, pixels);
+    const first = share < 1 ? firstPatch(work, piece) : null;
+    return { ...piece, guess, guess_share: share, first };
+  });
+}
+
+function firstPatch(work, piece) {
+  const { map, guess } = work;
+  work.map = guess;
+  const patch = work.patch(piece.item, piece);
+  work.map = map;
+  return patch;
+}
