@@ -25,6 +25,12 @@ PAIRS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def quick_files(monkeypatch):
+    """Many small files are written here; that each reaches the disk is not the subject."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
 def there_and_back(round_, format, folder):
     """Exports a round and imports it into a copy without answers."""
     export_round(round_, format, folder / "out")
@@ -99,7 +105,7 @@ class_names = st.lists(
 
 
 @pytest.mark.parametrize(("format", "kind"), PAIRS)
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mask=st.composite(masks)(), names=class_names, seed=st.integers(0, 2**32))
 def test_random_rounds_come_back_equal(tmp_path_factory, format, kind, mask, names, seed):
     folder = tmp_path_factory.mktemp("round")

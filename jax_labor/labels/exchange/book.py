@@ -124,7 +124,7 @@ class Book:
                 return name
         raise UserError(
             f"{where}: no image {_quoted(last)} in {self.round.folder}"
-            f"{_close(last.rsplit('.', 1)[0], self.names)}. Import into the round that was exported"
+            f"{_close(last, self.names)}. Import into the round that was exported"
             " and leave the file names as they were."
         )
 

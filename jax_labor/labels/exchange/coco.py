@@ -86,7 +86,7 @@ def _mask(segmentation, drawing: Drawing) -> np.ndarray:
     """A compressed or listed RLE, or polygons, as bool[H, W]."""
     height, width = drawing.shape
     if isinstance(segmentation, list):
-        segmentation = rle.merge(rle.frPyObjects(segmentation, height, width))
+        segmentation = _polygons(segmentation, height, width)
     if list(segmentation["size"]) != [height, width]:
         raise UserError(
             f"{drawing.where}: a mask of {segmentation['size']} in an image of"
@@ -97,6 +97,15 @@ def _mask(segmentation, drawing: Drawing) -> np.ndarray:
     if runs.min(initial=0) < 0 or runs.sum() != height * width:
         raise ValueError("a mask's runs do not fill its image")
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+
+
+def _polygons(lists: list[list[float]], height: int, width: int) -> dict:
+    """The compressed RLE of polygons, each x, y, x, y, ...; COCO's own rule of what is inside."""
+    for corners in lists:
+        pairs = np.array(corners, float).reshape(-1, 2)
+        if len(pairs) < 3 or not ((pairs >= -1) & (pairs <= (width + 1, height + 1))).all():
+            raise ValueError("a polygon needs three corners or more, all of them in the image")
+    return rle.merge(rle.frPyObjects(lists, height, width))
 
 
 def _runs(counts: str | bytes) -> list[int]:
