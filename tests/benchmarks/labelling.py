@@ -1,0 +1,167 @@
+"""Times the labelling of images against the direct way, and the training of an ensemble.
+
+    python tests/benchmarks/labelling.py [--size 512] [--classes 20] [--repeats 3]
+    python tests/benchmarks/labelling.py --train [--size 512] [--images 16] [--steps 20]
+
+Features have the shapes of a StyleGAN2 of configuration f (6,016 channels at 512), with random
+values. The direct way builds the upsampled features [H, W, C] and runs the classifiers over them one
+by one, jitted too, with the same weights. Prints one JSON line. Times alternate between the two
+ways in one process, so that other work on the machine meets both. Peak memory is the resident set
+of a process of its own that does one way alone, once to compile and once more.
+"""
+
+import argparse
+import functools
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jax_labor.models.pixel_ensemble import PixelClassifier
+from jax_labor.ops.resize import resize_bilinear
+from jax_labor.steps.pixel_labels import PixelLabels, make_labelling
+
+MEMBERS = 10
+
+
+def shapes(size):
+    """(h, w, C) of every feature map: the constant, conv1 at 4, then two per resolution."""
+    sides = [4 * 2**i for i in range((size // 4).bit_length())]
+    return [(side, side, min(32768 // side, 512)) for side in sides for _ in range(2)]
+
+
+def make_inputs(args):
+    """Returns the classifiers' variables and one image's float32 feature maps."""
+    rng = np.random.default_rng(0)
+    draw = functools.partial(rng.standard_normal, dtype=np.float32)
+    maps = tuple(jnp.asarray(draw((1, *shape))) for shape in shapes(args.size))
+    model = PixelClassifier(args.classes)
+    x = jnp.zeros((1, sum(m.shape[-1] for m in maps)))
+    keys = jax.random.split(jax.random.key(0), MEMBERS)
+    variables = jax.jit(jax.vmap(lambda key: model.init(key, x, False)))(keys)
+    return jax.tree_util.tree_map_with_path(lambda path, a: weights(path, a, draw), variables), maps
+
+
+def weights(path, initial, draw):
+    """Weights of some effect: unit gain, and norms that norm."""
+    noise = jnp.asarray(draw(initial.shape))
+    if path[-1].key == "kernel":
+        return noise * (2 / initial.shape[1]) ** 0.5
+    return initial + 0.1 * jnp.abs(noise)
+
+
+def direct_way(args):
+    """Returns label(variables, maps) that upsamples all features, as the published code does."""
+    model, size = PixelClassifier(args.classes), (args.size, args.size)
+
+    def label(variables, maps):
+        features = jnp.zeros((*size, sum(x.shape[-1] for x in maps)))
+        channel = 0
+        for x in maps:  # in place, so that only one copy of the features ever exists
+            raised = resize_bilinear(x[0], size, align_corners=False)
+            features = jax.lax.dynamic_update_slice(features, raised, (0, 0, channel))
+            channel += x.shape[-1]
+        features = features.reshape(-1, channel)
+        logits = jax.lax.map(lambda own: model.apply(own, features, False), variables)
+        return conclude(logits)
+
+    def conclude(logits):
+        log_p = jax.nn.log_softmax(logits)
+        p = jnp.exp(log_p)
+        mean = p.mean(0)
+        js = (p * log_p).sum(-1).mean(0) - jax.scipy.special.xlogy(mean, mean).sum(-1)
+        votes = jax.nn.one_hot(logits.argmax(-1), args.classes).sum(0)
+        top = jnp.sort(js)[-(js.size // 10) :].mean()
+        return PixelLabels(votes.argmax(-1).reshape(1, *size), js.reshape(1, *size), top[None])
+
+    return jax.jit(label)
+
+
+def projected_way(args):
+    """Returns the labelling of steps/pixel_labels.py."""
+    return jax.jit(make_labelling((args.size, args.size)))
+
+
+WAYS = {"direct": direct_way, "projected": projected_way}
+
+
+def peak_gigabytes():
+    """Returns the peak resident set of this process in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def measure_peak(args):
+    """Does one way twice and prints (peak with inputs alone, peak)."""
+    inputs = jax.block_until_ready(make_inputs(args))
+    before, label = peak_gigabytes(), WAYS[args.peak](args)
+    for _ in range(2):
+        jax.block_until_ready(label(*inputs))
+    print(json.dumps([before, peak_gigabytes()]))
+
+
+def peak_in_own_process(args, way):
+    """Returns what `measure_peak` prints in a process of its own."""
+    settings = ["--size", str(args.size), "--classes", str(args.classes), "--peak", way]
+    command = [sys.executable, __file__, *settings]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def seconds(function, *inputs):
+    """Returns (wall, CPU) seconds; a machine busy with other work gives JAX fewer cores."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    jax.block_until_ready(function(*inputs))
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def compare(args):
+    """Prints times and memory of both ways and how far their results lie apart."""
+    peaks = {way: peak_in_own_process(args, way) for way in WAYS}
+    inputs = make_inputs(args)
+    labels = {way: make(args) for way, make in WAYS.items()}
+    out = {way: jax.device_get(label(*inputs)) for way, label in labels.items()}
+    times = {way: [] for way in WAYS}
+    for _ in range(args.repeats):
+        for way, label in labels.items():
+            times[way].append(seconds(label, *inputs))
+    best = {way: np.min(times[way], 0) for way in WAYS}
+    a, b = out.values()
+    report = {
+        "size": args.size,
+        "channels": sum(s[-1] for s in shapes(args.size)),
+        "seconds": {way: round(float(best[way][0]), 2) for way in WAYS},
+        "cpu_seconds": {way: round(float(best[way][1]), 2) for way in WAYS},
+        "images_per_second": {way: round(float(1 / best[way][0]), 3) for way in WAYS},
+        "faster": round(float(best["direct"][0] / best["projected"][0]), 1),
+        "less_cpu": round(float(best["direct"][1] / best["projected"][1]), 1),
+        "peak_gib": {way: round(peaks[way][1], 2) for way in WAYS},
+        "inputs_gib": {way: round(peaks[way][0], 2) for way in WAYS},
+        "less_memory": round(peaks["direct"][1] / peaks["projected"][1], 1),
+        "divergence_apart": float(np.abs(a.divergence - b.divergence).max()),
+        "largest_divergence": float(a.divergence.max()),
+        "labels_apart": int((a.label != b.label).sum()),
+        "score_apart": float(np.abs(a.score - b.score).max()),
+    }
+    print(json.dumps(report))
+
+
+def main():
+    """Read the flags and run one mode."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--classes", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--peak", choices=WAYS)
+    args = parser.parse_args()
+    if args.peak:
+        measure_peak(args)
+    else:
+        compare(args)
+
+
+if __name__ == "__main__":
+    main()
