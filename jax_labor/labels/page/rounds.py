@@ -42,6 +42,11 @@ class Board:
 
     def __init__(self, round_: Round):
         facts = round_.facts()
+        if "classes" not in facts:
+            raise UserError(
+                f"{round_.folder}: was written by a run that asks no people. Start a run with"
+                " --config.annotator=people in another workdir"
+            )
         self.round = round_
         self.number = round_.number
         self.names: list[str] = facts["names"]

@@ -60,19 +60,26 @@ def serve(
     if claim_seconds <= 0:
         raise UserError(f"--claim_seconds is {claim_seconds}: give a positive number, such as 600")
     password = _read_password(password_file)
-    store = Database(_database_path(workdir, database))
-    listening = _bind(host, port)
-    token = store.token()
-    rounds = Rounds(workdir)
-    desk = Desk(rounds, store, claim_seconds, blind_review)
+    with (
+        contextlib.closing(_bind(host, port)) as listening,
+        contextlib.closing(Database(_database_path(workdir, database))) as store,
+    ):
+        token = store.token()
+        rounds = Rounds(workdir)
+        desk = Desk(rounds, store, claim_seconds, blind_review)
 
-    def close():
-        rounds.close()
-        store.close()
-        _LOG.info("stopped; everything that was acknowledged is saved")
+        def close():
+            rounds.close()
+            store.close()
+            _LOG.info("stopped; everything that was acknowledged is saved")
 
-    app = make_app(desk, Auth(store, password or token, bool(certificate)), host, close)
-    _announce(workdir, rounds, host, listening, certificate, None if password else token)
+        app = make_app(desk, Auth(store, password or token, bool(certificate)), host, close)
+        _announce(workdir, rounds, host, listening, certificate, None if password else token)
+        _run(app, listening, certificate, key)
+
+
+def _run(app, listening: socket.socket, certificate: str | None, key: str | None) -> None:
+    """Runs the application until a signal, then lets requests end and calls its `close`."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -140,18 +147,16 @@ def _check_tls(certificate: str | None, key: str | None) -> None:
 def _bind(host: str, port: int) -> socket.socket:
     """A socket bound to the address; bound here so that a taken port is one clear sentence."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
+        # It listens from here on: who opens the printed address at once is not turned away.
+        return socket.create_server(address[:2], family=family)
     except (OSError, OverflowError) as error:
         raise UserError(
             f"cannot listen on {host}:{port} ({error}): another server may be running there."
             " Choose another --port (0 takes a free one) or --host"
         ) from error
-    return bound
 
 
 def _announce(workdir, rounds: Rounds, host, listening, certificate, token: str | None) -> None:
