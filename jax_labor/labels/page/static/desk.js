@@ -98,6 +98,7 @@ export class Desk {
     const { pixelated } = prefs;
     this.crop.pixelated = this.whole.pixelated = pixelated;
     this.mode?.looksChanged();
+    this.mode?.show();
   }
 
   #forward(name) {

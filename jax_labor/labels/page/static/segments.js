@@ -193,19 +193,16 @@ export class Segments extends Questions {
   title() {
     const of = super.title();
     if (this.parts) return `${of}, part ${this.part + 1} of ${this.parts.length}`;
-    return this.isPainting ? `${of}: paint, then Enter` : of;
+    return this.isPainting ? `${of}: paint ${this.desk.palette.name(this.painter.color)}` : of;
   }
 
   chip() {
     if (!this.isPainting) return super.chip();
-    const { palette } = this.desk;
     const fill = make("button", { onclick: () => this.painter.fillRest(this.painter.color) });
     fill.append("Fill the rest");
     const done = make("button", { className: "chip", onclick: () => this.accept() },
-      make("span", { className: "name", textContent: `Done with this piece` }),
-      make("kbd", { textContent: "Enter" }));
-    const paint = make("span", { className: "given", textContent: `paint: ${palette.name(this.painter.color)}` });
-    return make("span", { className: "actions" }, done, fill, paint);
+      "Done with it", make("kbd", { textContent: "Enter" }));
+    return make("span", { className: "chips" }, done, fill);
   }
 
   share() {

@@ -27,6 +27,7 @@ export class View {
 
   constructor(element) {
     this.element = element;
+    element.view = this; // to find an image point on the screen from outside
     for (const name of LAYERS) {
       const canvas = make("canvas", { className: name });
       element.append(canvas);

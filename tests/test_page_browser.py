@@ -1,0 +1,451 @@
+"""The labelling page as people use it: a real browser, the real server, files as the result."""
+
+import contextlib
+import re
+
+import numpy as np
+import pytest
+from browser import TABLE, Person, Server, full, labels, launch, mask, open_round, points
+from playwright.sync_api import expect, sync_playwright
+
+from jax_labor.classes import ClassTable
+
+SKY, ROAD, TREE, CAR = range(4)
+VOID = 255
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, tmp_path):
+    """Opens a round of queries: visit(queries) -> (round, server, person(name) -> Person)."""
+    with contextlib.ExitStack() as stack:
+        people = []
+
+        def begin(queries, table=TABLE, **options):
+            round_ = open_round(tmp_path, queries, table)
+            server = Server(tmp_path, **options)
+            stack.callback(server.kill)
+
+            def person(name="Ada", **context):
+                people.append(Person(chromium, server.url, name, **context))
+                stack.callback(people[-1].context.close)
+                return people[-1]
+
+            return round_, server, person
+
+        yield begin
+        for one in people:
+            assert one.complaints == []
+
+
+def test_points_from_the_keyboard(visit):
+    first = points("a", (5, 5), (20, 30), (39, 59), (0, 0), (7, 8))
+    round_, _, person = visit([first, points("b", (1, 2), (3, 4))])
+    ada = person()
+    ada.sees("Point 1 of 5")
+    ada.press("1")
+    ada.sees("Point 2 of 5")
+    ada.press("Enter", "u", "s", "Control+z", "Control+z")
+    ada.sees("Point 3 of 5")
+    ada.press("4", "g", "4", "Enter", "4")  # with suggestions hidden, Enter takes none
+    ada.sees("Point 1 of 2")
+    ada.press("ArrowRight", "2")
+    ada.sees("Point 1 of 2")
+    ada.press("3")
+    ada.sees("All done, thank you", "#end")
+    ada.saved()
+
+    answer = labels(round_, "a")
+    expected = np.full((40, 60), VOID)
+    expected[5, 5], expected[20, 30], expected[39, 59] = SKY, TREE, CAR
+    expected[0, 0], expected[7, 8] = CAR, CAR
+    np.testing.assert_array_equal(answer, expected)
+    assert labels(round_, "b")[1, 2] == TREE
+    assert labels(round_, "b")[3, 4] == ROAD
+    facts = round_.answer_facts("a")
+    items = {item["item"]: item for item in facts["items"]}
+    assert facts["annotator"] == "Ada"
+    assert facts["keys"] >= 10
+    assert [items[i]["accepted"] for i in range(5)] == [False, True, False, False, False]
+    assert [items[i]["shown"] for i in range(5)] == [True, True, True, False, False]
+
+
+def test_undo_after_the_last_answer_takes_the_image_up_again(visit):
+    round_, _, person = visit([points("a", (1, 1)), points("b", (2, 2))])
+    ada = person()
+    ada.sees("Point 1 of 1")
+    ada.press("1")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    ada.press("Control+z")
+    expect(ada.page.locator("#image")).to_have_text("a")
+    ada.sees("Point 1 of 1")
+    ada.press("2")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    ada.press("4")
+    ada.sees("All done, thank you", "#end")
+    assert labels(round_, "a")[1, 1] == ROAD
+    assert labels(round_, "b")[2, 2] == CAR
+
+
+def test_segments_from_keyboard_and_mouse(visit):
+    boxes = [(2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY), (40, 40, 58, 60, TREE), (2, 60, 12, 70, CAR),
+             (20, 80, 28, 88, CAR)]  # fmt: skip
+    query = mask("a", *boxes)
+    query.guess[2:30, 21:40] = TREE  # the model sees two classes in the first piece
+    round_, _, person = visit([query])
+    ada = person()
+
+    ada.sees("Piece 1 of 5")
+    ada.press("x")
+    ada.drag((0, 16), (60, 16))  # cut into an upper and a lower half
+    ada.sees("part 1 of 2")
+    ada.press("1", "Control+z")
+    ada.sees("part 1 of 2")
+    ada.press("2", "4")
+    ada.sees("Piece 2 of 5")
+
+    ada.press("b", "1")
+    for _ in range(8):
+        ada.press("[")
+    ada.drag((-20, 50), (90, 50))  # over the piece's ends: only the piece is painted
+    ada.page.get_by_text("Fill the rest").click()
+    ada.press("p", "4")
+    for place in ((10, 42), (20, 42), (20, 47), (10, 47)):
+        ada.click(*place)
+    ada.press("Enter", "Enter")
+
+    ada.sees("Piece 3 of 5")
+    ada.press("x", "x")
+    ada.sees("Piece 3 of 5")  # one class by the model's guess: nothing to split
+    ada.press("Escape", "u")
+    ada.sees("Piece 4 of 5")
+    ada.press("Shift+Enter")
+    ada.page.get_by_text("Take them").click()
+    ada.sees("All done, thank you", "#end")
+
+    expected = np.full((64, 96), VOID)
+    expected[2:16, 2:40], expected[16:30, 2:40] = ROAD, CAR
+    expected[40:60, 2:30], expected[42:47, 10:20] = SKY, CAR
+    expected[2:12, 60:70] = expected[20:28, 80:88] = CAR
+    np.testing.assert_array_equal(labels(round_, "a"), expected)
+    items = {item["item"]: item for item in round_.answer_facts("a")["items"]}
+    assert items[4]["accepted"] and items[5]["accepted"]
+    assert not items[1]["accepted"]
+
+
+def test_split_by_the_models_guess(visit):
+    query = mask("a", (2, 2, 30, 40, ROAD))
+    query.guess[2:30, 31:40] = TREE
+    round_, _, person = visit([query])
+    ada = person()
+    ada.sees("Piece 1 of 1")
+    ada.press("x", "x")
+    ada.sees("part 1 of 2")
+    ada.press("Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "a"), query.guess)
+
+
+def test_a_full_mask_with_every_tool(visit):
+    guess = np.full((64, 96), VOID, np.uint8)
+    guess[:20] = SKY
+    round_, _, person = visit([full("a", guess), full("b")])
+    ada = person()
+    expect(ada.page.locator("#image")).to_have_text("a")
+    ada.press("2", "b")
+    ada.drag((10, 40), (80, 40))
+    ada.press("p", "4")
+    for place in ((50, 50), (70, 50), (70, 60), (50, 60), (50, 50)):  # the last one closes it
+        ada.click(*place)
+    ada.press("e")
+    ada.drag((20, 35), (20, 45))
+    ada.press("Control+z", "Control+z", "Control+Shift+z", "Enter")
+    ada.press("3", "f")
+    ada.click(2, 62)
+    ada.press("i")
+    ada.click(60, 55)
+    expect(ada.page.locator("#question strong")).to_have_text("car")
+    ada.press("Control+Enter")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    answer = labels(round_, "a")
+    assert set(np.unique(answer)) == {SKY, ROAD, TREE, CAR}
+    assert (answer[:20] == SKY).all()  # the suggestion, in what was not labelled
+    assert (answer[50:60, 50:70] == CAR).all() and (answer == CAR).sum() == 200
+    assert (answer[40, 10:80] == ROAD).all() and answer[40, 95] == TREE
+
+    ada.press("c")  # from the previous image
+    expect(ada.page.locator("#items")).to_have_text("100 % labelled")
+    ada.press("x", "x", "g", "v", "Control+Enter")
+    ada.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "b"), answer)
+
+
+def test_an_unlabelled_rest_is_pointed_out(visit):
+    round_, _, person = visit([full("a")])
+    ada = person()
+    expect(ada.page.locator("#image")).to_have_text("a")
+    ada.press("Control+Enter")
+    ada.sees("Nothing is labelled yet", "body")
+    ada.drag((10, 40), (40, 40))
+    ada.press("Control+Enter")
+    ada.sees("has no class yet", "#confirm")
+    ada.press("Enter")
+    ada.sees("All done, thank you", "#end")
+    assert 0 < (labels(round_, "a") == SKY).sum() < 64 * 96
+
+
+def test_reload_in_the_middle_keeps_answers_and_place(visit):
+    round_, _, person = visit([mask("a", (2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY), (2, 60, 9, 70, CAR))])
+    ada = person()
+    ada.sees("Piece 1 of 3")
+    ada.press("4")
+    ada.sees("Piece 2 of 3")
+    ada.press("b", "3")
+    ada.drag((4, 45), (20, 45))
+    ada.page.reload()
+    ada.sees("Piece 2 of 3")
+    ada.sees("answered: painted")
+    expect(ada.page.locator("#items")).to_have_text("2 / 3")
+    ada.press("Control+z", "2", "Enter")
+    ada.sees("All done, thank you", "#end")
+    answer = labels(round_, "a")
+    assert (answer[2:30, 2:40] == CAR).all() and (answer[40:60, 2:30] == ROAD).all()
+    assert (answer == TREE).sum() == 0
+
+
+def test_server_killed_and_started_again(visit):
+    round_, server, person = visit([points("a", *((i, 2 * i) for i in range(8))), points("b", (3, 3))])
+    ada = person()
+    ada.sees("Point 1 of 8")
+    ada.press("1", "2")
+    ada.saved()
+    server.kill()
+    ada.press("3", "4", "1")
+    ada.sees("3 answers waiting: offline", "#bar")
+    ada.sees("Point 6 of 8")
+    server.start()
+    ada.saved()
+    ada.press("2", "3", "4")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    given = labels(round_, "a")[np.arange(8), 2 * np.arange(8)]
+    np.testing.assert_array_equal(given, [0, 1, 2, 3, 0, 1, 2, 3])
+
+
+def test_two_people_get_different_images(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2)), points("b", (1, 1), (2, 2))])
+    ada, bob = person("Ada"), person("Bob")
+    ada.sees("Point 1 of 2")
+    bob.sees("Point 1 of 2")
+    names = {one.page.locator("#image").text_content() for one in (ada, bob)}
+    assert names == {"a", "b"}
+    ada.press("1")
+    bob.press("2", "2")
+    ada.press("1")
+    for one in (ada, bob):
+        one.sees("All done, thank you", "#end")
+    by = {round_.answer_facts(name)["annotator"]: labels(round_, name)[1, 1] for name in "ab"}
+    assert by == {"Ada": SKY, "Bob": ROAD}
+
+
+def test_answers_wait_while_offline(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2), (3, 3))])
+    ada = person()
+    ada.sees("Point 1 of 3")
+    ada.context.set_offline(True)
+    ada.press("1", "2", "4")
+    ada.sees("waiting: offline", "#bar")
+    ada.context.set_offline(False)
+    ada.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "a")[[1, 2, 3], [1, 2, 3]], [SKY, ROAD, CAR])
+
+
+def test_unsent_answers_outlive_a_reload(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2), (3, 3))])
+    ada = person()
+    ada.sees("Point 1 of 3")
+    ada.page.route("**/api/answers", lambda route: route.abort())
+    ada.press("1", "2")
+    ada.sees("2 answers waiting: offline", "#bar")
+    ada.page.unroute("**/api/answers")
+    ada.page.route("**/api/answers", lambda route: route.abort())
+    ada.page.reload(wait_until="commit")
+    ada.page.unroute("**/api/answers")
+    ada.sees("Point 3 of 3")
+    ada.press("4")
+    ada.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "a")[[1, 2, 3], [1, 2, 3]], [SKY, ROAD, CAR])
+
+
+def test_a_full_disk_is_told_and_the_answer_stays(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2))])
+    ada = person()
+    ada.sees("Point 1 of 2")
+    reply = {"status": 507, "json": {"error": "full", "reason": "disk_full"}}
+    ada.page.route("**/api/answers", lambda route: route.fulfill(**reply))
+    ada.press("1")
+    ada.sees("The server's disk is full", "#banner")
+    ada.page.unroute("**/api/answers")
+    ada.press("2")
+    ada.sees("All done, thank you", "#end")
+    expect(ada.page.locator("#banner")).to_be_hidden()
+    assert labels(round_, "a")[1, 1] == SKY
+    assert all("507" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
+def test_an_image_given_away_is_told(visit):
+    queries = [points("a", (1, 1), (2, 2)), points("b", (1, 1))]
+    round_, _, person = visit(queries, claim_seconds=1)
+    ada = person()
+    ada.sees("Point 1 of 2")
+    ada.press("1")
+    ada.saved()
+    ada.context.set_offline(True)  # no sign of life: the image goes to Bob
+    bob = person("Bob")
+    bob.sees("Point 1 of 1")
+    bob.press("3")
+    bob.sees("Point 2 of 2")  # with what Ada has said
+    ada.press("4")
+    ada.sees("waiting: offline", "#bar")
+    bob.press("4")
+    bob.sees("All done, thank you", "#end")
+    ada.context.set_offline(False)
+    ada.sees("no longer yours", "#banner")
+    ada.page.get_by_text("Leave them and go on").click()
+    ada.sees("All done, thank you", "#end")
+    assert round_.answer_facts("a")["annotator"] == "Bob"
+    assert all("409" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
+def test_hostile_names_are_only_text(visit):
+    evil = "<img src=x onerror=document.title='hacked'>"
+    table = ClassTable("evil", (evil, "road"), TABLE.colors[:2], (0, 1), (255,), "tests")
+    round_, _, person = visit([points(evil.replace("/", ""), (1, 1), (2, 2), guess=0)], table)
+    eve = person(f"Eve {evil[:40]}>")
+    eve.sees("Point 1 of 2")
+    assert eve.page.locator("#image").text_content() == evil
+    assert eve.page.locator("#classes .name").first.text_content() == evil
+    eve.press("?", "Escape", "Enter", "Enter")
+    eve.sees("All done, thank you", "#end")
+    assert eve.page.locator("img").count() == 0
+    assert "hacked" not in eve.page.title().split("onerror")[0]
+    assert len(round_.answered()) == 1
+
+
+def test_review_by_a_second_person(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2), (3, 3))])
+    ada = person("Ada")
+    ada.sees("Point 1 of 3")
+    ada.press("1", "2", "u")
+    ada.sees("All done, thank you", "#end")
+    bob = person("Bob")
+    bob.page.get_by_text("Review 1 image").click()
+    bob.sees("sky")
+    bob.press("Enter", "4", "Enter")
+    bob.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "a")[[1, 2, 3], [1, 2, 3]], [SKY, CAR, VOID])
+    assert round_.answer_facts("a")["reviewer"] == "Bob"
+
+
+def test_next_round_opens_by_itself(visit, tmp_path):
+    round_, _, person = visit([points("a", (1, 1))])
+    ada = person()
+    ada.sees("Point 1 of 1")
+    ada.press("1")
+    ada.sees("All done, thank you", "#end")
+    round_.close()
+    open_round(tmp_path, [points("c", (5, 5))], number=2)
+    ada.sees("Point 1 of 1")
+    expect(ada.page.locator("#round")).to_have_text("Round 2")
+
+
+def test_classes_by_name_mouse_and_colour(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2))])
+    ada = person()
+    ada.sees("Point 1 of 2")
+    ada.press("/")
+    ada.page.keyboard.type("tre")
+    ada.press("Enter")
+    ada.sees("Point 2 of 2")
+    swatch = ada.page.locator("#classes .swatch").first
+    before = swatch.evaluate("e => e.style.backgroundColor")
+    ada.page.get_by_text("View").click()
+    ada.page.get_by_label("Colour-blind-safe colours").check()
+    assert ada.page.locator("#classes .swatch").first.evaluate("e => e.style.backgroundColor") != before
+    ada.page.locator("#classes .choose").nth(3).click()
+    ada.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "a")[[1, 2], [1, 2]], [TREE, CAR])
+
+
+def test_keys_and_colours_for_any_number_of_classes(visit):
+    _, _, person = visit([points("a", (1, 1))])
+    ada = person()
+    found = ada.page.evaluate(
+        """async () => {
+          const { classKeys } = await import("/static/keys.js");
+          const { safeColors } = await import("/static/colors.js");
+          const names = Array.from({ length: 254 }, (_, i) => `class ${i}`);
+          return { keys: classKeys(names), colors: safeColors(254).map(String) };
+        }"""
+    )
+    keys = [key for key in found["keys"] if key]
+    assert len(set(keys)) == len(keys) >= 30
+    assert not {key for key in keys if re.fullmatch("[bcefghikpsuvx]", key)}
+    assert len(set(found["colors"])) == 254
+
+
+def test_two_fingers_move_and_zoom_without_painting(visit):
+    round_, _, person = visit([full("a")])
+    ada = person(has_touch=True)
+    expect(ada.page.locator("#image")).to_have_text("a")
+    touch = ada.context.new_cdp_session(ada.page)
+
+    def fingers(kind, *places):
+        at = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    scale = "document.getElementById('crop').view.scale"
+    before = ada.page.evaluate(scale)
+    fingers("touchStart", (400, 400))
+    fingers("touchMove", (405, 400))
+    fingers("touchStart", (405, 400), (500, 400))
+    fingers("touchMove", (350, 400), (600, 400))
+    fingers("touchMove", (300, 400), (700, 400))
+    fingers("touchEnd")
+    assert ada.page.evaluate(scale) > 1.5 * before
+    expect(ada.page.locator("#items")).to_have_text("0 % labelled")
+    fingers("touchStart", (400, 400))
+    fingers("touchMove", (450, 420))
+    fingers("touchEnd")
+    expect(ada.page.locator("#items")).not_to_have_text("0 % labelled")
+    ada.saved()
+
+
+def test_thousands_of_pieces(visit):
+    shape = (1024, 2048)
+    rows, columns = np.meshgrid(np.arange(4, 1020, 16), np.arange(4, 2040, 48), indexing="ij")
+    boxes = [(r, c, r + 4, c + 4, (r + c) % 4) for r, c in zip(rows.flat, columns.flat, strict=True)]
+    round_, _, person = visit([mask("a", *boxes, shape=shape)])
+    ada = person()
+    ada.page.set_default_timeout(20_000)
+    ada.sees(f"Piece 1 of {len(boxes)}")
+    for number in range(2, 7):
+        ada.press("2")
+        ada.sees(f"Piece {number} of {len(boxes)}")
+    ada.press("b", "3")
+    ada.drag((0, 0), (200, 6))
+    ada.press("Enter")
+    ada.press("Shift+Enter")
+    ada.page.get_by_text("Take them").click()
+    ada.sees("All done, thank you", "#end")
+    answer = labels(round_, "a")
+    assert (answer != VOID).sum() <= 16 * len(boxes)
+    assert (answer[:8, :220] == ROAD).sum() == 5 * 16
