@@ -9,7 +9,7 @@ from flax import traverse_util
 from jax_labor.errors import UserError
 from jax_labor.models.pretrained.layout import COUNTERS, Layout, matches
 from jax_labor.models.pretrained.layouts import get_layout
-from jax_labor.models.pretrained.naming import to_flax, to_torch
+from jax_labor.models.pretrained.naming import rename
 
 SHOWN = 6
 
@@ -67,7 +67,7 @@ def import_weights(
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     routes, dropped, problems = _route(tensors, table, flat)
     for key, path in routes.items():
-        problems += _unfit(key, tensors[key], path, flat[path])
+        problems += _unfit(key, tensors[key], table.to_flax(key, tensors[key]), path, flat[path])
     filled = {path: key for key, path in routes.items()}
     copies = copies_for_selector(flat, filled)
     left = tuple(path for path in flat if path not in filled and path not in copies)
@@ -75,10 +75,11 @@ def import_weights(
     if problems:
         raise UserError(_complaint(table, problems))
     for path, key in filled.items():
-        flat[path] = to_flax(np.array(tensors[key], np.float32))
+        flat[path] = table.to_flax(key, np.array(tensors[key], np.float32))
     for path, source in copies.items():
         flat[path] = np.array(flat[source])
-    report = Report(layout, tuple(routes), dropped, tuple(filled), tuple(copies), left)
+    used = tuple(key for key in tensors if key not in dropped)
+    report = Report(layout, used, dropped, tuple(filled), tuple(copies), left)
     return traverse_util.unflatten_dict(flat, sep="/"), report
 
 
@@ -101,10 +102,10 @@ def export_weights(variables: Mapping, layout: str) -> dict[str, np.ndarray]:
     homeless = [p for p, key in keys.items() if key is None and not _may_stay(p, table)]
     if homeless:
         raise UserError(f"layout {layout} has no place for {_listed(homeless)} of the model.")
-    tensors = {k: to_torch(np.array(flat[p], np.float32)) for p, k in keys.items() if k}
+    tensors = {k: table.to_torch(k, np.array(flat[p], np.float32)) for p, k in keys.items() if k}
     if not table.anchored(tensors):
         raise UserError(f"the model has not all that layout {layout} needs: {table.about}.")
-    return tensors | _zeros(tensors, table)
+    return tensors | _zeros(tensors, table) | _constants(tensors, table)
 
 
 def copies_for_selector(flat: Mapping[str, object], filled: Mapping[str, object]) -> dict[str, str]:
@@ -119,8 +120,11 @@ def _route(tensors: Mapping, table: Layout, flat: Mapping) -> tuple[dict, tuple,
     replaced = _replaced(tensors, table, flat)
     for key in tensors:
         path = table.flax_path(key)
+        fixed = table.constant(key)
         if table.drops(key) or key in replaced:
             dropped.append(key)
+        elif fixed is not None:
+            problems += _differs(key, tensors[key], fixed)
         elif path is None:
             problems.append(f"unexpected: {key} is not in this layout")
         elif path not in flat:
@@ -136,13 +140,14 @@ def _replaced(tensors: Mapping, table: Layout, flat: Mapping) -> set[str]:
     group = {k: p for k, p in routes.items() if p and matches(_bare(p), table.replaceable)}
     wanted = {path for path in flat if matches(_bare(path), table.replaceable)}
     fits = set(group.values()) == wanted and all(
-        to_flax(tensors[key]).shape == np.shape(flat[path]) for key, path in group.items()
+        table.to_flax(key, tensors[key]).shape == np.shape(flat[path])
+        for key, path in group.items()
     )
     return set() if fits else set(group)
 
 
-def _unfit(key: str, tensor: np.ndarray, path: str, target: object) -> list[str]:
-    shape = to_flax(tensor).shape
+def _unfit(key: str, tensor, arranged, path: str, target: object) -> list[str]:
+    shape = arranged.shape
     if shape != np.shape(target):
         return [f"shape: {key} is {shape} (as {path}), the model's is {np.shape(target)}"]
     if tensor.dtype not in (np.float32, np.float16):
@@ -169,6 +174,17 @@ def _zeros(tensors: Mapping[str, np.ndarray], table: Layout) -> dict[str, np.nda
         for ending in ("weight", "bias")
         if f"{like}.{ending}" in tensors
     }
+
+
+def _constants(tensors: Mapping[str, np.ndarray], table: Layout) -> dict[str, np.ndarray]:
+    names = [(c, rename(c.like, c.torch, key)) for c in table.constants for key in tensors]
+    return {name: constant.value.copy() for constant, name in names if name}
+
+
+def _differs(key: str, tensor: np.ndarray, value: np.ndarray) -> list[str]:
+    if tensor.shape == value.shape and np.allclose(tensor, value, rtol=1e-5, atol=0):
+        return []
+    return [f"value: {key} is not the fixed filter that the networks here have"]
 
 
 def _bare(path: str) -> str:

@@ -8,10 +8,24 @@ import dataclasses
 import fnmatch
 from collections.abc import Iterable
 
-from jax_labor.models.pretrained.naming import Module, rename
+import numpy as np
+
+from jax_labor.models.pretrained.naming import Leaf, Module, rename
 
 # PyTorch counts batches for a mode of batch norm that no network here uses.
 COUNTERS = ("*.num_batches_tracked",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """A tensor that every file has and that our code has as a number: `torch` beside `like`.
+
+    Both are templates of keys. It must hold `value`, and export writes it where `like` is.
+    """
+
+    torch: str
+    like: str
+    value: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +42,7 @@ class Layout:
       replaceable: patterns of variables; the modules that match are read only if all of them fit
         the model, otherwise they are dropped together and the model's stay as initialised.
       zeros: (module, like) PyTorch templates: export writes zeros for `module`, shaped as `like`.
+      constants: tensors that must hold what our code assumes, see Constant.
       wrapped: the file is a dict of these state dicts; their names are the first part of a key.
       model: the settings of the model the weights were trained in.
     """
@@ -40,6 +55,7 @@ class Layout:
     left: tuple[str, ...] = ()
     replaceable: tuple[str, ...] = ()
     zeros: tuple[tuple[str, str], ...] = ()
+    constants: tuple[Constant, ...] = ()
     wrapped: tuple[str, ...] = ()
     model: tuple[tuple[str, object], ...] = ()
 
@@ -52,6 +68,27 @@ class Layout:
     def torch_key(self, path: str) -> str | None:
         """Give the PyTorch key that fills variable `path`; None where the layout has none."""
         return next(filter(None, (module.torch_key(path) for module in self.modules)), None)
+
+    def to_flax(self, key: str, tensor: np.ndarray) -> np.ndarray:
+        """Arrange the tensor of PyTorch `key` as our variable; one of a wrong rank stays."""
+        return self._leaf(key).to_flax(tensor)
+
+    def to_torch(self, key: str, array: np.ndarray) -> np.ndarray:
+        """Arrange our variable as the tensor of PyTorch `key`, the reverse of `to_flax`."""
+        return self._leaf(key).to_torch(array)
+
+    def _leaf(self, key: str) -> Leaf:
+        return next(filter(None, (module.leaf(key) for module in self.modules)))
+
+    def constant(self, key: str) -> np.ndarray | None:
+        """Give what PyTorch `key` must hold, where that is fixed."""
+        fixed = (c.value for c in self.constants if rename(c.torch, "", key) is not None)
+        return next(fixed, None)
+
+    def reads(self, key: str) -> bool:
+        """Tell whether the layout knows `key`."""
+        known = self.drops(key) or self.constant(key) is not None
+        return known or self.flax_path(key) is not None
 
     def drops(self, key: str) -> bool:
         """Tell whether `key` is on the list of what is deliberately not read."""

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from jax_labor.errors import UserError
 from jax_labor.models.pretrained.layout import Layout
 from jax_labor.models.pretrained.naming import Module, conv, norm
+from jax_labor.models.pretrained.pixel_layouts import PIXEL_CLASSIFIER
+from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
 
 
 def _under(torch: str, flax: str, modules: Iterable[Module]) -> tuple[Module, ...]:
@@ -223,6 +225,8 @@ LAYOUTS = {
         _IAST,
         _ADAPTSEGNET_D,
         _ADVENT_D,
+        PIXEL_CLASSIFIER,
+        *STYLEGAN_LAYOUTS,
     )
 }
 
@@ -263,4 +267,4 @@ def detect_layout(keys: Iterable[str]) -> str:
 
 
 def _unread(keys: tuple[str, ...], layout: Layout) -> list[str]:
-    return [key for key in keys if not layout.drops(key) and layout.flax_path(key) is None]
+    return [key for key in keys if not layout.reads(key)]

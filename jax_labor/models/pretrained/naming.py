@@ -14,11 +14,38 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """One tensor of a module: `torch` key ending <-> `flax` leaf in `collection`."""
+    """One tensor of a module: `torch` key ending <-> `flax` leaf in `collection`.
+
+    `axes` names the axes of both, as in "1oihw->hwio" (1: an axis of length one that ours lacks).
+    Without it a tensor of four axes is a convolution, oihw->hwio, and every other stays.
+    """
 
     torch: str
     collection: str
     flax: str
+    axes: str = ""
+
+    def to_flax(self, tensor: np.ndarray) -> np.ndarray:
+        """Arrange a PyTorch tensor as ours; one that does not fit `axes` stays as it is."""
+        theirs, ours = self._axes(tensor.ndim)
+        ones = tuple(i for i, axis in enumerate(theirs) if axis == "1")
+        if tensor.ndim != len(theirs) or any(tensor.shape[i] != 1 for i in ones):
+            return tensor
+        letters = theirs.replace("1", "")
+        return tensor.squeeze(ones).transpose([letters.index(axis) for axis in ours]).copy("C")
+
+    def to_torch(self, array: np.ndarray) -> np.ndarray:
+        """Arrange our array as PyTorch's, the reverse of `to_flax`."""
+        theirs, ours = self._axes(array.ndim)
+        turned = array.transpose([ours.index(axis) for axis in theirs.replace("1", "")])
+        ones = tuple(i for i, axis in enumerate(theirs) if axis == "1")
+        return np.expand_dims(turned, ones).copy("C")
+
+    def _axes(self, ndim: int) -> tuple[str, str]:
+        if self.axes:
+            theirs, _, ours = self.axes.partition("->")
+            return theirs, ours
+        return ("oihw", "hwio") if ndim == 4 else ("abcdefg"[:ndim],) * 2
 
 
 CONV = (Leaf("weight", "params", "kernel"), Leaf("bias", "params", "bias"))
@@ -42,8 +69,8 @@ class Module:
         """`layer1.0.conv2.weight` -> `params/layer1_0/conv2/kernel`; None where it is not ours."""
         module, _, ending = key.rpartition(".")
         leaf = next((leaf for leaf in self.leaves if leaf.torch == ending), None)
-        name = leaf and rename(self.torch, self.flax, module)
-        return name and f"{leaf.collection}/{name}/{leaf.flax}"
+        name = rename(self.torch, self.flax, module) if leaf else None
+        return None if name is None else "/".join(filter(None, (leaf.collection, name, leaf.flax)))
 
     def torch_key(self, path: str) -> str | None:
         """Give the PyTorch key of a Flax path, the reverse of `flax_path`."""
@@ -51,8 +78,14 @@ class Module:
         module, _, ending = rest.rpartition("/")
         wanted = (collection, ending)
         leaf = next((leaf for leaf in self.leaves if (leaf.collection, leaf.flax) == wanted), None)
-        name = leaf and rename(self.flax, self.torch, module)
-        return name and f"{name}.{leaf.torch}"
+        name = rename(self.flax, self.torch, module) if leaf else None
+        return None if name is None else ".".join(filter(None, (name, leaf.torch)))
+
+    def leaf(self, key: str) -> Leaf | None:
+        """Give the leaf that PyTorch `key` is; None where it is not ours."""
+        module, _, ending = key.rpartition(".")
+        leaf = next((leaf for leaf in self.leaves if leaf.torch == ending), None)
+        return leaf if leaf and rename(self.torch, "", module) is not None else None
 
     def under(self, torch: str, flax: str) -> "Module":
         """Prepend `torch` and `flax` to the two names."""
@@ -78,13 +111,3 @@ def rename(source: str, target: str, name: str) -> str | None:
 @functools.cache
 def _pattern(template: str) -> re.Pattern:
     return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>\\d+)", re.escape(template)))
-
-
-def to_flax(tensor: np.ndarray) -> np.ndarray:
-    """Turn a convolution OIHW into HWIO (depthwise too: [C,1,h,w] -> [h,w,1,C]); keep vectors."""
-    return np.ascontiguousarray(tensor.transpose(2, 3, 1, 0)) if tensor.ndim == 4 else tensor
-
-
-def to_torch(array: np.ndarray) -> np.ndarray:
-    """Turn a convolution HWIO into OIHW, the reverse of `to_flax`."""
-    return np.ascontiguousarray(array.transpose(3, 2, 0, 1)) if array.ndim == 4 else array

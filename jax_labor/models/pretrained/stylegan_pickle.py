@@ -1,0 +1,247 @@
+"""Official StyleGAN2-ADA checkpoints (.pkl), read without PyTorch and without running them.
+
+Each network is pickled with its source text, which the official loader executes. Here the modules'
+state is read as data: parameters, buffers, submodules and the constructor's arguments.
+"""
+
+import dataclasses
+import io
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from jax_labor.errors import UserError
+from jax_labor.models.pretrained.unpickle import Forbidden, plain_key, read_pickle
+
+NETWORKS = ("G_ema", "G", "D")
+_STORAGES = {
+    "FloatStorage": np.float32,
+    "HalfStorage": np.float16,
+    "DoubleStorage": np.float64,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "BoolStorage": np.bool_,
+    "ByteStorage": np.uint8,
+}
+_SCALARS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
+_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+# What old NVIDIA files for TensorFlow are made of.
+_TENSORFLOW = ("dnnlib.tflib.", "tfutil.", "training.networks_stylegan")
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """One network of a file.
+
+    Attributes:
+      kind: the official class, Generator or Discriminator.
+      arguments: what it was constructed with.
+      tensors: state-dict key -> array as stored.
+    """
+
+    kind: str
+    arguments: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Module:
+    """A pickled module: its class's name and its attributes."""
+
+    kind: str
+    state: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+    """A view of a storage, checked to lie within it."""
+
+    storage: np.ndarray
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape, dtype=object)) * self.storage.itemsize
+
+    def array(self) -> np.ndarray:
+        """Copy it out, whatever its strides."""
+        strides = [s * self.storage.itemsize for s in self.strides]
+        view = np.lib.stride_tricks.as_strided(
+            self.storage[self.offset :], self.shape, strides, writeable=False
+        )
+        return np.array(view, order="C")
+
+
+def read_stylegan_pickle(path: str | os.PathLike, network: str = "G_ema") -> Network:
+    """Read one network of an official .pkl; nothing in the file is run.
+
+    Args:
+      path: {"G": ..., "D": ..., "G_ema": ...} as training writes it.
+      network: one of NETWORKS.
+
+    Raises:
+      UserError: the file is missing, damaged, hostile, of TensorFlow, or has no such network.
+    """
+    path = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = read_pickle(file, _NAMES)
+        return _network(path, content, network, size)
+    except Forbidden as found:
+        raise UserError(_refusal(path, str(found))) from None
+    except _DAMAGE as error:
+        detail = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: damaged, or not a StyleGAN2 pickle ({detail}). Fetch it again."
+        ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def _refusal(path: str, found: str) -> str:
+    if found.startswith(_TENSORFLOW):
+        return (
+            f"{path}: made by the TensorFlow StyleGAN2 ({found}), which holds no plain tensors. "
+            "Convert it once with the official stylegan2-ada-pytorch: python legacy.py "
+            "--source=OLD.pkl --dest=NEW.pkl, and give NEW.pkl."
+        )
+    return (
+        f"{path}: refused, and nothing in it was run: it is not only networks but asks for {found}."
+    )
+
+
+def _network(path: str, content: Any, name: str, size: int) -> Network:
+    if not isinstance(content, dict) or not any(n in content for n in NETWORKS):
+        raise UserError(f"{path}: a pickle, but without networks named {', '.join(NETWORKS)}.")
+    module = content.get(name)
+    if not isinstance(module, _Module):
+        there = ", ".join(n for n in NETWORKS if isinstance(content.get(n), _Module))
+        raise UserError(f"{path}: has no network {name!r}; it has {there or 'none'}.")
+    if module.state.get("_init_args"):
+        raise ValueError("constructed with unnamed arguments")
+    tensors = dict(_tensors(module, "", set()))
+    if sum(tensor.nbytes for tensor in tensors.values()) > size:
+        raise ValueError("its tensors claim more than the file holds")
+    arrays = {key: tensor.array() for key, tensor in tensors.items()}
+    return Network(module.kind, dict(module.state["_init_kwargs"]), arrays)
+
+
+def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
+    """Walk through the submodules, the parameters of a module before its buffers, as PyTorch."""
+    # No network shares a module; one that is met again and again would never be walked to its end.
+    if not isinstance(module, _Module) or id(module) in seen:
+        raise ValueError(f"{prefix} is not a module of its own")
+    seen.add(id(module))
+    hidden = module.state.get("_non_persistent_buffers_set", ())
+    for group in ("_parameters", "_buffers"):
+        for name, tensor in module.state[group].items():
+            if isinstance(tensor, _Tensor) and name not in hidden:
+                yield prefix + name, tensor
+            elif tensor is not None and name not in hidden:
+                raise ValueError(f"{prefix}{name} is not a tensor")
+    for name, child in module.state["_modules"].items():
+        if child is not None:
+            yield from _tensors(child, f"{prefix}{name}.", seen)
+
+
+def _module(meta: Mapping) -> _Module:
+    if meta["type"] != "class" or not isinstance(meta["state"], dict):
+        raise ValueError("a persistent object that is no module")
+    return _Module(str(meta["class_name"]), meta["state"])
+
+
+def _parameter(tensor, *_) -> _Tensor:
+    return tensor
+
+
+def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
+    numbers = (offset, *shape, *strides)
+    if not isinstance(storage, np.ndarray) or any(type(n) is not int or n < 0 for n in numbers):
+        raise ValueError("a tensor without a storage")
+    if len(shape) != len(strides):
+        raise ValueError("a tensor whose strides do not fit its shape")
+    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if 0 not in shape and last >= storage.size:
+        raise ValueError("a tensor that reaches beyond its storage")
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
+
+
+def _storage(content: bytes) -> np.ndarray:
+    """Read the stream that PyTorch makes of one storage: five pickles, then the raw numbers."""
+    stream = io.BytesIO(content)
+    if read_pickle(stream, {}) != _MAGIC or read_pickle(stream, {}) != _PROTOCOL:
+        raise ValueError("a storage of an unknown format")
+    if not read_pickle(stream, {}).get("little_endian"):
+        raise ValueError("a storage of a big-endian machine")
+    found: dict[str, tuple] = {}
+    key = read_pickle(stream, _STORAGE_NAMES, lambda pid: _reference(pid, found))
+    if read_pickle(stream, {}) != [key] or key not in found:
+        raise ValueError("a storage that is not one")
+    dtype, count = found[key]
+    return _numbers(stream, dtype, count)
+
+
+def _reference(pid: Any, found: dict) -> str:
+    """Take the persistent id of a storage apart: (name, type, key, place, count, ...)."""
+    _, dtype, key, _, count, *_ = pid
+    if type(key) is not str or type(count) is not int:
+        raise ValueError("a storage without key or size")
+    found[key] = (dtype.function(), count)
+    return key
+
+
+def _numbers(stream: BinaryIO, dtype: Any, count: int) -> np.ndarray:
+    if int.from_bytes(stream.read(8), "little") != count or count < 0:
+        raise ValueError("a storage whose size is given twice and differs")
+    raw = stream.read()
+    if len(raw) != count * np.dtype(dtype).itemsize:
+        raise ValueError(f"a storage of {count} numbers with {len(raw)} bytes")
+    return np.frombuffer(raw, dtype)
+
+
+def _mapping(pairs=()) -> dict:
+    return {plain_key(key): value for key, value in pairs}
+
+
+def _set(items=()) -> set:
+    return {plain_key(item) for item in items}
+
+
+def _scalar(dtype: np.dtype, raw: bytes):
+    return np.frombuffer(raw, dtype)[0].item()
+
+
+def _dtype(code: str, *_) -> np.dtype:
+    if code not in _SCALARS:
+        raise ValueError(f"a NumPy scalar of type {code!r}")
+    return np.dtype(code)
+
+
+_STORAGE_NAMES = {f"torch.{name}": (lambda dtype=dtype: dtype) for name, dtype in _STORAGES.items()}
+_NAMES = {
+    "torch_utils.persistence._reconstruct_persistent_obj": _module,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch.storage._load_from_bytes": _storage,
+    "collections.OrderedDict": _mapping,
+    "dnnlib.util.EasyDict": _mapping,
+    "builtins.set": _set,
+    "numpy.dtype": _dtype,
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy._core.multiarray.scalar": _scalar,
+}
