@@ -2,9 +2,11 @@ import contextlib
 import io
 import subprocess
 import sys
+import uuid
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -215,3 +217,22 @@ def test_segments_are_read_as_they_were_numbered(rng):
     channels = np.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], -1).astype(np.uint8)
     Image.fromarray(channels).save(buffer, "PNG")
     np.testing.assert_array_equal(read_segments(buffer.getvalue()), ids)
+
+
+def test_an_image_left_half_done_is_answered_whole(tmp_path, rng):
+    round_, truth = open_round(tmp_path, "points", 2, rng)
+    with serving(tmp_path) as (url, token):
+        # What a run that was killed leaves: a claim, and an answer to be taken back.
+        with httpx.Client(base_url=url, headers={"X-Labor": "1"}, trust_env=False) as client:
+            client.post("api/login", json={"token": token, "annotator": "simulated 01"})
+            claim = client.post("api/claim", json={}).json()["claim"]
+            first = claim["items"][0]
+            wrong = (int(truth[claim["name"]][first["row"], first["column"]]) + 1) % 4
+            answer = {"id": str(uuid.uuid4()), "item": 0, "action": "class", "class": wrong}
+            body = {"claim": claim["claim"], "answers": [answer]}
+            assert client.post("api/answers", json=body).is_success
+        figures = simulate(url, token, truth=truth.get, seconds=0.0)
+    assert figures["images"] == 2
+    for name, scene in truth.items():
+        expected = np.where(round_.read_query(name).asked, scene, 255)
+        np.testing.assert_array_equal(round_.read_answer(name), expected)

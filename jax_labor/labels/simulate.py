@@ -25,6 +25,7 @@ from jax_labor.labels.store import ANSWERED, MASK, POINTS
 
 _TRIES, _FIRST_PAUSE = 8, 0.1  # a server that restarts is waited for, about 25 s in all
 _TIMEOUT = 60.0
+_MOST_LOST = 4
 
 
 def simulate(
@@ -56,7 +57,7 @@ def simulate(
         anywhere: allow addresses other than this machine's without TLS.
 
     Returns:
-        annotators, images, answers (without undos), undone, unsure, lost (images whose claim went
+        annotators, images, answers (those undone included), undone, unsure, lost (claims that went
         to somebody else), requests, retries, simulated_seconds (sum over answers), seconds (of the
         whole), and routes: name -> {count, p50_ms, p95_ms, p99_ms, max_ms} of the requests.
 
@@ -132,30 +133,29 @@ class _Run:
             await self._images(client, person)
 
     async def _images(self, client, person: Person) -> None:
-        lost = set()
+        lost = Counter()
         while True:
-            reply = await self._call(client, "claim", "POST", "/api/claim", {})
-            claim = reply.json()["claim"]
-            if claim is None:
-                return
+            claim = None
             try:
+                reply = await self._call(client, "claim", "POST", "/api/claim", {})
+                claim = reply.json()["claim"]
+                if claim is None:
+                    return
                 await self._image(client, person, claim)
             except _Lost as refusal:
-                if claim["claim"] in lost:  # handed out again: it was refused for another reason
-                    raise UserError(f"{claim['name']} cannot be answered: {refusal}") from refusal
-                lost.add(claim["claim"])
+                name = claim and claim["name"]
+                lost[name] += 1
                 self._counts["lost"] += 1
+                if lost[name] == _MOST_LOST:  # handed out again and again: there is another reason
+                    raise UserError(f"{name or 'a claim'}: {refusal}") from refusal
 
     async def _image(self, client, person: Person, claim: dict) -> None:
-        """Answers every open item of an image and finishes it."""
+        """Answers every item of an image, also where an earlier try has, and finishes it."""
         ids = await self._pictures(client, claim)
         async with self._one_at_a_time:
             truth = await asyncio.to_thread(self._truth, claim["name"])
         _check_truth(truth, claim, person.num_classes)
-        said = {a["item"] for a in claim["answers"] if not a["undone"] and a["action"] != "patch"}
         for item in claim["items"]:
-            if item["item"] in said:
-                continue
             (rows, columns), pixels = _place(item, claim, ids)
             corner, guess = (rows.start, columns.start), item.get("guess")
             answered = person.answer(

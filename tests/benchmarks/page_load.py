@@ -11,6 +11,7 @@ once, and a latency then says how long the queue of all people is, not how long 
 """
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -76,6 +77,12 @@ def make_round(workdir: Path, kind: str, images: int, points: int, size: tuple[i
     return truth
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used, which other programs of the machine hardly change."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid: int) -> float:
     """Resident memory of a process in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -128,7 +135,9 @@ def load(workdir: Path, truth: dict, annotators: int, think: float, limit: int) 
         signal.signal(signal.SIGALRM, too_long)
         signal.alarm(limit)
         how = {"annotators": annotators, "undo": 0.02, "seconds": think or 1.0}
+        before = cpu_seconds(server.pid)
         figures = simulate(url, token, truth=truth.get, real_time=float(think > 0), **how)
+        figures["server_cpu_seconds"] = cpu_seconds(server.pid) - before
         signal.alarm(0)
         stop.set()
         watcher.join()
@@ -166,7 +175,11 @@ def main() -> int:
     for route, row in figures.pop("routes").items():
         print(f"{route:9} " + "  ".join(f"{key} {value}" for key, value in row.items()))
     print({key: round(value, 1) for key, value in figures.items()})
-    print(f"{figures['requests'] / figures['seconds']:.0f} requests per second")
+    print(
+        f"{figures['requests'] / figures['seconds']:.0f} requests per second,"
+        f" {1000 * figures['server_cpu_seconds'] / figures['requests']:.2f} ms of the server's"
+        " processor time each"
+    )
     for what, part in (("start", 0), ("middle", len(over_time) // 2), ("end", -1)):
         print(f"server memory, {what}: {over_time[part][1]:.0f} MiB")
     print("\n".join(wrong[:20]) or "every answer stands once, as given")
