@@ -134,7 +134,7 @@ def test_a_point_that_was_not_asked(tmp_path, format):
     path = tmp_path / "out" / FILES[format].replace("a.b-1", "a")
     swap = {
         "cvat": ('"2.50,1.50"', '"3.50,1.50"'),
-        "label_studio": ('"x": 50.0', '"x": 60.0'),
+        "label_studio": ('"x":50.0', '"x":60.0'),
         "labelme": ("2.5,", "3.5,"),
         "csv": ("a,1,2,", "a,1,3,"),
     }[format]

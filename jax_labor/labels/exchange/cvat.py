@@ -12,16 +12,18 @@ class, and what is not annotated stays unlabelled. Not carried: the suggestion o
 with control characters, annotator, seconds, clicks and keys.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
+from typing import BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
 from etils import epath
 
 from jax_labor.errors import UserError
-from jax_labor.files import write_bytes, write_json
+from jax_labor.files import write_json, write_with
 from jax_labor.labels.exchange.book import UNANSWERED, UNSURE, Book, Shape, Task
 from jax_labor.labels.exchange.marks import Drawing, Patch, polygon
 from jax_labor.labels.exchange.source import file_in, read_bytes, well_formed
@@ -35,20 +37,30 @@ def write(book: Book, out: epath.Path) -> None:
     for name in book.classes:
         if any(ord(c) < 32 and c not in "\t\n\r" or c in "\ufffe\uffff" for c in name):
             raise UserError(f"class {name!r}: XML cannot carry its characters. Rename the class.")
-    labels = _labels(book)
-    root = ElementTree.Element("annotations")
-    ElementTree.SubElement(root, "version").text = "1.1"
-    listed = ElementTree.SubElement(_path(root, "meta", "task"), "labels")
-    for label in labels:
+    write_with(out / "annotations.xml", functools.partial(_stream, book))
+    write_json(out / "labels.json", _labels(book))
+
+
+def _stream(book: Book, stream: BinaryIO) -> None:
+    """Writes the XML image by image: all pieces of a round are too many to hold."""
+    stream.write(b'<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
+    parts = (_image(book, task, number) for number, task in enumerate(book.tasks()))
+    for element in itertools.chain([_meta(book)], parts):
+        ElementTree.indent(element)
+        text = ElementTree.tostring(element, "utf-8")
+        stream.write(text.replace(b"\r", b"&#13;") + b"\n")
+    stream.write(b"</annotations>\n")
+
+
+def _meta(book: Book) -> ElementTree.Element:
+    meta = ElementTree.Element("meta")
+    task = ElementTree.SubElement(meta, "task")
+    listed = ElementTree.SubElement(task, "labels")
+    for label in _labels(book):
         entry = ElementTree.SubElement(listed, "label")
         for key in ("name", "color", "type"):
             ElementTree.SubElement(entry, key).text = label[key]
-    for number, task in enumerate(book.tasks()):
-        root.append(_image(book, task, number))
-    ElementTree.indent(root)
-    text = ElementTree.tostring(root, "utf-8", xml_declaration=True)
-    write_bytes(out / "annotations.xml", text.replace(b"\r", b"&#13;") + b"\n")
-    write_json(out / "labels.json", labels)
+    return meta
 
 
 def read(book: Book, source: epath.Path) -> Iterator[Drawing]:
@@ -203,9 +215,3 @@ def _parse(path: epath.Path) -> ElementTree.Element:
             f"{path}: not the XML of CVAT ({error}). Export it again from the tool; unpack it if it"
             " is a zip file."
         ) from error
-
-
-def _path(element: ElementTree.Element, *tags: str) -> ElementTree.Element:
-    for tag in tags:
-        element = ElementTree.SubElement(element, tag)
-    return element

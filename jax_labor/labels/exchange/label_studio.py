@@ -7,11 +7,15 @@ under Label Studio's local file serving with the export folder as its document r
 
 Carried: points to the pixel at every size (the centre of the pixel in percent), masks, unsure (a
 submitted annotation without the pixel), skipped (a cancelled one), seconds (lead time). Predictions
-are never read as answers. Not carried: who answered before, clicks and keys.
+are never read as answers. Not carried: who answered before, clicks and keys. Brush masks are large
+(about 10 bytes a run), and Label Studio takes files up to 250 MB unless told otherwise.
 """
 
+import functools
+import json
 import math
 from collections.abc import Iterator
+from typing import BinaryIO
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
@@ -20,7 +24,7 @@ from etils import epath
 
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
-from jax_labor.files import write_bytes, write_json
+from jax_labor.files import write_bytes, write_with
 from jax_labor.labels.exchange.book import Book, Task
 from jax_labor.labels.exchange.brush import decode_brush, encode_brush
 from jax_labor.labels.exchange.marks import Drawing, class_patches, split
@@ -34,7 +38,16 @@ _DOT_PERCENT = 0.3  # drawn diameter of a keypoint, in percent of the image's wi
 def write(book: Book, out: epath.Path) -> None:
     """Writes config.xml and tasks.json."""
     write_bytes(out / "config.xml", _config(book))
-    write_json(out / "tasks.json", [_task(book, task) for task in book.tasks()])
+    write_with(out / "tasks.json", functools.partial(_stream, book))
+
+
+def _stream(book: Book, stream: BinaryIO) -> None:
+    """Writes a JSON list task by task: brush masks are too large to hold all of a round's."""
+    for number, task in enumerate(book.tasks()):
+        text = json.dumps(_task(book, task), separators=(",", ":"))
+        stream.write(b"[\n" if number == 0 else b",\n")
+        stream.write(text.encode())
+    stream.write(b"\n]\n")
 
 
 def read(book: Book, source: epath.Path) -> Iterator[Drawing]:
