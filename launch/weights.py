@@ -5,9 +5,14 @@
         --config.model.dilations="(6, 12)" --config.model.aux=True --out=gta5.npz
     python launch/weights.py export gta5.npz --layout=adaptsegnet --out=gta5.pth
     python launch/weights.py export runs/spl --layout=advent --out=spl.pth
+    python launch/weights.py import ffhq.pkl --out=ffhq.npz
+    python launch/weights.py import ffhq.pkl --network=D --out=ffhq_d.npz
+    python launch/weights.py import 550000.pt --mean_latent=4096 --out=ffhq.npz
+    python launch/weights.py export ffhq.npz --layout=rosinality --out=ffhq.pt
 
 `import` checks every key against the model of --config and writes an .npz that training reads
-without PyTorch: --config.weights=gta5.npz. A layout's name may stand before the file.
+without PyTorch: --config.weights=gta5.npz. A layout's name may stand before the file. A StyleGAN2
+file tells its own architecture and takes no --config; nothing in a .pkl is run.
 """
 
 import argparse
@@ -27,17 +32,22 @@ from jax_labor.files import read_json
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
     LAYOUTS,
+    Options,
+    check_export,
     check_layouts,
     check_settings,
     detect_layout,
     export_weights,
     get_layout,
+    load_stylegan,
     load_variables,
+    network_settings,
     read_checkpoint,
     read_variables,
     save_checkpoint,
     save_variables,
 )
+from jax_labor.models.stylegan2 import settings_of
 
 FILES = {
     "inspect": "a checkpoint, or an .npz of ours",
@@ -60,7 +70,7 @@ def main() -> int:
 def inspect(args, rest) -> None:
     """Print the tensors of a file and the layout they are in."""
     _nothing_left(rest)
-    tensors = read_checkpoint(args.file)
+    tensors = read_checkpoint(args.file, args.network)
     for key, tensor in tensors.items():
         print(f"{key:60} {tensor.dtype!s:8} {tensor.shape}")
     total = sum(tensor.size for tensor in tensors.values())
@@ -73,12 +83,24 @@ def inspect(args, rest) -> None:
 
 
 def bring_in(args, rest) -> None:
-    """Convert a file for the model of --config."""
+    """Convert a file for the model of --config, or a StyleGAN2 network, which needs none."""
+    if not any(argument.startswith("--config") for argument in rest):
+        _nothing_left(rest)
+        _bring_in_stylegan(args)
+        return
     config = _config(rest)
     variables = _variables(config, args.num_classes)
     filled, report = load_variables(args.file, variables, config.model)
     save_variables(args.out, filled, report)
     print(f"{report.summary()}\nwrote {args.out}: set --config.weights={args.out}")
+
+
+def _bring_in_stylegan(args) -> None:
+    options = Options(args.network, args.conv_clamp, args.mean_latent)
+    network, variables, report = load_stylegan(args.file, options)
+    save_variables(args.out, variables, report, settings_of(network))
+    shown = ", ".join(f"{name}={value}" for name, value in settings_of(network).items())
+    print(f"{type(network).__name__}: {shown}\n{report.summary()}\nwrote {args.out}")
 
 
 def take_out(args, rest) -> None:
@@ -90,6 +112,7 @@ def take_out(args, rest) -> None:
     else:
         variables, source = read_variables(args.file)
         check_layouts(source, layout.name)
+        check_export(network_settings(args.file), layout.name)
     tensors = export_weights(variables, layout.name)
     save_checkpoint(args.out, tensors, layout.wrapped)
     print(f"wrote {args.out}: {len(tensors)} tensors in layout {layout.name}")
@@ -106,10 +129,16 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=function)
         return sub
 
-    command("inspect", inspect)
+    def choose_network(sub):
+        sub.add_argument("--network", default="G_ema", help="of several: G_ema, G or D")
+
+    choose_network(command("inspect", inspect))
     sub = command("import", bring_in)
     sub.add_argument("--out", required=True, help="the .npz to write")
     sub.add_argument("--num_classes", type=int, help="default: those of config.data.classes")
+    choose_network(sub)
+    sub.add_argument("--conv_clamp", type=float, help="of a StyleGAN2 state dict; 0 for none")
+    sub.add_argument("--mean_latent", type=int, help="latents to average where none is stored")
     sub = command("export", take_out)
     sub.add_argument("--out", required=True, help="the .pth or .npz to write")
     sub.add_argument("--layout", required=True, help=", ".join(LAYOUTS))
@@ -123,7 +152,7 @@ def _config(arguments: list[str]):
     try:
         _nothing_left(values(["weights", *arguments])[1:])
         if config.value is None:
-            raise UserError("import needs the model: give --config=configs/spl.py or another card.")
+            raise UserError("give --config=configs/spl.py or another card.")
         config.value.model  # noqa: B018 - a card that failed to load says so only when it is used
     except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise UserError(f"--config: {error.args[0] if error.args else error}") from error

@@ -4,6 +4,12 @@ from jax_labor.models.pretrained.checkpoints import read_checkpoint, save_checkp
 from jax_labor.models.pretrained.convert import Report, export_weights, import_weights
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout, get_layout
 from jax_labor.models.pretrained.settings import check_layouts, check_settings
+from jax_labor.models.pretrained.stylegan import (
+    Options,
+    check_export,
+    load_stylegan,
+    network_settings,
+)
 from jax_labor.models.pretrained.variables import (
     initialise,
     load_variables,
@@ -13,7 +19,9 @@ from jax_labor.models.pretrained.variables import (
 
 __all__ = [
     "LAYOUTS",
+    "Options",
     "Report",
+    "check_export",
     "check_layouts",
     "check_settings",
     "detect_layout",
@@ -21,7 +29,9 @@ __all__ = [
     "get_layout",
     "import_weights",
     "initialise",
+    "load_stylegan",
     "load_variables",
+    "network_settings",
     "read_checkpoint",
     "read_variables",
     "save_checkpoint",

@@ -4,6 +4,7 @@ A PyTorch file is a pickle. It is read with `weights_only=True`, which builds te
 containers and refuses to call anything else, so a file from a stranger can't run code.
 """
 
+import argparse
 import os
 import pickle
 import re
@@ -15,11 +16,16 @@ import numpy as np
 
 from jax_labor.errors import UserError
 from jax_labor.files import write_with
+from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
 
 TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
 # What training scripts put around a state dict, and what they put beside it.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 PAIRS = (("feature_extractor", "classifier"),)
+# rosinality's file: its generators, what is read beside them, and its other entries.
+GENERATORS = ("g_ema", "g")
+MEAN_LATENT = "latent_avg"
+GAN_COMPANIONS = ("d", "g_optim", "d_optim", "ada_aug_p")
 COMPANIONS = re.compile(
     r"optim\w*|\w*scheduler\w*|iteration|iter|step|epoch|best\w*|args|amp|scaler"
 )
@@ -39,8 +45,11 @@ DAMAGE = (
 )
 
 
-def read_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_checkpoint(path: str | os.PathLike, network: str = "G_ema") -> dict[str, np.ndarray]:
     """Read the state dict in `path`: a PyTorch file (.pth, .pt, .pth.tar, .bin) or an .npz.
+
+    Of several networks in one file (an official StyleGAN2 .pkl, or rosinality's {"g": ..., "g_ema":
+    ..., "latent_avg": ...}) it is `network`; rosinality's comes as `g_ema.<key>` and `latent_avg`.
 
     A wrapper such as {"state_dict": ...} is taken off, and so is a `module.` that every key has. A
     file {"feature_extractor": ..., "classifier": ...} gives keys `feature_extractor.<key>` and so
@@ -57,9 +66,15 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: no such file. Download the checkpoint and give its local path.")
     if path.endswith(".npz"):
         return _read_npz(path)
+    if path.endswith(".pkl"):
+        return read_stylegan_pickle(path, network).tensors
     if path.endswith(TORCH_SUFFIXES):
-        return {key: _as_numpy(path, key, value) for key, value in _read_torch(path).items()}
-    raise UserError(f"{path}: give a PyTorch file ({', '.join(TORCH_SUFFIXES)}) or an .npz.")
+        state = _read_torch(path, network)
+        return {key: _as_numpy(path, key, value) for key, value in state.items()}
+    raise UserError(
+        f"{path}: give a PyTorch file ({', '.join(TORCH_SUFFIXES)}), an official StyleGAN2 .pkl "
+        "or an .npz."
+    )
 
 
 def save_checkpoint(
@@ -95,12 +110,16 @@ def _read_npz(path: str) -> dict[str, np.ndarray]:
         raise UserError(f"{path}: not a readable .npz of plain arrays ({_brief(error)}).") from None
 
 
-def _read_torch(path: str) -> dict[str, object]:
+def _read_torch(path: str, network: str) -> dict[str, object]:
     torch = _torch(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # The command line that rosinality's training saves beside its weights: a plain container.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (*DAMAGE, OSError) as error:
         raise UserError(_refusal(path, error)) from None
+    if isinstance(content, dict) and _is_dict(content, GENERATORS[0]):
+        return _generator(path, content, network.lower())
     return _strip(_unwrap(path, content))
 
 
@@ -139,6 +158,20 @@ def _unwrap(path: str, content: object) -> dict[str, object]:
     return {f"{n}.{key}": value for n in names for key, value in _strip(content[n]).items()}
 
 
+def _generator(path: str, content: dict, network: str) -> dict[str, object]:
+    """Take a generator out of rosinality's file."""
+    if network not in GENERATORS or not _is_dict(content, network):
+        there = " or ".join(name for name in GENERATORS if _is_dict(content, name))
+        raise UserError(f"{path}: has no generator {network!r}; choose {there}.")
+    for name in content:
+        known = (*GENERATORS, MEAN_LATENT, *GAN_COMPANIONS)
+        if name not in known and not COMPANIONS.fullmatch(str(name)):
+            raise UserError(f"{path}: beside {network} it has {name!r}, which is not known.")
+    state = {f"{GENERATORS[0]}.{key}": value for key, value in _strip(content[network]).items()}
+    mean = {MEAN_LATENT: content[MEAN_LATENT]} if MEAN_LATENT in content else {}
+    return state | mean
+
+
 def _is_dict(content: dict, name: str) -> bool:
     return isinstance(content.get(name), dict)
 
@@ -166,7 +199,7 @@ def _nest(tensors: dict[str, object], wrapped: tuple[str, ...]) -> dict[str, obj
     nested: dict[str, dict] = {name: {} for name in wrapped}
     for key, tensor in tensors.items():
         name, _, rest = key.partition(".")
-        nested[name][rest] = tensor
+        (nested[name] if rest else nested)[rest or name] = tensor
     return nested
 
 

@@ -56,7 +56,7 @@ def load_variables(
         if model is not None:
             check_settings(layout, model)
         if about:
-            return _fill(variables, tensors, about)
+            return fill_variables(variables, tensors, about)
         return import_weights(tensors, layout, variables)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -81,11 +81,14 @@ def split_source(source: str | os.PathLike) -> tuple[str | None, str]:
     return (name, path) if colon and name in LAYOUTS else (None, os.fspath(source))
 
 
-def save_variables(path: str | os.PathLike, variables: Mapping, report: Report) -> None:
+def save_variables(
+    path: str | os.PathLike, variables: Mapping, report: Report, network: Mapping | None = None
+) -> None:
     """Write the variables that `report` says came from a file to an .npz, atomically.
 
     What stays as initialised is not written, but recorded by name, so that every seed draws its
     own; nor is the copy in the selector's own backbone, so that either kind of selector loads it.
+    `network`, where given, is written beside them: the settings that build the network again.
 
     Raises:
       UserError: `path` does not end in .npz, or can't be written.
@@ -95,13 +98,20 @@ def save_variables(path: str | os.PathLike, variables: Mapping, report: Report) 
         raise UserError(f"{path}: name the output .npz.")
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     about = {"layout": report.layout, "left": LAYOUTS[report.layout].left}
+    about |= {"network": dict(network)} if network else {}
     arrays = {name: np.asarray(flat[name]) for name in report.filled}
     arrays[ABOUT] = np.array(json.dumps(about))
     write_with(path, lambda file: np.savez(file, **arrays))
 
 
-def _fill(variables: Mapping, arrays: dict[str, np.ndarray], about: Mapping) -> tuple[dict, Report]:
-    """Fill `variables` from the content of a file of ours."""
+def fill_variables(
+    variables: Mapping, arrays: dict[str, np.ndarray], about: Mapping
+) -> tuple[dict, Report]:
+    """Fill `variables` from the content of a file of ours, `about` its own entry about itself.
+
+    Raises:
+      UserError: listing variables that are missing, unexpected or of another shape.
+    """
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     copies = copies_for_selector(flat, arrays)
     left = tuple(path for path in flat if path not in arrays and path not in copies)

@@ -36,15 +36,12 @@ def settings_of(network: Network) -> dict[str, Any]:
     return dataclasses.asdict(network.pyramid) | own
 
 
-def zero_variables(network: Network) -> dict:
-    """The variables of `network` as zeros: names, shapes and types."""
+def variable_shapes(network: Network) -> dict:
+    """The variables of `network` as jax.ShapeDtypeStruct: names, shapes and types."""
     image = (1, *network.pyramid.image_size, 3)
     inputs = (1, network.z_dim) if isinstance(network, StyleGAN2Generator) else image
-    c = np.zeros((1, network.c_dim), np.float32)
-    shapes = jax.eval_shape(
-        lambda: network.init(jax.random.key(0), np.zeros(inputs, np.float32), c)
-    )
-    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    arguments = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (inputs, (1, network.c_dim))]
+    return jax.eval_shape(lambda x, c: network.init(jax.random.key(0), x, c), *arguments)
 
 
 def _build(kind: type[nn.Module], cfg: Mapping[str, Any]) -> Any:

@@ -1,0 +1,168 @@
+"""A StyleGAN2 network and its weights from one file, which also tells the architecture."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jax_labor.errors import UserError
+from jax_labor.models.pretrained.checkpoints import read_checkpoint
+from jax_labor.models.pretrained.convert import Report, import_weights
+from jax_labor.models.pretrained.layouts import detect_layout
+from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
+from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
+from jax_labor.models.pretrained.stylegan_settings import (
+    settings_from_arguments,
+    settings_from_tensors,
+)
+from jax_labor.models.pretrained.variables import ABOUT, fill_variables, split_source
+from jax_labor.models.stylegan2 import (
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+    build_discriminator,
+    build_generator,
+    mean_latent,
+    variable_shapes,
+)
+
+Network = StyleGAN2Generator | StyleGAN2Discriminator
+GENERATOR, DISCRIMINATOR, ROSINALITY = (layout.name for layout in STYLEGAN_LAYOUTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What a file may leave open.
+
+    Attributes:
+      network: which one of an official .pkl (G_ema, G, D) or of rosinality's (g_ema, g).
+      conv_clamp: of an official state dict, which does not say: the limit, or 0 for none.
+      mean_latent: where the file has no running mean of w: how many latents to average, drawn
+        from a fixed key. Truncation goes towards it.
+    """
+
+    network: str = "G_ema"
+    conv_clamp: float | None = None
+    mean_latent: int | None = None
+
+
+def load_stylegan(
+    source: str | os.PathLike, options: Options | None = None
+) -> tuple[Network, dict, Report]:
+    """Build the network that a file holds and fill it, strictly.
+
+    The network computes in float32, whatever it was trained in.
+
+    Args:
+      source: an official .pkl; a rosinality .pt; a state dict of an official generator; or our
+        own .npz. A layout's name may stand before it, as in `rosinality:ffhq.pt`.
+      options: what the file may leave open.
+
+    Returns:
+      the network; its variables, NumPy float32; and the report of the import.
+
+    Raises:
+      UserError: the file is unreadable or hostile, is not of StyleGAN2, leaves something open, or
+        has a key or a variable that is not accounted for.
+    """
+    options = options or Options()
+    layout, path = split_source(source)
+    if str(path).endswith(".pkl"):
+        found = read_stylegan_pickle(path, options.network)
+        layout = {"Generator": GENERATOR}.get(found.kind, DISCRIMINATOR)
+        return _named(path, _from_pickle, found, layout)
+    tensors = read_checkpoint(path, options.network)
+    if ABOUT in tensors:
+        return _named(path, _from_ours, tensors)
+    return _named(path, _from_state_dict, tensors, layout, options)
+
+
+def network_settings(path: str | os.PathLike) -> dict[str, Any]:
+    """Read the settings of the network in an .npz of ours; empty where it is not of StyleGAN2."""
+    return json.loads(str(read_checkpoint(path)[ABOUT])).get("network", {})
+
+
+def check_export(settings: Mapping[str, Any], layout: str) -> None:
+    """Refuse to write a network of `settings` in a layout whose code computes other numbers.
+
+    Raises:
+      UserError: naming the setting.
+    """
+    if layout == ROSINALITY and settings.get("conv_clamp") is not None:
+        raise UserError(
+            f"the generator clamps its layers at {settings['conv_clamp']}, and {ROSINALITY}'s "
+            f"code does not. Export it in layout {GENERATOR}."
+        )
+    if layout == ROSINALITY and tuple(settings.get("base", (4, 4))) != (4, 4):
+        raise UserError(f"{ROSINALITY}'s code makes square images only.")
+
+
+def _named(path, function, *arguments):
+    try:
+        return function(*arguments)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _from_pickle(found, layout):
+    settings = settings_from_arguments(found.kind, found.arguments)
+    network = _build(layout, settings | {"low_precision_blocks": 0})
+    variables, report = import_weights(found.tensors, layout, variable_shapes(network))
+    return network, variables, report
+
+
+def _from_ours(tensors):
+    about = json.loads(str(tensors.pop(ABOUT)))
+    if "network" not in about:
+        raise UserError(f"weights in layout {about['layout']}, not a StyleGAN2 network.")
+    network = _build(about["layout"], about["network"])
+    return network, *fill_variables(variable_shapes(network), tensors, about)
+
+
+def _from_state_dict(tensors, layout, options):
+    layout = layout or detect_layout(tensors)
+    if layout not in (GENERATOR, ROSINALITY):
+        raise UserError(
+            f"layout {layout} does not tell its network: import needs the model, give "
+            "--config=configs/spl.py or another card."
+            if layout != DISCRIMINATOR
+            else "a discriminator's state dict does not tell its settings: give the .pkl."
+        )
+    settings = settings_from_tensors(layout, tensors)
+    if layout == GENERATOR:
+        if options.conv_clamp is None:
+            raise UserError(
+                "a state dict does not say whether its layers are clamped: give conv_clamp, 256 "
+                "for networks of the official ADA training, 0 for none; or give the .pkl."
+            )
+        settings["conv_clamp"] = options.conv_clamp or None
+    network = _build(layout, settings)
+    variables, report = import_weights(tensors, layout, variable_shapes(network))
+    if report.left:
+        variables, report = _with_mean(network, variables, report, options.mean_latent)
+    return network, variables, report
+
+
+def _with_mean(network, variables, report, count):
+    """Fill in the mean of w, the one variable that a file may lack."""
+    if not count or count < 1:
+        raise UserError(
+            "the file has no mean latent (latent_avg), which truncation needs: give mean_latent, "
+            "the number of latents to average (4096 is usual)."
+        )
+    empty = {**variables["stats"], "w_avg": np.zeros(network.w_dim, np.float32)}
+    variables = mean_latent(network, {**variables, "stats": empty}, jax.random.key(0), count)
+    filled = (*report.filled, *report.left)
+    report = dataclasses.replace(report, filled=filled, left=())
+    return jax.tree.map(np.asarray, variables), report
+
+
+def _build(layout: str, settings: Mapping[str, Any]) -> Network:
+    build = build_discriminator if layout == DISCRIMINATOR else build_generator
+    try:
+        return build(settings)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"its settings make no network ({error}): {dict(settings)}") from None

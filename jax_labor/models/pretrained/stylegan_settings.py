@@ -1,0 +1,110 @@
+"""What a StyleGAN2 checkpoint says about its architecture, as settings of our networks."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jax_labor.errors import UserError
+from jax_labor.models.pretrained.layouts import get_layout
+
+# The official constructor's arguments: what they are called here; None: of no effect on numbers.
+_SHARED = {
+    "c_dim": "c_dim",
+    "img_resolution": "resolution",
+    "channel_base": "channel_base",
+    "channel_max": "channel_max",
+    "num_fp16_res": "low_precision_blocks",
+    "conv_clamp": "conv_clamp",
+    "num_layers": "mapping_layers",
+    "fp16_channels_last": None,
+    "freeze_layers": None,
+}
+_GENERATOR = _SHARED | {"z_dim": "z_dim", "w_dim": "w_dim"}
+_DISCRIMINATOR = _SHARED | {
+    "architecture": "architecture",
+    "cmap_dim": "cmap_dim",
+    "mbstd_group_size": "mbstd_group",
+    "mbstd_num_channels": "mbstd_channels",
+}
+# What our networks have built in; another value makes another network.
+_BUILT_IN = {
+    "img_channels": 3,
+    "architecture": "skip",
+    "resample_filter": [1, 3, 3, 1],
+    "activation": "lrelu",
+    "lr_multiplier": 0.01,
+    "w_avg_beta": 0.995,
+    "embed_features": None,
+    "layer_features": None,
+    "kernel_size": 3,
+    "use_noise": True,
+}
+_NESTED = ("mapping_kwargs", "synthesis_kwargs", "block_kwargs", "epilogue_kwargs", "layer_kwargs")
+
+
+def settings_from_arguments(kind: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the official constructor's arguments into settings for `build_generator` and its like.
+
+    Args:
+      kind: Generator or Discriminator.
+      arguments: as in the file, with their nested mappings.
+
+    Raises:
+      UserError: an argument that our networks do not have, or have fixed to another value.
+    """
+    names = {"Generator": _GENERATOR, "Discriminator": _DISCRIMINATOR}.get(kind)
+    if names is None:
+        raise UserError(f"a network of kind {kind!r}, not Generator or Discriminator")
+    settings = {}
+    for name, value in _flat(arguments).items():
+        if name in names:
+            settings |= {names[name]: value} if names[name] else {}
+        elif name not in _BUILT_IN:
+            raise UserError(f"unknown argument {name}={value!r} of the {kind}")
+        elif value != _BUILT_IN[name]:
+            raise UserError(
+                f"the {kind} has {name}={value!r}; only {_BUILT_IN[name]!r} is known here"
+            )
+    for name, value in settings.items():
+        if not isinstance(value, (int, float, str, type(None))):
+            raise UserError(f"the {kind} has {name}={value!r}")
+    return settings
+
+
+def settings_from_tensors(layout: str, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Read a generator's settings off its tensors' shapes; all but `conv_clamp` is in them.
+
+    Raises:
+      UserError: the layout is not a generator's, or tensors are missing.
+    """
+    table = get_layout(layout)
+    paths = {key: table.flax_path(key) for key in tensors}
+    shapes = {p: table.to_flax(key, tensors[key]).shape for key, p in paths.items() if p}
+    found = (re.fullmatch(r"params/synthesis/b(\d+)/conv1/kernel", path) for path in shapes)
+    widths = {int(match[1]): shapes[match[0]][-1] for match in found if match}
+    try:
+        w_dim = shapes["params/synthesis/b4/conv1/affine/kernel"][0]
+        embed = shapes.get("params/mapping/embed/kernel")
+        return {
+            "resolution": max(widths),
+            "base": shapes["params/synthesis/b4/const"][:2],
+            "channel_base": widths[max(widths)] * max(widths),
+            "channel_max": widths[4],
+            "z_dim": shapes["params/mapping/fc0/kernel"][0] - (w_dim if embed else 0),
+            "w_dim": w_dim,
+            "c_dim": embed[0] if embed else 0,
+            "mapping_layers": sum("/mapping/fc" in p and p.endswith("kernel") for p in shapes),
+        }
+    except (KeyError, IndexError, ValueError) as error:
+        raise UserError(
+            f"layout {layout}: its tensors do not tell the architecture ({error} is missing)"
+        ) from None
+
+
+def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in arguments.items():
+        flat |= _flat(value) if name in _NESTED and isinstance(value, dict) else {name: value}
+    return flat
