@@ -14,6 +14,7 @@ from jax_labor.labels.page.app import make_app
 from jax_labor.labels.page.auth import Auth
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.desk import Desk
+from jax_labor.labels.page.pictures import Pictures
 from jax_labor.labels.page.rounds import Rounds
 from jax_labor.labels.store import FULL, MASK, POINTS, Query, Round
 
@@ -51,8 +52,9 @@ def make_page(workdir, database=None, claim_seconds=600, blind_review=False, sec
         store.close()
 
     desk = Desk(rounds, store, claim_seconds, blind_review)
+    pictures = Pictures(rounds, store, blind_review)
     token = secret or store.token()
-    app = make_app(desk, Auth(store, token, False), "127.0.0.1", close)
+    app = make_app(desk, pictures, Auth(store, token, False), "127.0.0.1", close)
     app.token, app.desk, app.database = token, desk, store
     return app
 

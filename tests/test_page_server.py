@@ -1,8 +1,10 @@
 import contextlib
+import io
 import resource
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from page_rounds import HEADERS, Person, make_page, open_round, page, paint, say
 from PIL import Image
 
 from jax_labor.errors import UserError
+from jax_labor.labels.page import checks, rounds
 from jax_labor.labels.page.cache import Cache
 from jax_labor.labels.page.serve import serve
 from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED, Answer, Query
@@ -296,8 +299,6 @@ def test_a_server_that_dies_while_it_finishes_loses_nothing(tmp_path, monkeypatc
     round_ = open_round(tmp_path, ["a", "b"])
     app = make_page(tmp_path)
     claim = app.desk.claim("ann", None, False)
-    from jax_labor.labels.page import checks
-
     entries = checks.entries({"answers": [say(item, 6) for item in range(4)]})
     app.desk.answers("ann", claim["claim"], entries)
 
@@ -492,8 +493,6 @@ def test_done_is_done(tmp_path):
 
 
 def decoded(content):
-    import io
-
     with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image)
 
@@ -532,6 +531,31 @@ def test_a_review_starts_from_the_first_answer_and_replaces_it(tmp_path):
         bob.finish(again)
         np.testing.assert_array_equal(round_.read_answer("a"), first)
         assert round_.answer_facts("a")["agreement"]["agree"] == 1
+
+
+def test_a_server_that_dies_in_a_review_keeps_the_first_answer(tmp_path, monkeypatch):
+    round_ = open_round(tmp_path, ["a"], MASK)
+    with page(tmp_path, "ann", "bob") as (app, ann, bob):
+        ann.do(ann.claim(), 3)
+        first = round_.read_answer("a")
+        review = bob.claim(review=True)
+        bob.answer(review, say(2, 8))
+
+        def die(*_):
+            raise Died
+
+        with monkeypatch.context() as patch:
+            patch.setattr("jax_labor.labels.store.write_json", die)
+            with pytest.raises(Died):
+                app.desk.finish("bob", review["claim"], "answered")
+        assert (round_.read_answer("a") == 8).any()  # the PNG was written, its JSON was not
+    with page(tmp_path, "bob") as (_, bob):
+        again = bob.claim(review=True)
+        assert (again["claim"], len(again["answers"])) == (review["claim"], 1)
+        shown = decoded(bob.client.get(again["review"]["label"]).content)
+        np.testing.assert_array_equal(shown, first)
+        bob.finish(again)
+    assert round_.answer_facts("a")["agreement"]["agree"] == pytest.approx(1 - 16 / 54)
 
 
 def test_a_blind_review_knows_nothing_of_the_first_answer(tmp_path):
@@ -603,8 +627,6 @@ def test_an_unreadable_query_stops_nobody(tmp_path):
 def test_the_next_image_is_made_ready_ahead(tmp_path, monkeypatch):
     open_round(tmp_path, kind=MASK)
     made = []
-    from jax_labor.labels.page import rounds
-
     load = rounds.load_task
     monkeypatch.setattr(
         rounds, "load_task", lambda r, name, *a: (made.append(name), load(r, name, *a))[1]
@@ -720,8 +742,6 @@ def test_a_password_file_instead_of_a_token(tmp_path):
 
 
 def test_tls_makes_the_cookie_secure(tmp_path):
-    import ssl
-
     open_round(tmp_path)
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(

@@ -21,6 +21,7 @@ from jax_labor.errors import UserError
 from jax_labor.labels.page import checks
 from jax_labor.labels.page.auth import Auth, check_host, check_same_origin
 from jax_labor.labels.page.desk import Desk
+from jax_labor.labels.page.pictures import Pictures
 from jax_labor.labels.page.refusal import Refusal, storage_refusal
 
 _LOG = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ _STATIC = Path(__file__).parent / "static"
 _BODY_BYTES = 8 * 2**20
 _LOGIN_BYTES = 4096
 _BODY_SECONDS = 60
+_PICTURE_PATH = "/api/rounds/{number}/images/{name:path}/{what}"
 _PICTURES = ("photo", "guess", "segments", "label")
 _HEADERS = {
     "Content-Security-Policy": (
@@ -46,11 +48,14 @@ _HEADERS = {
 Work = Callable[[str, Request, bytes], Response]
 
 
-def make_app(desk: Desk, auth: Auth, host: str, close: Callable[[], None]) -> Starlette:
+def make_app(
+    desk: Desk, pictures: Pictures, auth: Auth, host: str, close: Callable[[], None]
+) -> Starlette:
     """The application.
 
     Args:
         desk: the work.
+        pictures: of the images.
         auth: logins.
         host: the address it is bound to.
         close: called when the server stops.
@@ -76,7 +81,9 @@ def make_app(desk: Desk, auth: Auth, host: str, close: Callable[[], None]) -> St
         Route("/api/login", _login(auth), methods=["POST"]),
         Route("/api/logout", _endpoint(auth, partial(_logout, auth)), methods=["POST"]),
         Route("/api/round", _endpoint(auth, lambda name, *_: _json(desk.overview(name)))),
-        Route("/api/rounds/{number}/images/{name:path}/{what}", _endpoint(auth, _picture(desk))),
+        Route(
+            "/api/rounds/{number}/images/{name:path}/{what}", _endpoint(auth, _picture(pictures))
+        ),
         post("/api/claim", lambda who, body: {"claim": desk.claim(who, *checks.wish(body))}),
         post("/api/answers", answers),
         post("/api/finish", finish),
@@ -135,12 +142,12 @@ def _call(work: Callable, annotator: str, request: Request, body: bytes) -> Resp
     return Response(status_code=204) if result is None else _json(result)
 
 
-def _picture(desk: Desk) -> Work:
+def _picture(pictures: Pictures) -> Work:
     def work(annotator: str, request: Request, body: bytes) -> Response:
         number, name, what = (request.path_params[key] for key in ("number", "name", "what"))
         if not (number.isascii() and number.isdigit() and len(number) < 7) or what not in _PICTURES:
             raise Refusal(404, "no_page", "There is no such page.")
-        content, kind = desk.picture(annotator, int(number), name, what)
+        content, kind = pictures.picture(annotator, int(number), name, what)
         if what == "label":
             return Response(content, media_type=kind, headers={"Cache-Control": "no-store"})
         tag = f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'

@@ -12,8 +12,8 @@ from functools import partial
 from urllib.parse import quote
 
 from jax_labor.errors import UserError
-from jax_labor.labels.page.checks import BACK, CONTENT, Entry
-from jax_labor.labels.page.claims import answered_items, renew
+from jax_labor.labels.page.checks import BACK, Entry
+from jax_labor.labels.page.claims import answered_items, renew, store_answer
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.finish import Finisher, settle
 from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
@@ -260,7 +260,7 @@ class Desk:
                 raise changed()
             pace = [0, 0]
             for entry in entries:
-                items, ms = _store(run, row, entry)
+                items, ms = store_answer(run, row, entry)
                 pace = [pace[0] + items, pace[1] + ms]
             run(
                 "INSERT INTO paces VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
@@ -305,40 +305,6 @@ class Desk:
             renew(run, annotator, claim, self._seconds)
         return {"expires_in": self._seconds}
 
-    def picture(self, annotator: str, number: int, name: str, what: str) -> tuple[bytes, str]:
-        """(content, media type) of an image's "photo", "guess", "segments" or "label"."""
-        board = self._rounds.board(number)
-        board.check(name)
-        if what == "photo":
-            return self._rounds.photo(board, name)
-        if what == "guess":
-            return self._rounds.guess(board, name), "image/png"
-        if what == "segments":
-            content = self._rounds.task(board, name).segments
-        else:
-            content = self._label(board, annotator, name)
-        if content is None:
-            raise Refusal(404, "no_picture", f"This image has no {what}.")
-        return content, "image/png"
-
-    def _label(self, board: Board, annotator: str, name: str) -> bytes | None:
-        """The first person's answer for its reviewer, else the answer file; blind: only one's own.
-
-        Raises:
-            Refusal: 403, it is somebody else's and review is blind.
-        """
-        board.refresh()
-        done = board.done.get(name)
-        if done is None:
-            return None
-        if self._blind and annotator not in (done.annotator, done.reviewer):
-            raise Refusal(403, "blind", "The first answer is hidden from the reviewer.")
-        select = "SELECT query FROM claims WHERE annotator = ? AND round = ? AND name = ?"
-        row = self._database.row(select, annotator, board.number, name)
-        if row is not None and done.annotator != annotator:
-            return first_answer(board, self._database, row["query"], name).png
-        return (board.round.folder / "answers" / f"{name}.png").read_bytes()
-
     def _held(self, annotator: str, claim: str):
         select = "SELECT * FROM claims WHERE id = ? AND annotator = ?"
         return self._database.row(select, claim, annotator)
@@ -350,37 +316,3 @@ class Desk:
         taken = held | board.broken | board.done.keys()
         free = (name for name in board.names if name not in taken)
         self._rounds.prepare(board, [name for name, _ in zip(free, range(_AHEAD), strict=False)])
-
-
-def _store(run, claim, entry: Entry) -> tuple[int, int]:
-    """Appends one answer; returns by how much the person's (items, ms) grow."""
-    place = claim["query"], claim["reviewer"], claim["annotator"]
-    known = run(
-        "SELECT query, reviewer, annotator FROM answers WHERE id = ?", (entry.id,)
-    ).fetchone()
-    if known is not None:
-        if tuple(known) != place:
-            raise Refusal(409, "id_taken", "An answer of that id was given about another image.")
-        return 0, 0
-    items = 1 if entry.action in CONTENT else _turn(run, claim, entry)
-    run(
-        "INSERT INTO answers(id, query, reviewer, annotator, item, action, body, ms, at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (entry.id, *place, entry.item, entry.action, entry.body, entry.ms, time.time()),
-    )
-    return items, entry.ms
-
-
-def _turn(run, claim, entry: Entry) -> int:
-    """Undoes or redoes the answer that `entry` names; by how much the count of answers grows."""
-    undone = int(entry.action == "undo")
-    marks = ", ".join("?" * len(CONTENT))
-    where = f"id = ? AND query = ? AND reviewer = ? AND action IN ({marks})"
-    target = entry.target, claim["query"], claim["reviewer"], *CONTENT
-    if run(f"SELECT 1 FROM answers WHERE {where}", target).fetchone() is None:
-        raise Refusal(422, "unknown_target", f"There is no answer to {entry.action} by that id.")
-    changed = run(
-        f"UPDATE answers SET undone = ? WHERE {where} AND undone = ?",
-        (undone, *target, 1 - undone),
-    ).rowcount
-    return (1 - 2 * undone) * changed

@@ -21,7 +21,7 @@ from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
 from jax_labor.labels.page.reviews import First, first_answer
 from jax_labor.labels.page.rounds import Board, Rounds
 from jax_labor.labels.page.task import Task
-from jax_labor.labels.store import SKIPPED, Answer
+from jax_labor.labels.store import ANSWERED, SKIPPED, Answer
 
 _STRIPES = 64
 _SUMS = ("seconds", "clicks", "keys")
@@ -88,14 +88,10 @@ class Finisher:
         if row["reviewer"]:
             first = first_answer(board, self._database, row["query"], task.name)
             base = None if self._blind else _decoded(first)
-        if status == SKIPPED:
-            log_for_label = []
-        else:
-            log_for_label = log.standing
-            still_open = len(task.items) - len({entry.item for entry in log.standing})
-            if base is None and still_open:
-                raise Refusal(409, "incomplete", f"{still_open} of {len(task.items)} are open.")
-        label = task.compose(log_for_label, base)
+        still_open = len(task.items) - len({entry.item for entry in log.standing})
+        if status == ANSWERED and base is None and still_open:
+            raise Refusal(409, "incomplete", f"{still_open} of {len(task.items)} are open.")
+        label = task.compose(log.standing if status == ANSWERED else (), base)
         items = log.items(task)
         sums = {key: sum(item[key] for item in items) for key in _SUMS}
         if first is None:
@@ -136,7 +132,7 @@ def settle(run, board: Board, row) -> bool:
 
 def _refuse_other(board: Board, row) -> None:
     """Refuses (409) to write over what somebody else has answered, and into a closed round."""
-    if row["name"] in board.round.answered():
+    if (board.round.folder / "answers" / f"{row['name']}.json").exists():
         facts = board.round.answer_facts(row["name"])
         first = row["annotator"] if not row["reviewer"] else facts["annotator"]
         reviewer = facts.get("reviewer")

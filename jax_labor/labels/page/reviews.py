@@ -32,14 +32,19 @@ def reviewable(board: Board, database: Database, annotator: str) -> list[str]:
 
 
 def first_answer(board: Board, database: Database, query: int, name: str) -> First:
-    """The first person's answer, set aside when its review begins: the review replaces the file."""
+    """The first person's answer, set aside before its review replaces it.
+
+    It is set aside anew when the first person has changed it, which the JSON file tells: the PNG
+    alone may be a review's that a killed server did not complete.
+    """
     select = "SELECT label, facts FROM firsts WHERE query = ?"
     kept = database.row(select, query)
     if kept is None or board.done[name].reviewer is None:
-        label = (board.round.folder / "answers" / f"{name}.png").read_bytes()
         facts = json.dumps(board.round.answer_facts(name))
-        with database.transaction() as run:
-            run("INSERT OR REPLACE INTO firsts VALUES (?, ?, ?)", (query, label, facts))
-        kept = database.row(select, query)
+        if kept is None or kept["facts"] != facts:
+            label = (board.round.folder / "answers" / f"{name}.png").read_bytes()
+            with database.transaction(durable=True) as run:
+                run("INSERT OR REPLACE INTO firsts VALUES (?, ?, ?)", (query, label, facts))
+            kept = database.row(select, query)
     facts = json.loads(kept["facts"])
     return First(facts["annotator"], kept["label"], facts)

@@ -17,6 +17,7 @@ from jax_labor.labels.page.app import make_app
 from jax_labor.labels.page.auth import Auth, is_loopback
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.desk import Desk
+from jax_labor.labels.page.pictures import Pictures
 from jax_labor.labels.page.rounds import Rounds
 
 _LOG = logging.getLogger(__name__)
@@ -67,13 +68,15 @@ def serve(
         token = store.token()
         rounds = Rounds(workdir)
         desk = Desk(rounds, store, claim_seconds, blind_review)
+        pictures = Pictures(rounds, store, blind_review)
+        auth = Auth(store, password or token, bool(certificate))
 
         def close():
             rounds.close()
             store.close()
             _LOG.info("stopped; everything that was acknowledged is saved")
 
-        app = make_app(desk, Auth(store, password or token, bool(certificate)), host, close)
+        app = make_app(desk, pictures, auth, host, close)
         _announce(workdir, rounds, host, listening, certificate, None if password else token)
         _run(app, listening, certificate, key)
 
