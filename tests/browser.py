@@ -112,7 +112,7 @@ class Person:
         settings = {"viewport": {"width": 1200, "height": 800}, **context}
         self.context = browser.new_context(**settings)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(60_000)  # a loaded machine is slow, not wrong
         self.complaints = []
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

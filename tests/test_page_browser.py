@@ -12,6 +12,7 @@ from jax_labor.classes import ClassTable
 
 SKY, ROAD, TREE, CAR = range(4)
 VOID = 255
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +203,9 @@ def test_an_unlabelled_rest_is_pointed_out(visit):
 
 
 def test_reload_in_the_middle_keeps_answers_and_place(visit):
-    round_, _, person = visit([mask("a", (2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY), (2, 60, 9, 70, CAR))])
+    round_, _, person = visit(
+        [mask("a", (2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY), (2, 60, 9, 70, CAR))]
+    )
     ada = person()
     ada.sees("Piece 1 of 3")
     ada.press("4")
@@ -221,7 +224,9 @@ def test_reload_in_the_middle_keeps_answers_and_place(visit):
 
 
 def test_server_killed_and_started_again(visit):
-    round_, server, person = visit([points("a", *((i, 2 * i) for i in range(8))), points("b", (3, 3))])
+    round_, server, person = visit(
+        [points("a", *((i, 2 * i) for i in range(8))), points("b", (3, 3))]
+    )
     ada = person()
     ada.sees("Point 1 of 8")
     ada.press("1", "2")
@@ -379,7 +384,10 @@ def test_classes_by_name_mouse_and_colour(visit):
     before = swatch.evaluate("e => e.style.backgroundColor")
     ada.page.get_by_text("View").click()
     ada.page.get_by_label("Colour-blind-safe colours").check()
-    assert ada.page.locator("#classes .swatch").first.evaluate("e => e.style.backgroundColor") != before
+    assert (
+        ada.page.locator("#classes .swatch").first.evaluate("e => e.style.backgroundColor")
+        != before
+    )
     ada.page.locator("#classes .choose").nth(3).click()
     ada.sees("All done, thank you", "#end")
     np.testing.assert_array_equal(labels(round_, "a")[[1, 2], [1, 2]], [TREE, CAR])
@@ -432,10 +440,11 @@ def test_two_fingers_move_and_zoom_without_painting(visit):
 def test_thousands_of_pieces(visit):
     shape = (1024, 2048)
     rows, columns = np.meshgrid(np.arange(4, 1020, 16), np.arange(4, 2040, 48), indexing="ij")
-    boxes = [(r, c, r + 4, c + 4, (r + c) % 4) for r, c in zip(rows.flat, columns.flat, strict=True)]
+    boxes = [
+        (r, c, r + 4, c + 4, (r + c) % 4) for r, c in zip(rows.flat, columns.flat, strict=True)
+    ]
     round_, _, person = visit([mask("a", *boxes, shape=shape)])
     ada = person()
-    ada.page.set_default_timeout(20_000)
     ada.sees(f"Piece 1 of {len(boxes)}")
     for number in range(2, 7):
         ada.press("2")

@@ -1,4 +1,4 @@
-// The server's interface. Two ways to fail: Lost (try again later) and Refused (the server said no).
+// The server's interface. Two ways to fail: Lost (try again later), Refused (the server said no).
 
 /** No connection, no server, or a server that stumbles: the same request may be sent again. */
 export class Lost extends Error {}
@@ -46,6 +46,15 @@ export async function send(path, body = {}) {
 export async function picture(url) {
   const blob = await (await request(url, {})).blob();
   return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+}
+
+/** A random id; `crypto.randomUUID` is missing where the page comes without TLS. */
+export function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 15) | 64;
+  bytes[8] = (bytes[8] & 63) | 128;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 /** Repeats `action` while it is Lost, waiting longer each time; `onLost` hears of each failure. */

@@ -2,8 +2,13 @@
 
 // Okabe and Ito's set, without black, which an image hides.
 const FIRST = [
-  [230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66],
-  [0, 114, 178], [213, 94, 0], [204, 121, 167],
+  [230, 159, 0],
+  [86, 180, 233],
+  [0, 158, 115],
+  [240, 228, 66],
+  [0, 114, 178],
+  [213, 94, 0],
+  [204, 121, 167],
 ];
 // Machado, Oliveira and Fernandes 2009, severity 1: how linear RGB looks without one cone type.
 const SIGHTS = [
@@ -32,7 +37,10 @@ function oklab(rgb) {
     0.2104542553, 0.793617785, -0.0040720468, 1.9779984951, -2.428592205, 0.4505937099,
     0.0259040371, 0.7827717662, -0.808675766,
   ];
-  return times(toLab, times(toCones, rgb).map((v) => Math.cbrt(Math.max(v, 0))));
+  return times(
+    toLab,
+    times(toCones, rgb).map((v) => Math.cbrt(Math.max(v, 0))),
+  );
 }
 
 const seen = (color) => SIGHTS.map((sight) => oklab(times(sight, color.map(linear))));

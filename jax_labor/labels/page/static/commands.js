@@ -1,4 +1,4 @@
-// What can be done, in one list per mode: {keys, name, run, icon?, place?, active?, enabled?, hint?}.
+// What can be done, one list per mode: {keys, name, run, icon?, place?, active?, enabled?, hint?}.
 // Keys, tool bar, hints and the help page are all made from it. place: "bar" or "card".
 
 import { byId, icon, make } from "./dom.js";
@@ -41,26 +41,49 @@ export function refreshBar(commands) {
 
 /** Fills the short hints with the commands that have `hint`. */
 export function buildHints(commands) {
-  const hints = commands.filter(({ hint }) => hint).map(({ keys, hint }) =>
-    make("span", {}, make("kbd", { textContent: keyLabel(keys[0]) }), hint));
+  const hints = commands
+    .filter(({ hint }) => hint)
+    .map(({ keys, hint }) =>
+      make("span", {}, make("kbd", { textContent: keyLabel(keys[0]) }), hint),
+    );
   byId("hints").replaceChildren(...hints);
 }
 
 /** Shows all keys. */
 export function showHelp(commands, palette) {
-  const row = (keys, name) => make("div", { className: "key-row" },
-    make("span", { className: "keys" },
-      ...keys.map((key) => make("kbd", { textContent: keyLabel(key) }))),
-    make("span", { textContent: name }));
-  const column = (title, rows) =>
-    make("section", {}, make("h2", { textContent: title }), ...rows);
+  const row = (keys, name) =>
+    make(
+      "div",
+      { className: "key-row" },
+      make(
+        "span",
+        { className: "keys" },
+        ...keys.map((key) => make("kbd", { textContent: keyLabel(key) })),
+      ),
+      make("span", { textContent: name }),
+    );
+  const column = (title, rows) => make("section", {}, make("h2", { textContent: title }), ...rows);
   const classes = palette.classes.map(({ name }, id) =>
-    row(palette.keys[id] ? [palette.keys[id]] : ["/"], name));
-  const mouse = [["Wheel, pinch", "Zoom"], ["Drag, two fingers, middle button", "Move the image"]]
-    .map(([how, name]) => make("div", { className: "key-row" },
-      make("span", { className: "keys", textContent: how }), make("span", { textContent: name })));
+    row(palette.keys[id] ? [palette.keys[id]] : ["/"], name),
+  );
+  const mouse = [
+    ["Wheel, pinch", "Zoom"],
+    ["Drag, two fingers, middle button", "Move the image"],
+  ].map(([how, name]) =>
+    make(
+      "div",
+      { className: "key-row" },
+      make("span", { className: "keys", textContent: how }),
+      make("span", { textContent: name }),
+    ),
+  );
   byId("help-keys").replaceChildren(
-    column("Work", commands.filter(({ keys }) => keys.length).map((c) => row(c.keys, c.name))),
-    column("Classes", classes), column("Mouse and touch", mouse));
+    column(
+      "Work",
+      commands.filter(({ keys }) => keys.length).map((c) => row(c.keys, c.name)),
+    ),
+    column("Classes", classes),
+    column("Mouse and touch", mouse),
+  );
   byId("help").showModal();
 }

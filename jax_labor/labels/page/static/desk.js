@@ -18,7 +18,12 @@ export class Desk {
   canReopen = () => false; // whether undo at the start of an image takes up the one before
   leave = () => {}; // ends the image: ({kind: "finish", status} | {kind: "reopen"})
   #general = [
-    { keys: ["?"], name: "All keys", hint: "all keys", run: () => showHelp(this.commands, this.palette) },
+    {
+      keys: ["?"],
+      name: "All keys",
+      hint: "all keys",
+      run: () => showHelp(this.commands, this.palette),
+    },
     { keys: ["/"], name: "Find a class", run: () => byId("filter").focus() },
   ];
 
@@ -33,6 +38,7 @@ export class Desk {
     this.whole.listen(this.#forward("wholePointer"));
     addEventListener("keydown", (event) => this.#key(event));
     addEventListener("keyup", (event) => this.mode?.keyUp?.(keyName(event)));
+    addEventListener("blur", () => this.mode?.keyUp?.("space"));
     byId("help-button").onclick = () => this.mode && showHelp(this.commands, this.palette);
     document.addEventListener("mousedown", (event) => {
       // a click on a tool leaves the keyboard with the image
@@ -90,8 +96,10 @@ export class Desk {
     meter.title = isShare ? `${share(done, total)} %` : "";
     const { pace } = this.clock;
     const minutes = pace && !unit ? Math.ceil((total - done) / pace) : null;
-    byId("pace").textContent = pace && !unit
-      ? `${Math.round(pace)} a minute · ${minutes > 1 ? `${minutes} min` : "1 min"} left` : "";
+    byId("pace").textContent =
+      pace && !unit
+        ? `${Math.round(pace)} a minute · ${minutes > 1 ? `${minutes} min` : "1 min"} left`
+        : "";
   }
 
   #looks() {
@@ -102,7 +110,10 @@ export class Desk {
   }
 
   #forward(name) {
-    const to = (method) => (...given) => this.mode?.[name]?.[method]?.(...given);
+    const to =
+      (method) =>
+      (...given) =>
+        this.mode?.[name]?.[method]?.(...given);
     const methods = ["down", "move", "up", "cancel", "hover", "leave", "wheel"];
     return Object.fromEntries(methods.map((method) => [method, to(method)]));
   }
@@ -112,31 +123,32 @@ export class Desk {
     if (!this.mode || document.querySelector("dialog[open]")) return;
     if (target.matches("input[type=search], input[type=text], input:not([type])")) return;
     const name = keyName(event);
-    const isOwn = target.matches("button, input, summary") &&
-      ["enter", "space", "tab", "shift+tab", "arrowleft", "arrowright", "arrowup", "arrowdown"].includes(name);
+    const isOwn =
+      target.matches("button, input, summary") &&
+      [
+        "enter",
+        "space",
+        "tab",
+        "shift+tab",
+        "arrowleft",
+        "arrowright",
+        "arrowup",
+        "arrowdown",
+      ].includes(name);
     if (isOwn) return;
     const command = commandOf(this.commands, name);
     const id = command ? -1 : this.palette.classOf(name);
     if (!command && id < 0) return;
     event.preventDefault();
     if (event.repeat && !name.startsWith("arrow") && !"+-[]".includes(name)) return;
-    this.#measured(() => (command ? this.#run(command) : this.mode.choose(id)));
+    if (command) this.#run(command);
+    else this.mode.choose(id);
   }
 
   #run(command) {
     if (command.enabled && !command.enabled()) return;
     command.run();
     refreshBar(this.commands);
-  }
-
-  /** Runs an action and leaves its time until painted among the browser's user timings. */
-  #measured(action) {
-    const start = performance.now();
-    action();
-    this.crop.afterDraw(() => {
-      performance.clearMeasures("labor.key");
-      performance.measure("labor.key", { start, end: performance.now() });
-    });
   }
 }
 

@@ -50,7 +50,9 @@ export function banner(text, actions = []) {
   const element = byId("banner");
   element.hidden = text === null;
   element.firstElementChild.textContent = text ?? "";
-  const buttons = actions.map(({ text, run }) => make("button", { textContent: text, onclick: run }));
+  const buttons = actions.map(({ text, run }) =>
+    make("button", { textContent: text, onclick: run }),
+  );
   element.lastElementChild.replaceChildren(...buttons);
 }
 

@@ -20,8 +20,9 @@ export class Full {
     Object.assign(this, { desk, work });
     this.overlay = new Overlay(work.map, work.claim.height, work.width);
     const given = work.guess?.some((label) => label !== NONE);
-    if (given && !work.claim.review) this.#guess = new Overlay(work.guess, work.claim.height, work.width);
-    desk.crop.show({ photo: work.photo, overlay: this.overlay });
+    if (given && !work.claim.review)
+      this.#guess = new Overlay(work.guess, work.claim.height, work.width);
+    desk.crop.show({ ...work.picture, overlay: this.overlay });
     desk.crop.onMarks = (context, view) => this.painter.marks(context, view);
     this.painter = new Painter(desk.crop, work, this.overlay);
     this.painter.onPick = (id) => this.choose(id);
@@ -55,9 +56,16 @@ export class Full {
   }
 
   commands() {
-    const tool = (key, short, tool, hint, name = short) => ({ keys: [key], name, short, hint,
-      icon: tool, place: "bar", run: () => this.#use(tool),
-      active: () => this.painter.tool === tool });
+    const tool = (key, short, tool, hint, name = short) => ({
+      keys: [key],
+      name,
+      short,
+      hint,
+      icon: tool,
+      place: "bar",
+      run: () => this.#use(tool),
+      active: () => this.painter.tool === tool,
+    });
     const { work } = this;
     return [
       tool("b", "Brush", "brush", "brush"),
@@ -65,24 +73,66 @@ export class Full {
       tool("p", "Polygon", "polygon", "polygon"),
       tool("f", "Fill", "fill", "fill", "Fill a region (Shift: this label everywhere)"),
       tool("i", "Picker", "picker", "pick a class"),
-      { keys: ["h"], name: "Move", icon: "pan", place: "bar", run: () => this.#use(null),
-        active: () => this.painter.tool === null },
+      {
+        keys: ["h"],
+        name: "Move",
+        icon: "pan",
+        place: "bar",
+        run: () => this.#use(null),
+        active: () => this.painter.tool === null,
+      },
       { keys: ["ctrl+z"], name: "Undo", icon: "undo", place: "bar", run: () => this.undo() },
-      { keys: ["ctrl+shift+z", "ctrl+y"], name: "Redo", icon: "redo", place: "bar",
-        run: () => work.redo() !== null && this.show(), enabled: () => work.canRedo },
-      { keys: ["v"], name: "Fit the window", short: "Fit", icon: "fit", place: "bar", run: () => this.frame() },
+      {
+        keys: ["ctrl+shift+z", "ctrl+y"],
+        name: "Redo",
+        icon: "redo",
+        place: "bar",
+        run: () => work.redo() !== null && this.show(),
+        enabled: () => work.canRedo,
+      },
+      {
+        keys: ["v"],
+        name: "Fit the window",
+        short: "Fit",
+        icon: "fit",
+        place: "bar",
+        run: () => this.frame(),
+      },
       { keys: ["["], name: "Smaller brush", hint: "brush size", run: () => this.#resize(-1) },
       { keys: ["]"], name: "Larger brush", run: () => this.#resize(1) },
       { keys: ["k"], name: "Keep what is labelled", run: () => this.#keep() },
-      { keys: ["g"], name: "Show or hide the suggestion", hint: "suggestion on/off", run: () => this.#toggle() },
-      { keys: ["enter"], name: "Close the polygon; else suggestion into what is unlabelled", run: () => this.#enter() },
+      {
+        keys: ["g"],
+        name: "Show or hide the suggestion",
+        hint: "suggestion on/off",
+        run: () => this.#toggle(),
+      },
+      {
+        keys: ["enter"],
+        name: "Close the polygon; else suggestion into what is unlabelled",
+        run: () => this.#enter(),
+      },
       { keys: ["c"], name: "Copy from the previous image", run: () => this.#copy() },
-      { keys: ["x"], name: "Show or hide all labels", hint: "labels on/off", run: () => this.desk.palette.toggleAll() },
+      {
+        keys: ["x"],
+        name: "Show or hide all labels",
+        hint: "labels on/off",
+        run: () => this.desk.palette.toggleAll(),
+      },
       { keys: ["+"], name: "Zoom in", run: () => this.desk.crop.zoom(1.25) },
       { keys: ["-"], name: "Zoom out", run: () => this.desk.crop.zoom(0.8) },
-      { keys: ["backspace"], name: "Drop the polygon's last corner", run: () => this.painter.dropCorner() },
+      {
+        keys: ["backspace"],
+        name: "Drop the polygon's last corner",
+        run: () => this.painter.dropCorner(),
+      },
       { keys: ["escape"], name: "Drop the polygon", run: () => this.painter.dropCorner(true) },
-      { keys: ["space"], name: "Hold and drag to move", hint: "hold: move", run: () => this.#grip(true) },
+      {
+        keys: ["space"],
+        name: "Hold and drag to move",
+        hint: "hold: move",
+        run: () => this.#grip(true),
+      },
       { keys: ["s"], name: "Skip this image", run: () => this.#skip() },
       { keys: ["ctrl+enter"], name: "Done", run: () => this.finish() },
     ];
@@ -204,7 +254,11 @@ export class Full {
 
   #buildCard() {
     const { commands, palette } = this.desk;
-    const named = (name) => button(commands.find((command) => command.name.startsWith(name)), false);
+    const named = (name) =>
+      button(
+        commands.find((command) => command.name.startsWith(name)),
+        false,
+      );
     const short = (name, text) => {
       const element = named(name);
       element.firstElementChild.textContent = text;
@@ -229,9 +283,14 @@ export class Full {
     const done = short("Done", "Done");
     done.classList.add("primary");
     byId("question").replaceChildren(
-      make("div", { className: "asked" }, swatch(palette.colors[this.painter.color]),
-        make("strong", { textContent: palette.name(this.painter.color) })),
+      make(
+        "div",
+        { className: "asked" },
+        swatch(palette.colors[this.painter.color]),
+        make("strong", { textContent: palette.name(this.painter.color) }),
+      ),
       make("label", { className: "size" }, size, number),
-      make("div", { className: "actions" }, keep, guess, take, copy, short("Skip", "Skip"), done));
+      make("div", { className: "actions" }, keep, guess, take, copy, short("Skip", "Skip"), done),
+    );
   }
 }

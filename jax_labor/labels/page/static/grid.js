@@ -3,7 +3,7 @@
 
 export const NONE = 255;
 
-/** Run lengths [value, count, ...] of a patch: the labels of `rect`, NONE where `inside` is false. */
+/** A patch: the labels of `rect` as run lengths [value, count...], NONE where not `inside`. */
 export function encode(map, width, rect, inside) {
   const runs = [];
   let value = -1;
@@ -71,12 +71,15 @@ export function clip(rect, bounds) {
 /** Pixels within `radius` of the line from `a` to `b` ({x, y}): visits each, returns their box. */
 export function capsule(a, b, radius, bounds, width, visit) {
   const reach = Math.max(radius, 0.71); // a line of one pixel has no gaps
-  const rect = clip({
-    top: Math.floor(Math.min(a.y, b.y) - reach),
-    left: Math.floor(Math.min(a.x, b.x) - reach),
-    bottom: Math.ceil(Math.max(a.y, b.y) + reach) + 1,
-    right: Math.ceil(Math.max(a.x, b.x) + reach) + 1,
-  }, bounds);
+  const rect = clip(
+    {
+      top: Math.floor(Math.min(a.y, b.y) - reach),
+      left: Math.floor(Math.min(a.x, b.x) - reach),
+      bottom: Math.ceil(Math.max(a.y, b.y) + reach) + 1,
+      right: Math.ceil(Math.max(a.x, b.x) + reach) + 1,
+    },
+    bounds,
+  );
   if (!rect) return null;
   const [dx, dy] = [b.x - a.x, b.y - a.y];
   const length = dx * dx + dy * dy || 1;
@@ -91,15 +94,18 @@ export function capsule(a, b, radius, bounds, width, visit) {
   return rect;
 }
 
-/** Pixels whose centre is inside a polygon [{x, y}...], even-odd: visits each, returns their box. */
+/** Pixels with their centre in a polygon [{x, y}...], even-odd: visits each, returns their box. */
 export function polygon(corners, bounds, width, visit) {
   const [xs, ys] = [corners.map((p) => p.x), corners.map((p) => p.y)];
-  const rect = clip({
-    top: Math.floor(Math.min(...ys)),
-    left: Math.floor(Math.min(...xs)),
-    bottom: Math.ceil(Math.max(...ys)),
-    right: Math.ceil(Math.max(...xs)),
-  }, bounds);
+  const rect = clip(
+    {
+      top: Math.floor(Math.min(...ys)),
+      left: Math.floor(Math.min(...xs)),
+      bottom: Math.ceil(Math.max(...ys)),
+      right: Math.ceil(Math.max(...xs)),
+    },
+    bounds,
+  );
   if (!rect) return null;
   for (let row = rect.top; row < rect.bottom; row++) {
     const crossings = [];
@@ -127,8 +133,23 @@ export function flood(start, bounds, width, belongs, visit, { diagonal = false, 
   const stack = [start];
   const box = { top: Infinity, left: Infinity, bottom: 0, right: 0 };
   visit(start);
-  const steps = diagonal ? [[-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1], [1, -1], [1, 0], [1, 1]]
-    : [[-1, 0], [0, -1], [0, 1], [1, 0]];
+  const steps = diagonal
+    ? [
+        [-1, -1],
+        [-1, 0],
+        [-1, 1],
+        [0, -1],
+        [0, 1],
+        [1, -1],
+        [1, 0],
+        [1, 1],
+      ]
+    : [
+        [-1, 0],
+        [0, -1],
+        [0, 1],
+        [1, 0],
+      ];
   while (stack.length) {
     const pixel = stack.pop();
     const row = Math.floor(pixel / width);

@@ -23,10 +23,22 @@ export function keyName(event) {
 /** A key's name as people read it. */
 export function keyLabel(name) {
   const words = {
-    ctrl: "Ctrl", shift: "Shift", enter: "Enter", escape: "Esc", space: "Space", tab: "Tab",
-    arrowleft: "←", arrowright: "→", arrowup: "↑", arrowdown: "↓", backspace: "Backspace",
+    ctrl: "Ctrl",
+    shift: "Shift",
+    enter: "Enter",
+    escape: "Esc",
+    space: "Space",
+    tab: "Tab",
+    arrowleft: "←",
+    arrowright: "→",
+    arrowup: "↑",
+    arrowdown: "↓",
+    backspace: "Backspace",
   };
-  return name.split(/\+(?=.)/).map((part) => words[part] ?? part.toUpperCase()).join(" ");
+  return name
+    .split(/\+(?=.)/)
+    .map((part) => words[part] ?? part.toUpperCase())
+    .join(" ");
 }
 
 /**

@@ -5,12 +5,13 @@ import { Clock } from "./clock.js";
 import { Desk } from "./desk.js";
 import { banner, byId, toast } from "./dom.js";
 import { Full } from "./full.js";
+import { showConnection, watchOutbox } from "./notices.js";
 import { Outbox } from "./outbox.js";
 import { Points } from "./points.js";
 import { place } from "./prefs.js";
 import { rest } from "./rest.js";
 import { Segments } from "./segments.js";
-import { known, overview, signedIn, signOut, welcomed } from "./signin.js";
+import { known, overview, signOut, welcomed } from "./signin.js";
 import { Watch } from "./watch.js";
 import { loadPictures, Work } from "./work.js";
 
@@ -18,36 +19,14 @@ const MODES = { points: Points, mask: Segments, full: Full };
 
 const clock = new Clock();
 let outbox = null;
-let isLost = false;
 let lastDone = null; // the image finished last, for an undo
 
 /** A request that waits for the connection and signs in when it must. */
 const asked = async (action) => {
-  const reply = await known(() => patiently(action, () => showConnection((isLost = true))));
-  isLost = false;
-  showConnection();
+  const reply = await known(() => patiently(action, () => showConnection(true)));
+  showConnection(false);
   return reply;
 };
-
-function showConnection() {
-  const element = byId("connection");
-  const waiting = outbox?.waiting ?? 0;
-  const kept = waiting ? `${waiting} answer${waiting > 1 ? "s" : ""} waiting` : "";
-  let state = outbox?.state ?? "saved";
-  if (isLost && state === "saved") state = "offline";
-  const words = {
-    saved: "saved",
-    sending: "saving…",
-    offline: kept ? `${kept}: offline` : "offline",
-    full: `${kept}: the server's disk is full`,
-    signin: `${kept}: sign in`,
-    refused: `${kept}: refused`,
-  };
-  element.dataset.state = state;
-  if (element.lastElementChild.textContent !== words[state]) {
-    element.lastElementChild.textContent = words[state];
-  }
-}
 
 function showRound(round) {
   byId("round").textContent = round.round === null ? "jax_labor" : `Round ${round.round}`;
@@ -55,36 +34,6 @@ function showRound(round) {
   byId("images").textContent = total ? `${done} of ${total} images` : "";
   byId("annotator").textContent = round.annotator;
   byId("annotator").title = `${round.annotator}: sign out`;
-}
-
-/** Listens to the outbox: what goes wrong with answers is told calmly, with what to do. */
-function watchOutbox(onGiveUp) {
-  let wasFull = false;
-  outbox.addEventListener("change", () => {
-    showConnection();
-    if (outbox.state === "signin") signedIn().then(() => outbox.retry());
-    const isFull = outbox.state === "full";
-    if (isFull && !wasFull) {
-      banner("The server's disk is full. Your answers are kept here and sent again by themselves:"
-        + " tell whoever runs the server, and go on.");
-    }
-    if (wasFull && !isFull) banner(null);
-    wasFull = isFull;
-  });
-  outbox.addEventListener("refused", () => {
-    const { claim, error } = outbox.refusal;
-    const again = { text: "Leave them and go on", run: () => {
-      banner(null);
-      outbox.drop(claim);
-      onGiveUp(claim);
-    } };
-    const count = outbox.waiting;
-    banner(`${error.message} ${count} answer${count > 1 ? "s" : ""} could not be saved.`, [again]);
-  });
-  if (!outbox.isDurable) {
-    banner("This browser keeps no data: answers that are not saved yet are lost when the page closes.",
-      [{ text: "I see", run: () => banner(null) }]);
-  }
 }
 
 /** Waits until the server has everything. */
@@ -107,14 +56,23 @@ async function label(desk, claim, wish) {
   clock.turnTo(place(claim), true);
   byId("image").textContent = claim.review ? `review: ${claim.name}` : claim.name;
   document.title = `${claim.name} · jax_labor`;
+  if (!work.items.length) {
+    outbox.push(claim, "finish", [{ status: "answered" }]); // nothing was asked here
+    return { review: wish.review };
+  }
   work.onAnswer = (entries) => outbox.push(claim, "answer", entries);
   const left = new Promise((resolve) => (desk.leave = resolve));
   const watch = new Watch(claim, clock, (error) => {
-    banner(error.message, [{ text: "Go on with another image", run: () => {
-      banner(null);
-      outbox.drop(claim.claim);
-      desk.leave({ kind: "lost" });
-    } }]);
+    banner(error.message, [
+      {
+        text: "Go on with another image",
+        run: () => {
+          banner(null);
+          outbox.drop(claim.claim);
+          desk.leave({ kind: "lost" });
+        },
+      },
+    ]);
   });
   desk.open(MODES[claim.kind], work);
   if (wish.reopen) desk.mode.undo();
@@ -147,18 +105,23 @@ async function main() {
   await welcomed();
   const first = await asked(overview);
   outbox = await Outbox.open(first.annotator);
-  watchOutbox((claim) => desk.leave({ kind: "lost", claim }));
+  addEventListener("beforeunload", (event) => {
+    if (outbox.waiting && !outbox.isDurable) event.preventDefault();
+  });
+  watchOutbox(outbox, (claim) => desk.leave({ kind: "lost", claim }));
   for (let wish = {}; ;) {
     await sent();
     const round = await asked(overview);
     showRound(round);
     if (round.classes.length) desk.setClasses(round.classes);
-    const { claim } = await asked(() => send("/api/claim", { name: wish.name ?? null, review: wish.review ?? false })).catch(refusedClaim);
+    const { claim } = await asked(() =>
+      send("/api/claim", { name: wish.name ?? null, review: wish.review ?? false }),
+    ).catch(refusedClaim);
     if (claim) wish = await label(desk, claim, wish);
     else if (wish.review || wish.reopen) wish = {};
     else {
       byId("image").textContent = "";
-      const onLost = () => showConnection((isLost = true));
+      const onLost = () => showConnection(true);
       wish = await rest(round, { canReopen: lastDone !== null, onLost, onRound: showRound });
       if (wish.reopen) wish = reopening();
     }
@@ -173,7 +136,9 @@ function refusedClaim(error) {
 
 main().catch((error) => {
   if (error instanceof Lost) throw error;
-  banner(`Something went wrong: ${error.message}. Your answers are kept; reload the page to go on.`,
-    [{ text: "Reload", run: () => location.reload() }]);
+  banner(
+    `Something went wrong: ${error.message}. Your answers are kept; reload the page to go on.`,
+    [{ text: "Reload", run: () => location.reload() }],
+  );
   throw error;
 });

@@ -2,7 +2,7 @@
 // and removed when the server has it, so that neither a reload nor a lost connection loses one.
 // Answers carry their own uuid: sending one twice is harmless, and so the outbox may always retry.
 
-import { Lost, Refused, send } from "./api.js";
+import { Lost, Refused, send, uuid } from "./api.js";
 
 const BATCH = 200;
 const BATCH_CHARACTERS = 2_000_000;
@@ -24,6 +24,7 @@ export class Outbox extends EventTarget {
   #storage = null;
   #annotator = "";
   #working = false;
+  #order = 0; // grows with every record, over reloads too
   #wake = () => {};
 
   state = "saved"; // saved | sending | offline | full | signin | refused
@@ -56,9 +57,9 @@ export class Outbox extends EventTarget {
 
   /** Queues `bodies` of one claim; resolves to the server's last reply, or null if given up. */
   push({ claim, round }, kind, bodies) {
-    const records = bodies.map((body, index) => {
-      const id = body.id ?? crypto.randomUUID();
-      const order = Date.now() + performance.now() / 1e9 + index / 1e5;
+    const records = bodies.map((body) => {
+      const id = body.id ?? uuid();
+      const order = (this.#order = Math.max(this.#order + 1, Date.now() * 1000));
       return { id, order, annotator: this.#annotator, round, claim, kind, body };
     });
     this.#transaction((store) => records.forEach((record) => store.put(record)));
@@ -76,7 +77,10 @@ export class Outbox extends EventTarget {
 
   /** Gives up everything that waits for `claim`: the server will never take it. */
   drop(claim) {
-    this.#remove(this.#queue.filter((record) => record.claim === claim), null);
+    this.#remove(
+      this.#queue.filter((record) => record.claim === claim),
+      null,
+    );
     this.refusal = null;
     this.#show("sending");
     this.#work();
@@ -151,6 +155,10 @@ export class Outbox extends EventTarget {
     if (!this.#storage) return;
     const transaction = this.#storage.transaction("outbox", "readwrite");
     action(storable(transaction.objectStore("outbox")));
+    transaction.onabort = () => {
+      this.#storage = null; // no room left: from here on the queue lives in memory
+      this.#show(this.state);
+    };
     transaction.commit(); // not left to the event loop: a reload may come first
   }
 

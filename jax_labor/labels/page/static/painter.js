@@ -137,7 +137,10 @@ export class Painter {
   marks(context, view) {
     const line = 1 / view.scale;
     const twice = (draw) => {
-      for (const [color, width] of [["#000a", 3], ["#fff", 1.3]]) {
+      for (const [color, width] of [
+        ["#000a", 3],
+        ["#fff", 1.3],
+      ]) {
         context.strokeStyle = color;
         context.lineWidth = width * line;
         context.beginPath();
@@ -169,7 +172,13 @@ export class Painter {
   }
 
   #begin(point, value) {
-    this.#stroke = { value, last: point, rect: null, changed: false, before: this.work.map.slice() };
+    this.#stroke = {
+      value,
+      last: point,
+      rect: null,
+      changed: false,
+      before: this.work.map.slice(),
+    };
     this.#stamp(point);
   }
 
@@ -203,7 +212,9 @@ export class Painter {
 
   #corner(point) {
     const [first] = this.corners;
-    const gap = first ? Math.hypot(first.x - point.x, first.y - point.y) * this.view.scale : Infinity;
+    const gap = first
+      ? Math.hypot(first.x - point.x, first.y - point.y) * this.view.scale
+      : Infinity;
     if (this.corners.length > 2 && gap < NEAR) this.close();
     else this.corners.push(point);
   }

@@ -55,9 +55,18 @@ export class Palette {
     this.#rows = this.classes.map(({ name }, id) => {
       const key = this.keys[id];
       const label = make("span", { className: "name", textContent: name, title: name });
-      const choose = make("button", { className: "choose", onclick: () => this.onChoose(id) },
-        swatch(colors[id]), label, make("kbd", { textContent: keyLabel(key) }));
-      const eye = make("button", { className: "eye", onclick: () => this.#toggle(id) }, icon("eye"));
+      const choose = make(
+        "button",
+        { className: "choose", onclick: () => this.onChoose(id) },
+        swatch(colors[id]),
+        label,
+        make("kbd", { textContent: keyLabel(key) }),
+      );
+      const eye = make(
+        "button",
+        { className: "eye", onclick: () => this.#toggle(id) },
+        icon("eye"),
+      );
       eye.setAttribute("aria-label", `Show ${name}`);
       eye.setAttribute("aria-pressed", String(!this.hidden.has(id)));
       return make("li", {}, choose, eye);

@@ -1,8 +1,8 @@
-// A piece that is of more than one class, taken apart: by a drawn line, or by the model's guess.
+// A piece of more than one class, taken apart: by a drawn line, or by the model's guess.
 
 import { eachPixel, flood, NONE } from "./grid.js";
 
-/** The pixels of `item` grouped by suggested class, largest group first: [{rect, inside, guess}]. */
+/** The pixels of `item` by suggested class, largest group first: [{rect, inside, guess}]. */
 export function byGuess(work, item) {
   const groups = new Map();
   eachOf(work, item, (pixel) => {
@@ -18,13 +18,16 @@ export function byGuess(work, item) {
  * lines do not cut it. What was apart before (specks that belong to the piece) goes to the nearest.
  */
 export function byLines(work, item, lines) {
-  const before = new Set(components(work, item, []).map(([start, { length }]) => `${start} ${length}`));
+  const before = new Set(
+    components(work, item, []).map(([start, { length }]) => `${start} ${length}`),
+  );
   const isWhole = ([start, { length }]) => before.has(`${start} ${length}`);
   const after = components(work, item, lines);
   const cut = after.filter((one) => !isWhole(one)).map(([, pixels]) => pixels);
   if (!cut.length) return [part(work, pixelsOf(work, item))];
   for (const [start, pixels] of after.filter(isWhole)) {
-    const gap = (other) => Math.min(...sample(other).map((pixel) => distance(pixel, start, work.width)));
+    const gap = (other) =>
+      Math.min(...sample(other).map((pixel) => distance(pixel, start, work.width)));
     const gaps = cut.map(gap);
     cut[gaps.indexOf(Math.min(...gaps))].push(...pixels);
   }
@@ -35,8 +38,7 @@ export function byLines(work, item, lines) {
 function components(work, item, lines) {
   const [rect, inside, { width }] = [work.rect(item), work.inside(item), work];
   const middle = (pixel) => ({ x: (pixel % width) + 0.5, y: Math.floor(pixel / width) + 0.5 });
-  const joined = (a, b) =>
-    !lines.some(([from, to]) => crosses(middle(a), middle(b), from, to));
+  const joined = (a, b) => !lines.some(([from, to]) => crosses(middle(a), middle(b), from, to));
   const seen = new Set();
   const found = [];
   eachOf(work, item, (start) => {
@@ -63,7 +65,8 @@ export function commonest(labels, pixels) {
   const counts = new Uint32Array(256);
   for (const pixel of pixels) counts[labels[pixel]]++;
   const best = counts.subarray(0, NONE).reduce((a, n, id, all) => (n > all[a] ? id : a), 0);
-  return counts[best] ? { guess: best, share: counts[best] / pixels.length }
+  return counts[best]
+    ? { guess: best, share: counts[best] / pixels.length }
     : { guess: NONE, share: 1 };
 }
 

@@ -15,8 +15,8 @@ export class Points extends Questions {
   constructor(desk, work) {
     if (work.claim.review) reviewed(work);
     super(desk, work);
-    desk.crop.show({ photo: work.photo });
-    desk.whole.show({ photo: work.photo });
+    desk.crop.show(work.picture);
+    desk.whole.show(work.picture);
     desk.crop.onMarks = (context, view) => this.#cross(context, view);
     desk.whole.onMarks = (context, view) => this.#dots(context, view);
     this.pointer = {};
@@ -46,16 +46,24 @@ export class Points extends Questions {
     const px = 1 / view.scale;
     const ring = Math.max(RING, view.scale * 1.2) * px;
     const [mx, my] = [x + 0.5, y + 0.5];
-    for (const [color, line] of [["#000b", 4], ["#fff", 1.6]]) {
+    for (const [color, line] of [
+      ["#000b", 4],
+      ["#fff", 1.6],
+    ]) {
       context.strokeStyle = color;
       context.lineWidth = line * px;
       context.beginPath();
       context.arc(mx, my, ring, 0, 7);
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      for (const [dx, dy] of [
+        [1, 0],
+        [-1, 0],
+        [0, 1],
+        [0, -1],
+      ]) {
         context.moveTo(mx + dx * ring, my + dy * ring);
         context.lineTo(mx + dx * (ring + 16 * px), my + dy * (ring + 16 * px));
       }
-      const gap = line * px / 2; // the frame lies outside the pixel it points at
+      const gap = (line * px) / 2; // the frame lies outside the pixel it points at
       context.rect(x - gap, y - gap, 1 + 2 * gap, 1 + 2 * gap);
       context.stroke();
     }
@@ -114,6 +122,8 @@ export class Points extends Questions {
 
 /** In a review the first person's answer is the suggestion. */
 function reviewed(work) {
-  work.items = work.items.map((item) =>
-    ({ ...item, guess: work.guess ? work.guess[item.row * work.width + item.column] : NONE }));
+  work.items = work.items.map((item) => ({
+    ...item,
+    guess: work.guess ? work.guess[item.row * work.width + item.column] : NONE,
+  }));
 }

@@ -39,8 +39,12 @@ export function set(changes) {
 }
 
 /** How photos and labels look by default. */
-export const PLAIN_LOOKS = (({ opacity, brightness, contrast, pixelated }) =>
-  ({ opacity, brightness, contrast, pixelated }))(FIRST);
+export const PLAIN_LOOKS = (({ opacity, brightness, contrast, pixelated }) => ({
+  opacity,
+  brightness,
+  contrast,
+  pixelated,
+}))(FIRST);
 
 const PLACE = "labor.place";
 

@@ -12,7 +12,9 @@ export class Questions {
   constructor(desk, work) {
     Object.assign(this, { desk, work });
     const kept = work.index.get(place(work.claim)) ?? -1;
-    const isKept = kept >= 0 && (work.open === 0 || work.isOpen(work.items[kept].item) || this.staysAt(work.items[kept]));
+    const isKept =
+      kept >= 0 &&
+      (work.open === 0 || work.isOpen(work.items[kept].item) || this.staysAt(work.items[kept]));
     this.position = Math.max(isKept ? kept : work.nextOpen(-1), 0);
   }
 
@@ -38,18 +40,54 @@ export class Questions {
   commands() {
     const undo = () => this.undo();
     return [
-      { keys: ["enter"], name: "Take the suggestion", hint: "take suggestion", run: () => this.accept() },
-      { keys: ["u"], name: "Unsure", place: "card", hint: "unsure", run: () => this.give({ action: "unsure" }) },
-      { keys: ["s"], name: "Skip", place: "card", hint: "skip", run: () => this.give({ action: "skip" }) },
+      {
+        keys: ["enter"],
+        name: "Take the suggestion",
+        hint: "take suggestion",
+        run: () => this.accept(),
+      },
+      {
+        keys: ["u"],
+        name: "Unsure",
+        place: "card",
+        hint: "unsure",
+        run: () => this.give({ action: "unsure" }),
+      },
+      {
+        keys: ["s"],
+        name: "Skip",
+        place: "card",
+        hint: "skip",
+        run: () => this.give({ action: "skip" }),
+      },
       { keys: ["ctrl+z"], name: "Undo", short: "Undo", place: "card", hint: "undo", run: undo },
       { keys: ["ctrl+shift+z", "ctrl+y"], name: "Redo", run: () => this.redo() },
-      { keys: ["arrowright", "arrowdown", "tab"], name: "Next", hint: "next", run: () => this.move(1) },
-      { keys: ["arrowleft", "arrowup", "shift+tab"], name: "Back", hint: "back", run: () => this.move(-1) },
+      {
+        keys: ["arrowright", "arrowdown", "tab"],
+        name: "Next",
+        hint: "next",
+        run: () => this.move(1),
+      },
+      {
+        keys: ["arrowleft", "arrowup", "shift+tab"],
+        name: "Back",
+        hint: "back",
+        run: () => this.move(-1),
+      },
       { keys: ["."], name: "Next open one", run: () => this.advance() },
       { keys: ["+"], name: "Zoom in", hint: "zoom in", run: () => this.zoom(ZOOM_STEP) },
       { keys: ["-"], name: "Zoom out", hint: "zoom out", run: () => this.zoom(1 / ZOOM_STEP) },
-      { keys: ["g"], name: "Show or hide suggestions", hint: "suggestions on/off", run: () => this.toggleGuess() },
-      { keys: ["shift+enter"], name: "Take all remaining suggestions", run: () => this.acceptAll() },
+      {
+        keys: ["g"],
+        name: "Show or hide suggestions",
+        hint: "suggestions on/off",
+        run: () => this.toggleGuess(),
+      },
+      {
+        keys: ["shift+enter"],
+        name: "Take all remaining suggestions",
+        run: () => this.acceptAll(),
+      },
       { keys: ["shift+s"], name: "Skip the whole image", run: () => this.skipImage() },
       { keys: ["ctrl+enter"], name: "Finish the image", run: () => this.finish() },
     ];
@@ -84,8 +122,14 @@ export class Questions {
     if (!given.length || !prefs.suggest) return;
     const text = "Each gets the class that is suggested for it. One undo takes all of them back.";
     if (!(await confirmed(`Take ${given.length} suggestions?`, text, "Take them"))) return;
-    this.work.answer(given.map((item) =>
-      ({ item: item.item, shown: true, accepted: true, ...this.guessed(item) })));
+    this.work.answer(
+      given.map((item) => ({
+        item: item.item,
+        shown: true,
+        accepted: true,
+        ...this.guessed(item),
+      })),
+    );
     this.advance();
   }
 
@@ -162,7 +206,9 @@ export class Questions {
     const state = answer ? make("span", { className: "given" }, this.describe(answer)) : "";
     byId("question").replaceChildren(
       make("div", { className: "asked" }, make("strong", { textContent: this.title() }), state),
-      this.chip(), make("div", { className: "actions" }, ...cards.map((c) => button(c, false))));
+      this.chip(),
+      make("div", { className: "actions" }, ...cards.map((c) => button(c, false))),
+    );
   }
 
   describe(answer) {
@@ -173,15 +219,25 @@ export class Questions {
   /** The suggestion, to be taken with Enter or a tap. */
   chip() {
     const { guess, desk } = this;
-    if (!this.hasGuess) return make("span", { className: "chip none", textContent: "no suggestion" });
+    if (!this.hasGuess)
+      return make("span", { className: "chip none", textContent: "no suggestion" });
     if (!prefs.suggest) {
-      return make("button", { className: "chip none", onclick: () => this.toggleGuess() },
-        "suggestion hidden", make("kbd", { textContent: "G" }));
+      return make(
+        "button",
+        { className: "chip none", onclick: () => this.toggleGuess() },
+        "suggestion hidden",
+        make("kbd", { textContent: "G" }),
+      );
     }
     const color = guess === NONE ? [128, 128, 128] : desk.palette.colors[guess];
-    return make("button", { className: "chip", onclick: () => this.accept(), title: "Take the suggestion" },
-      swatch(color), make("span", { className: "name", textContent: desk.palette.name(guess) }),
-      this.share(), make("kbd", { textContent: "Enter" }));
+    return make(
+      "button",
+      { className: "chip", onclick: () => this.accept(), title: "Take the suggestion" },
+      swatch(color),
+      make("span", { className: "name", textContent: desk.palette.name(guess) }),
+      this.share(),
+      make("kbd", { textContent: "Enter" }),
+    );
   }
 
   share() {

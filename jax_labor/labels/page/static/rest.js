@@ -39,8 +39,7 @@ export function rest(round, { onLost, canReopen, onRound }) {
   });
 }
 
-const free = ({ closed, images }) =>
-  closed ? 0 : images.total - images.done - images.claimed;
+const free = ({ closed, images }) => (closed ? 0 : images.total - images.done - images.claimed);
 
 function fill(round, go, reopen) {
   const { images } = round;
@@ -48,28 +47,52 @@ function fill(round, go, reopen) {
   const nothing = round.round === null;
   const others = !nothing && !round.closed && images.done < images.total;
   title.textContent = nothing ? "No images yet" : "All done, thank you";
-  if (nothing) lead.textContent = "Training has not asked anything yet. This page goes on by itself.";
-  else if (others) lead.textContent = "Others are still at their last images. This page goes on by itself.";
-  else lead.textContent = "Training goes on from these answers. The next round opens here by itself.";
+  if (nothing)
+    lead.textContent = "Training has not asked anything yet. This page goes on by itself.";
+  else if (others)
+    lead.textContent = "Others are still at their last images. This page goes on by itself.";
+  else
+    lead.textContent = "Training goes on from these answers. The next round opens here by itself.";
   const minutes = round.seconds_by_me / 60;
-  const rows = nothing ? [] : [
-    ["Round", String(round.round)],
-    ["Images finished by you", `${images.mine} of ${images.total}`],
-    ["Your answers", String(round.items_by_me)],
-    ["Your time", minutes < 1 ? `${Math.round(round.seconds_by_me)} s` : `${Math.round(minutes)} min`],
-  ];
-  figures.replaceChildren(...rows.map(([name, value]) =>
-    make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value }))));
+  const rows = nothing
+    ? []
+    : [
+        ["Round", String(round.round)],
+        ["Images finished by you", `${images.mine} of ${images.total}`],
+        ["Your answers", String(round.items_by_me)],
+        [
+          "Your time",
+          minutes < 1 ? `${Math.round(round.seconds_by_me)} s` : `${Math.round(minutes)} min`,
+        ],
+      ];
+  figures.replaceChildren(
+    ...rows.map(([name, value]) =>
+      make("div", {}, make("dt", { textContent: name }), make("dd", { textContent: value })),
+    ),
+  );
   const buttons = [];
   if (images.to_review > 0 && !round.closed) {
     const text = `Review ${images.to_review} image${images.to_review > 1 ? "s" : ""} of others`;
-    buttons.push(make("button", { className: "primary", textContent: text, onclick: () => go({ review: true }) }));
+    buttons.push(
+      make("button", {
+        className: "primary",
+        textContent: text,
+        onclick: () => go({ review: true }),
+      }),
+    );
   }
   if (reopen) {
-    buttons.push(make("button", { className: "plain", onclick: reopen },
-      "Back to the last image", make("kbd", { textContent: "Ctrl Z" })));
+    buttons.push(
+      make(
+        "button",
+        { className: "plain", onclick: reopen },
+        "Back to the last image",
+        make("kbd", { textContent: "Ctrl Z" }),
+      ),
+    );
   }
-  const same = actions.childElementCount === buttons.length &&
+  const same =
+    actions.childElementCount === buttons.length &&
     [...actions.children].every((old, i) => old.textContent === buttons[i].textContent);
   if (!same) actions.replaceChildren(...buttons);
 }

@@ -29,9 +29,9 @@ export class Segments extends Questions {
     if (work.claim.review) reviewed(work);
     super(desk, work);
     this.overlay = new Overlay(work.map, work.claim.height, work.width);
-    const { photo } = work;
-    desk.crop.show({ photo, overlay: this.overlay });
-    desk.whole.show({ photo, overlay: this.overlay, under: asked(work) });
+    const shown = { ...work.picture, overlay: this.overlay };
+    desk.crop.show(shown);
+    desk.whole.show({ ...shown, under: asked(work) });
     desk.crop.onMarks = (context, view) => this.#marks(context, view);
     desk.whole.onMarks = (context, view) => this.#box(context, view);
     this.painter = new Painter(desk.crop, work, this.overlay);
@@ -69,22 +69,47 @@ export class Segments extends Questions {
   }
 
   commands() {
-    const tool = (key, name, icon, tool, hint) => ({ keys: [key], name, icon, hint, place: "bar",
-      run: () => this.use(tool), active: () => this.painter.tool === tool });
+    const tool = (key, name, icon, tool, hint) => ({
+      keys: [key],
+      name,
+      icon,
+      hint,
+      place: "bar",
+      run: () => this.use(tool),
+      active: () => this.painter.tool === tool,
+    });
     const painting = () => PAINTING.includes(this.painter.tool);
     return [
-      { keys: ["escape"], name: "Answer whole pieces", short: "Answer", icon: "answer", place: "bar",
-        run: () => this.escape(), active: () => !this.painter.tool },
+      {
+        keys: ["escape"],
+        name: "Answer whole pieces",
+        short: "Answer",
+        icon: "answer",
+        place: "bar",
+        run: () => this.escape(),
+        active: () => !this.painter.tool,
+      },
       tool("b", "Brush", "brush", "brush", "brush"),
       tool("e", "Eraser", "eraser", "eraser"),
       tool("p", "Polygon", "polygon", "polygon"),
       tool("f", "Fill", "fill", "fill"),
-      { keys: ["x"], name: "Split: draw a line; again: by the model's guess", short: "Split",
-        icon: "split", hint: "split", place: "bar", run: () => this.split(),
-        active: () => this.painter.tool === "cut" || this.parts !== null },
+      {
+        keys: ["x"],
+        name: "Split: draw a line; again: by the model's guess",
+        short: "Split",
+        icon: "split",
+        hint: "split",
+        place: "bar",
+        run: () => this.split(),
+        active: () => this.painter.tool === "cut" || this.parts !== null,
+      },
       { keys: ["["], name: "Smaller brush", run: () => this.painter.resize(-1), enabled: painting },
       { keys: ["]"], name: "Larger brush", run: () => this.painter.resize(1), enabled: painting },
-      { keys: ["backspace"], name: "Drop the polygon's last corner", run: () => this.painter.dropCorner() },
+      {
+        keys: ["backspace"],
+        name: "Drop the polygon's last corner",
+        run: () => this.painter.dropCorner(),
+      },
       ...super.commands(),
     ];
   }
@@ -132,7 +157,7 @@ export class Segments extends Questions {
     else super.accept();
   }
 
-  /** The answer that takes a piece's suggestion; a review takes a piece of many classes as it is. */
+  /** The answer that takes a suggestion; a review takes a piece of many classes as it is. */
   guessed(item) {
     return item.first ? { action: "patch", patch: item.first } : super.guessed(item);
   }
@@ -184,7 +209,8 @@ export class Segments extends Questions {
     const { crop, whole } = this.desk;
     const rect = this.item;
     const side = Math.max(rect.bottom - rect.top, rect.right - rect.left);
-    if (this.moved !== false) crop.fit(rect, Math.max(10, side * 0.35) / prefs.zoom, CLOSEST * prefs.zoom);
+    if (this.moved !== false)
+      crop.fit(rect, Math.max(10, side * 0.35) / prefs.zoom, CLOSEST * prefs.zoom);
     this.moved = true;
     whole.fit(this.work.bounds);
     crop.draw("marks");
@@ -200,20 +226,25 @@ export class Segments extends Questions {
     if (!this.isPainting) return super.chip();
     const fill = make("button", { onclick: () => this.painter.fillRest(this.painter.color) });
     fill.append("Fill the rest");
-    const done = make("button", { className: "chip", onclick: () => this.accept() },
-      "Done with it", make("kbd", { textContent: "Enter" }));
+    const done = make(
+      "button",
+      { className: "chip", onclick: () => this.accept() },
+      "Done with it",
+      make("kbd", { textContent: "Enter" }),
+    );
     return make("span", { className: "chips" }, done, fill);
   }
 
   share() {
-    const share = this.parts ? 1 : this.item.guess_share ?? 1;
+    const share = this.parts ? 1 : (this.item.guess_share ?? 1);
     const text = share < 0.995 ? `${Math.floor(share * 100)} %` : "";
     return make("span", { className: "quiet", textContent: text });
   }
 
   #shape() {
     const { item } = this.item;
-    return this.parts ? this.parts[this.part]
+    return this.parts
+      ? this.parts[this.part]
       : { rect: this.work.rect(item), inside: this.work.inside(item) };
   }
 
@@ -233,7 +264,8 @@ export class Segments extends Questions {
   }
 
   #endPainting() {
-    if (this.work.isOpen(this.item.item)) toast("Nothing is painted yet. Esc goes back to whole pieces.");
+    if (this.work.isOpen(this.item.item))
+      toast("Nothing is painted yet. Esc goes back to whole pieces.");
     else this.advance();
   }
 
@@ -295,7 +327,10 @@ export class Segments extends Questions {
     const { top, left, bottom, right } = this.item;
     const px = 1 / view.scale;
     const room = 7 * px;
-    for (const [color, line] of [["#000c", 4], ["#fff", 1.8]]) {
+    for (const [color, line] of [
+      ["#000c", 4],
+      ["#fff", 1.8],
+    ]) {
       context.strokeStyle = color;
       context.lineWidth = line * px;
       context.strokeRect(left - room, top - room, right - left + 2 * room, bottom - top + 2 * room);
@@ -305,7 +340,11 @@ export class Segments extends Questions {
 
 /** The asked pixels as a light veil, for the whole image. */
 function asked({ ids, width, claim }) {
-  const shown = new Overlay(Uint8Array.from(ids, (id) => (id ? 0 : NONE)), claim.height, width);
+  const shown = new Overlay(
+    Uint8Array.from(ids, (id) => (id ? 0 : NONE)),
+    claim.height,
+    width,
+  );
   shown.recolor([[255, 255, 255]], new Set());
   return shown.canvas;
 }

@@ -12,6 +12,7 @@ async function signIn() {
   byId("name").value = prefs.name;
   byId("token-row").hidden = Boolean(token);
   dialog.oncancel = (event) => event.preventDefault();
+  dialog.onclose = () => dialog.showModal(); // a second Escape closes what the first may not
   if (!dialog.open) dialog.showModal();
   byId("name").focus();
   for (;;) {
@@ -22,12 +23,14 @@ async function signIn() {
       break;
     } catch (failure) {
       error.hidden = false;
-      error.textContent = failure instanceof Lost ? "The server cannot be reached." : failure.message;
+      error.textContent =
+        failure instanceof Lost ? "The server cannot be reached." : failure.message;
       if (failure.status === 403) token = "";
       byId("token-row").hidden = Boolean(token);
     }
   }
   error.hidden = true;
+  dialog.onclose = null;
   dialog.close();
   history.replaceState(null, "", location.pathname); // the token does not stay in the address
 }

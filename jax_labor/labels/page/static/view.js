@@ -12,9 +12,9 @@ export class View {
   #frame = 0;
   #pointers = new Map();
   #pinch = null;
-  #afterDraw = [];
 
-  photo = null;
+  photo = null; // drawn over the whole image, whatever its own size
+  image = { width: 1, height: 1 };
   overlay = null;
   under = null; // a canvas drawn below the labels
   underAlpha = 1;
@@ -42,9 +42,9 @@ export class View {
   }
 
   /** Shows another image; the place shown is set by `fit` or `center`. */
-  show({ photo, overlay = null, under = null }) {
-    Object.assign(this, { photo, overlay, under, underAlpha: 1 });
-    this.element.style.setProperty("--shape", `${photo.width} / ${photo.height}`);
+  show({ photo, width, height, overlay = null, under = null }) {
+    Object.assign(this, { photo, overlay, under, underAlpha: 1, image: { width, height } });
+    this.element.style.setProperty("--shape", `${width} / ${height}`);
     this.draw();
   }
 
@@ -52,8 +52,11 @@ export class View {
   fit(rect, margin = 0, largest = LARGEST) {
     const [rows, columns] = [rect.bottom - rect.top, rect.right - rect.left];
     const room = [this.width / (columns + 2 * margin), this.height / (rows + 2 * margin)];
-    this.center((rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2,
-      Math.min(...room, largest));
+    this.center(
+      (rect.left + rect.right) / 2,
+      (rect.top + rect.bottom) / 2,
+      Math.min(...room, largest),
+    );
   }
 
   /** Puts the image point (x, y) into the middle. */
@@ -66,8 +69,7 @@ export class View {
 
   /** The scale at which the whole image is seen. */
   get smallest() {
-    if (!this.photo) return 1;
-    return Math.min(this.width / this.photo.width, this.height / this.photo.height);
+    return Math.min(this.width / this.image.width, this.height / this.image.height);
   }
 
   /** Zooms by `factor`, the image point under (x, y) of the window staying where it is. */
@@ -83,7 +85,7 @@ export class View {
     if (!this.photo) return;
     const within = (value, end) => Math.min(Math.max(value, 0), end);
     const [x, y] = [this.x - dx / this.scale, this.y - dy / this.scale];
-    this.center(within(x, this.photo.width), within(y, this.photo.height));
+    this.center(within(x, this.image.width), within(y, this.image.height));
   }
 
   /** Image point under (x, y) of the window, in pixels from the image's corner. */
@@ -103,12 +105,6 @@ export class View {
   draw(...layers) {
     (layers.length ? layers : LAYERS).forEach((layer) => this.#pending.add(layer));
     this.#frame ||= requestAnimationFrame(() => this.#render());
-  }
-
-  /** Calls `action` when what is asked for now has been drawn. */
-  afterDraw(action) {
-    this.#afterDraw.push(action);
-    this.draw("marks");
   }
 
   /**
@@ -212,7 +208,6 @@ export class View {
     const layers = [...this.#pending];
     this.#pending.clear();
     if (this.photo) layers.forEach((layer) => this.#renderLayer(layer));
-    this.#afterDraw.splice(0).forEach((action) => action());
   }
 
   #renderLayer(layer) {
@@ -222,8 +217,14 @@ export class View {
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, canvas.width, canvas.height);
     const scale = this.scale * dense;
-    context.setTransform(scale, 0, 0, scale,
-      canvas.width / 2 - this.x * scale, canvas.height / 2 - this.y * scale);
+    context.setTransform(
+      scale,
+      0,
+      0,
+      scale,
+      canvas.width / 2 - this.x * scale,
+      canvas.height / 2 - this.y * scale,
+    );
     context.imageSmoothingEnabled = !(this.pixelated && this.scale > 1);
     if (layer === "marks") this.onMarks(context, this);
     if (layer === "photo") this.#drawPart(context, this.photo);
@@ -243,9 +244,12 @@ export class View {
     const corner = this.toImage(0, 0);
     const [left, top] = [Math.max(Math.floor(corner.x), 0), Math.max(Math.floor(corner.y), 0)];
     const opposite = this.toImage(this.width, this.height);
-    const columns = Math.min(Math.ceil(opposite.x), picture.width) - left;
-    const rows = Math.min(Math.ceil(opposite.y), picture.height) - top;
+    const columns = Math.min(Math.ceil(opposite.x), this.image.width) - left;
+    const rows = Math.min(Math.ceil(opposite.y), this.image.height) - top;
     if (columns <= 0 || rows <= 0) return;
-    context.drawImage(picture, left, top, columns, rows, left, top, columns, rows);
+    const across = picture.width / this.image.width;
+    const down = picture.height / this.image.height;
+    const source = [left * across, top * down, columns * across, rows * down];
+    context.drawImage(picture, ...source, left, top, columns, rows);
   }
 }

@@ -26,8 +26,10 @@ export class Watch {
     const { expires_in: seconds } = this.claim;
     const isLong = this.clock.idle > Math.min(LONG_IDLE_MS, seconds * 800);
     if (isLong && !this.#paused) {
-      banner("Paused: nothing happened for a while, and the time is not counted. Everything is saved;"
-        + " the image may go to somebody else. Any key or move goes on.");
+      banner(
+        "Paused: nothing happened for a while, and the time is not counted. Everything is saved;" +
+          " the image may go to somebody else. Any key or move goes on.",
+      );
     }
     if (!isLong && this.#paused) {
       banner(null);

@@ -1,10 +1,10 @@
 // One claimed image at work: the log of answers, what they make of the label map, undo and redo.
 // The label map is the log, read from the start: the same fold as the server's.
 
-import { picture } from "./api.js";
+import { picture, uuid } from "./api.js";
 import { apply, eachPixel, encode, NONE } from "./grid.js";
 
-/** Pictures of a claim: photo, guess uint8[h*w], ids int32[h*w] of a mask's pieces, asked pixels. */
+/** Pictures of a claim: photo, guess uint8[h*w], ids int32[h*w] of a mask's pieces. */
 export async function loadPictures(claim) {
   const wanted = [claim.image, claim.guess, claim.segments, claim.review?.label];
   const loaded = await Promise.all(wanted.map((url) => (url ? picture(url) : null)));
@@ -21,8 +21,9 @@ export const labelsOf = (bitmap) => values(bitmap, (red) => red, Uint8Array);
 
 function values(bitmap, combine, Kind) {
   if (!bitmap) return null;
-  const context = new OffscreenCanvas(bitmap.width, bitmap.height)
-    .getContext("2d", { willReadFrequently: true });
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", {
+    willReadFrequently: true,
+  });
   context.drawImage(bitmap, 0, 0);
   const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
   const result = new Kind(bitmap.width * bitmap.height);
@@ -55,6 +56,12 @@ export class Work {
     this.index = new Map(claim.items.map((item, index) => [item.item, index]));
     claim.items.forEach(({ item }) => this.#open.add(item));
     for (const entry of claim.answers) this.#take(entry);
+  }
+
+  /** What a view shows: the photo, in the coordinates of the label map. */
+  get picture() {
+    const { height, width } = this.claim;
+    return { photo: this.photo, height, width };
   }
 
   /** Number of items without an answer. */
@@ -108,7 +115,7 @@ export class Work {
     const spent = this.clock.take(answers.length);
     const entries = answers.map((answer, index) => {
       const effort = index ? { ms: 0, clicks: 0, keys: 0 } : spent;
-      return { id: crypto.randomUUID(), ...effort, ...answer };
+      return { id: uuid(), ...effort, ...answer };
     });
     entries.forEach((entry) => this.#take(entry));
     this.#mergeSteps(entries.length);
@@ -142,8 +149,14 @@ export class Work {
     const plain = { class: undefined, shown: false, accepted: false };
     const entries = step.map((target, index) => {
       const effort = index ? { ms: 0, clicks: 0, keys: 0 } : spent;
-      return { id: crypto.randomUUID(), item: target.item, action, target: target.id,
-        ...effort, ...plain };
+      return {
+        id: uuid(),
+        item: target.item,
+        action,
+        target: target.id,
+        ...effort,
+        ...plain,
+      };
     });
     step.forEach((target) => (target.undone = action === "undo"));
     new Set(step.map(({ item }) => item)).forEach((item) => this.#refold(item));

@@ -1,0 +1,75 @@
+// What the page says about answers on their way: saved, waiting, refused, and what to do.
+
+import { banner, byId } from "./dom.js";
+import { signedIn } from "./signin.js";
+
+let outbox = null;
+let lost = false;
+let isWarned = false;
+
+/** Shows in the header whether all is saved; `isLost`: whether the server could be reached. */
+export function showConnection(isLost = lost) {
+  lost = isLost;
+  const element = byId("connection");
+  const waiting = outbox?.waiting ?? 0;
+  const kept = waiting ? `${waiting} answer${waiting > 1 ? "s" : ""} waiting` : "";
+  let state = outbox?.state ?? "saved";
+  if (lost && state === "saved") state = "offline";
+  const words = {
+    saved: "saved",
+    sending: "saving…",
+    offline: kept ? `${kept}: offline` : "offline",
+    full: `${kept}: the server's disk is full`,
+    signin: `${kept}: sign in`,
+    refused: `${kept}: refused`,
+  };
+  element.dataset.state = state;
+  if (element.lastElementChild.textContent !== words[state]) {
+    element.lastElementChild.textContent = words[state];
+  }
+}
+
+/** Listens to the outbox: what goes wrong with answers is told calmly, with what to do. */
+export function watchOutbox(queue, onGiveUp) {
+  outbox = queue;
+  let wasFull = false;
+  outbox.addEventListener("change", () => {
+    showConnection();
+    warnUndurable();
+    if (outbox.state === "signin") signedIn().then(() => outbox.retry());
+    const isFull = outbox.state === "full";
+    if (isFull && !wasFull) {
+      banner(
+        "The server's disk is full. Your answers are kept here and sent again by themselves:" +
+          " tell whoever runs the server, and go on.",
+      );
+    }
+    if (wasFull && !isFull) banner(null);
+    wasFull = isFull;
+  });
+  outbox.addEventListener("refused", () => {
+    const { claim, error } = outbox.refusal;
+    const again = {
+      text: "Leave them and go on",
+      run: () => {
+        banner(null);
+        outbox.drop(claim);
+        onGiveUp(claim);
+      },
+    };
+    const count = outbox.waiting;
+    banner(`${error.message} ${count} answer${count > 1 ? "s" : ""} could not be saved.`, [again]);
+  });
+  warnUndurable();
+}
+
+/** Tells, once, a person whose browser keeps nothing. */
+function warnUndurable() {
+  if (!outbox.isDurable && !isWarned) {
+    isWarned = true;
+    banner(
+      "This browser keeps no data: answers that are not saved yet are lost when the page closes.",
+      [{ text: "I see", run: () => banner(null) }],
+    );
+  }
+}
