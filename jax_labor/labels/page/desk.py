@@ -199,7 +199,7 @@ class Desk:
             label = None if self._blind else f"{path}/label"
             review = {"annotator": first.annotator, "label": label}
         select = (
-            "SELECT body, undone, annotator FROM answers"
+            "SELECT body, undone FROM answers"
             " WHERE query = ? AND reviewer = ? AND action NOT IN (?, ?) ORDER BY number"
         )
         log = self._database.rows(select, query, row["reviewer"], *BACK)

@@ -106,6 +106,7 @@ class Rounds:
         self._looked = -float("inf")
         self._newest: Round | None = None
         self._ahead = ThreadPoolExecutor(1, "prepare")
+        self._coming: set[tuple[int, str]] = set()  # asked of `_ahead` and not yet made
 
     def newest(self) -> Board | None:
         """The newest open round, None while there is none."""
@@ -163,7 +164,9 @@ class Rounds:
     def prepare(self, board: Board, names: Iterable[str]) -> None:
         """Makes the questions about `names` ready in the background, for whoever comes next."""
         for name in names:
-            self._ahead.submit(self._prepare, board, name)
+            if (board.number, name) not in self._coming:
+                self._coming.add((board.number, name))
+                self._ahead.submit(self._prepare, board, name)
 
     def _prepare(self, board: Board, name: str) -> None:
         try:
@@ -171,6 +174,8 @@ class Rounds:
             self.photo(board, name)
         except (UserError, OSError) as error:
             _LOG.warning("not prepared: %s", error)
+        finally:
+            self._coming.discard((board.number, name))
 
     def close(self) -> None:
         """Lets go of what is still to be prepared."""
