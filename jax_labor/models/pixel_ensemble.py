@@ -96,8 +96,8 @@ def later_layers(hidden: jax.Array, bias: jax.Array, layers) -> jax.Array:
       logits float32[K, P]: classes first, as `ops.divergence` takes them.
     """
     full = jax.lax.Precision.HIGHEST
-    x = nn.relu(hidden + bias)
+    x = nn.relu(hidden + bias[None])
     for kernel, shift in layers[:-1]:
-        x = nn.relu(jnp.dot(x, kernel, precision=full) + shift)
+        x = nn.relu(jnp.dot(x, kernel, precision=full) + shift[None])
     kernel, shift = layers[-1]
     return jnp.einsum("pa,ak->kp", x, kernel, precision=full) + shift[:, None]

@@ -31,13 +31,13 @@ class Opinion(NamedTuple):
 def opinion(logits: jax.Array) -> Opinion:
     """Returns one member's `Opinion` from its logits [K, P]; stable for logits of any size."""
     x = logits.astype(jnp.float32)
-    x = x - x.max(0)
+    x = x - x.max(0, keepdims=True)
     e = jnp.exp(x)
     total = e.sum(0)
     # H(p) = log sum_k e_k - sum_k p_k x_k: no logarithm of a probability that may be 0.
     entropy = jnp.log(total) - (e * x).sum(0) / total
     classes = jnp.arange(x.shape[0])[:, None]
-    return Opinion(e / total, entropy, (classes == _first_best(x)).astype(jnp.int32))
+    return Opinion(e / total[None], entropy, (classes == _first_best(x)[None]).astype(jnp.int32))
 
 
 def divergence(total: Opinion, members: int) -> jax.Array:

@@ -48,9 +48,7 @@ def make_levels(
     for (h, w), pairs in groups.items():
         own, kernels = zip(*pairs, strict=True)
         rows = windows(h, size[0], strip, span)
-        levels.append(
-            Level(own, jnp.concatenate(kernels, 1), rows, windows(w, size[1], columns))
-        )
+        levels.append(Level(own, jnp.concatenate(kernels, 1), rows, windows(w, size[1], columns)))
     return levels
 
 
@@ -105,8 +103,8 @@ def tile_taps(levels: Sequence[Level], strip: jax.Array, first: jax.Array, count
             for a in (rows.low, rows.high, rows.weight)
         )
         column = base + columns.start[:, None] + np.arange(columns.length)
-        index = (r * width + column[..., None] for r in (low, high))
-        parts.append((*index, jnp.broadcast_to(weight, (columns.length, count))))
+        index = (r[None, None] * width + column[..., None] for r in (low, high))
+        parts.append((*index, jnp.tile(weight, (columns.length, 1))))
         base += level.pixels
     low, high, weight = zip(*parts, strict=True)
     return Taps(jnp.concatenate(low, 1), jnp.concatenate(high, 1), jnp.concatenate(weight))

@@ -4,8 +4,8 @@
     python tests/benchmarks/labelling.py --train [--size 512] [--images 16] [--steps 20]
 
 Features have the shapes of a StyleGAN2 of configuration f (6,016 channels at 512), with random
-values. The direct way builds the upsampled features [H, W, C] and runs the classifiers over them one
-by one, jitted too, with the same weights. Prints one JSON line. Times alternate between the two
+values. The direct way builds the upsampled features [H, W, C] and runs the classifiers over them
+one by one, jitted too, with the same weights. Prints one JSON line. Times alternate between the two
 ways in one process, so that other work on the machine meets both. Peak memory is the resident set
 of a process of its own that does one way alone, once to compile and once more.
 """
