@@ -25,7 +25,6 @@ class Task:
         file_name: of its picture, without folder.
         label: uint8[H, W], the answer that stands; 255 everywhere while there is none.
         status: "answered", "skipped" or None (open).
-        annotator: who answered, "" while open.
         seconds: time spent on the answer.
     """
 
@@ -33,7 +32,6 @@ class Task:
     file_name: str
     label: np.ndarray
     status: str | None
-    annotator: str
     seconds: float
 
     @property
@@ -98,7 +96,6 @@ class Book:
                 photo.name if photo else f"{name}.png",
                 label,
                 facts.get("status"),
-                facts.get("annotator", ""),
                 facts.get("seconds", 0.0),
             )
 
