@@ -75,26 +75,44 @@ def describe(ids: np.ndarray, guess: np.ndarray) -> list[dict]:
         `bottom` and `right` exclusive, (row, column) a pixel as far inside as any, `guess` the
         commonest class (ties to the lowest) and its share; guess None when there is none.
     """
-    found = []
-    for item, (rows, columns) in enumerate(ndimage.find_objects(ids), start=1):
-        piece = ids[rows, columns] == item
-        inside = np.argmax(ndimage.distance_transform_cdt(np.pad(piece, 1))[1:-1, 1:-1])
-        row, column = np.unravel_index(inside, piece.shape)
-        guesses = guess[rows, columns][piece]
-        votes = np.bincount(guesses[guesses != IGNORE], minlength=1)
-        best = int(votes.argmax()) if votes.any() else None
-        found.append(
-            {
-                "item": item,
-                "size": int(piece.sum()),
-                "top": rows.start,
-                "left": columns.start,
-                "bottom": rows.stop,
-                "right": columns.stop,
-                "row": rows.start + int(row),
-                "column": columns.start + int(column),
-                "guess": best,
-                "guess_share": float(votes.max() / piece.sum()),
-            }
-        )
-    return found
+    count = int(ids.max(initial=0))
+    pixels = np.flatnonzero(ids)
+    owner = ids.ravel()[pixels]
+    inmost = _inmost(ids, pixels, owner, count)
+    rows, columns = np.unravel_index(inmost, ids.shape)
+    sizes = np.bincount(owner, minlength=count + 1)[1:]
+    best, most = _votes(guess.ravel()[pixels], owner, count)
+    return [
+        {
+            "item": item,
+            "size": int(sizes[item - 1]),
+            "top": box[0].start,
+            "left": box[1].start,
+            "bottom": box[0].stop,
+            "right": box[1].stop,
+            "row": int(rows[item - 1]),
+            "column": int(columns[item - 1]),
+            "guess": int(best[item - 1]) if most[item - 1] else None,
+            "guess_share": float(most[item - 1] / sizes[item - 1]),
+        }
+        for item, box in enumerate(ndimage.find_objects(ids), start=1)
+    ]
+
+
+def _inmost(ids, pixels, owner, count: int) -> np.ndarray:
+    """Flat index of a pixel of each piece that is furthest from its outside (chessboard)."""
+    same = ndimage.minimum_filter(ids, 3, mode="constant") == ids
+    same &= ndimage.maximum_filter(ids, 3, mode="constant") == ids
+    # Pixels all of whose neighbours are of their own piece; depth 0 is the piece's border.
+    inner = np.pad(same & (ids > 0), 1)
+    depth = ndimage.distance_transform_cdt(inner)[1:-1, 1:-1].ravel()[pixels]
+    order = np.lexsort((pixels, -depth, owner))
+    return pixels[order[np.searchsorted(owner[order], np.arange(1, count + 1))]]
+
+
+def _votes(guesses, owner, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The commonest guess of each piece, ties to the lowest class, and its pixels."""
+    votes = np.zeros((count + 1, 256), np.int32)
+    known = guesses != IGNORE
+    np.add.at(votes, (owner[known], guesses[known]), 1)
+    return votes[1:].argmax(1), votes[1:].max(1)
