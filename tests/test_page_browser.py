@@ -96,9 +96,8 @@ def test_undo_after_the_last_answer_takes_the_image_up_again(visit):
 
 
 def test_segments_from_keyboard_and_mouse(visit):
-    boxes = [(2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY), (40, 40, 58, 60, TREE), (2, 60, 12, 70, CAR),
-             (20, 80, 28, 88, CAR)]  # fmt: skip
-    query = mask("a", *boxes)
+    large = [(2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY), (40, 40, 58, 60, TREE)]
+    query = mask("a", *large, (2, 60, 12, 70, CAR), (20, 80, 28, 88, CAR))
     query.guess[2:30, 21:40] = TREE  # the model sees two classes in the first piece
     round_, _, person = visit([query])
     ada = person()

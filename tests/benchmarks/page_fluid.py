@@ -1,8 +1,8 @@
 """How fluid the labelling page is on a 2048x1024 image: python tests/benchmarks/page_fluid.py
 
-Prints, for a mask of 2.2 % in thousands of pieces, the time from a key press to the next question on
-the screen (after the frame that shows it), and for a full mask the time between frames during brush
-strokes and the work that a stroke's step takes, beside redrawing the whole label map at each step.
+Prints, for a mask of 2.2 % in thousands of pieces, the time from a key press to the next question
+on the screen (after the frame that shows it), and for a full mask the time between frames during
+brush strokes and the work of one step of a stroke, beside redrawing the whole label map each time.
 """
 
 import sys

@@ -32,10 +32,13 @@ export class Desk {
     byId("desk").hidden = false; // a view is measured when it is made
     this.crop = new View(byId("crop"));
     this.whole = new View(byId("whole"));
+    this.around = new View(byId("around"));
     byId("desk").hidden = true;
-    this.crop.onResize = this.whole.onResize = () => this.mode?.frame();
+    const views = [this.crop, this.whole, this.around];
+    views.forEach((view) => (view.onResize = () => this.mode?.frame()));
     this.crop.listen(this.#forward("pointer"));
     this.whole.listen(this.#forward("wholePointer"));
+    this.around.listen();
     addEventListener("keydown", (event) => this.#key(event));
     addEventListener("keyup", (event) => this.mode?.keyUp?.(keyName(event)));
     addEventListener("blur", () => this.mode?.keyUp?.("space"));
@@ -104,7 +107,7 @@ export class Desk {
 
   #looks() {
     const { pixelated } = prefs;
-    this.crop.pixelated = this.whole.pixelated = pixelated;
+    this.crop.pixelated = this.around.pixelated = pixelated;
     this.mode?.looksChanged();
     this.mode?.show();
   }

@@ -17,7 +17,9 @@ export class Points extends Questions {
     super(desk, work);
     desk.crop.show(work.picture);
     desk.whole.show(work.picture);
+    desk.around.show(work.picture);
     desk.crop.onMarks = (context, view) => this.#cross(context, view);
+    desk.around.onMarks = desk.crop.onMarks;
     desk.whole.onMarks = (context, view) => this.#dots(context, view);
     this.pointer = {};
     this.wholePointer = { down: (event) => this.#nearest(desk.whole.at(event)) };
@@ -28,6 +30,7 @@ export class Points extends Questions {
   looksChanged() {
     this.desk.whole.draw();
     this.desk.crop.draw();
+    this.desk.around.draw();
   }
 
   /** Puts the pixel in the middle of the crop. */
@@ -37,6 +40,7 @@ export class Points extends Questions {
     const { height, width } = this.work.claim;
     const across = Math.min(Math.max(Math.min(height, width) * 0.3, 40), 160) / prefs.zoom;
     crop.center(column + 0.5, row + 0.5, Math.min(crop.width, crop.height) / across);
+    this.frameAround(column + 0.5, row + 0.5);
     whole.fit(this.work.bounds);
     this.#markStrip();
   }

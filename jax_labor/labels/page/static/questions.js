@@ -6,6 +6,7 @@ import { NONE } from "./grid.js";
 import { keepPlace, place, prefs, set } from "./prefs.js";
 
 const ZOOM_STEP = 1.25;
+const AROUND = 4; // the view between crop and whole image shows so many times as much
 
 /** Asks the items of one image. Subclasses place the view and mark the item. */
 export class Questions {
@@ -193,6 +194,13 @@ export class Questions {
     desk.palette.mark(chosen, prefs.suggest ? this.guess : -1);
     desk.progress(work.done, work.items.length);
     refreshBar(desk.commands);
+  }
+
+  /** Puts the surroundings of image point (x, y) into the view between crop and whole image. */
+  frameAround(x, y) {
+    const { crop, around } = this.desk;
+    const ratio = Math.min(around.width, around.height) / Math.min(crop.width, crop.height);
+    around.center(x, y, Math.max((crop.scale * ratio) / AROUND, around.smallest));
   }
 
   /** What the card says the question is. */

@@ -10,12 +10,14 @@ const POLL_MS = 4000;
 export function rest(round, { onLost, canReopen, onRound }) {
   byId("desk").hidden = true;
   byId("end").hidden = false;
+  document.body.classList.add("resting");
   return new Promise((resolve) => {
     let timer = 0;
     const go = (wish) => {
       clearInterval(timer);
       removeEventListener("keydown", keys);
       byId("end").hidden = true;
+      document.body.classList.remove("resting");
       resolve(wish);
     };
     const reopen = () => canReopen && go({ reopen: true });

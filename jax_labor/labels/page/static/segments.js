@@ -10,7 +10,7 @@ import { byGuess, byLines, commonest, pixelsOf } from "./parts.js";
 import { prefs } from "./prefs.js";
 import { Questions } from "./questions.js";
 
-const CLOSEST = 14; // CSS pixels per image pixel at which a small piece is shown
+const CLOSEST = 9; // CSS pixels per image pixel at which a small piece is shown
 const MARCH_MS = 120;
 const LONG = 200_000; // pixels in a piece's box above which its outline stands still
 const PAINTING = ["brush", "eraser", "polygon", "fill"];
@@ -31,9 +31,10 @@ export class Segments extends Questions {
     this.overlay = new Overlay(work.map, work.claim.height, work.width);
     const shown = { ...work.picture, overlay: this.overlay };
     desk.crop.show(shown);
+    desk.around.show(shown);
     desk.whole.show({ ...shown, under: asked(work) });
     desk.crop.onMarks = (context, view) => this.#marks(context, view);
-    desk.whole.onMarks = (context, view) => this.#box(context, view);
+    desk.around.onMarks = desk.whole.onMarks = (context, view) => this.#box(context, view);
     this.painter = new Painter(desk.crop, work, this.overlay);
     this.painter.use(null);
     this.painter.onPick = (id) => this.#hold(id);
@@ -45,6 +46,7 @@ export class Segments extends Questions {
       this.overlay.refresh(rect);
       desk.crop.draw("labels");
       desk.whole.draw("labels");
+      desk.around.draw("labels");
     };
     byId("strip").replaceChildren();
     this.looksChanged();
@@ -61,6 +63,7 @@ export class Segments extends Questions {
     this.overlay.recolor(this.desk.palette.colors, this.desk.palette.hidden);
     this.desk.crop.draw();
     this.desk.whole.draw();
+    this.desk.around.draw();
   }
 
   /** After a reload a piece that is being painted is still the one at hand. */
@@ -212,6 +215,7 @@ export class Segments extends Questions {
     if (this.moved !== false)
       crop.fit(rect, Math.max(10, side * 0.35) / prefs.zoom, CLOSEST * prefs.zoom);
     this.moved = true;
+    this.frameAround((rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2);
     whole.fit(this.work.bounds);
     crop.draw("marks");
   }
