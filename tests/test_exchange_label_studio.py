@@ -79,7 +79,7 @@ def server(folder, tmp_path_factory):
         process.wait(20)
 
 
-def wait_for(client, process, log, seconds=300):
+def wait_for(client, process, log, seconds=900):
     """Returns when the server answers; the first start fills its database."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
