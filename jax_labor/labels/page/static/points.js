@@ -40,8 +40,8 @@ export class Points extends Questions {
     const { height, width } = this.work.claim;
     const across = Math.min(Math.max(Math.min(height, width) * 0.3, 40), 160) / prefs.zoom;
     crop.center(column + 0.5, row + 0.5, Math.min(crop.width, crop.height) / across);
-    this.frameAround(column + 0.5, row + 0.5);
     whole.fit(this.work.bounds);
+    this.frameAround(column + 0.5, row + 0.5);
     this.#markStrip();
   }
 

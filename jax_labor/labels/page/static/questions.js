@@ -6,7 +6,6 @@ import { NONE } from "./grid.js";
 import { keepPlace, place, prefs, set } from "./prefs.js";
 
 const ZOOM_STEP = 1.25;
-const AROUND = 4; // the view between crop and whole image shows so many times as much
 
 /** Asks the items of one image. Subclasses place the view and mark the item. */
 export class Questions {
@@ -196,11 +195,16 @@ export class Questions {
     refreshBar(desk.commands);
   }
 
-  /** Puts the surroundings of image point (x, y) into the view between crop and whole image. */
+  /** Puts the surroundings of image point (x, y), halfway between crop and whole image, on show. */
   frameAround(x, y) {
-    const { crop, around } = this.desk;
-    const ratio = Math.min(around.width, around.height) / Math.min(crop.width, crop.height);
-    around.center(x, y, Math.max((crop.scale * ratio) / AROUND, around.smallest));
+    const { crop, whole, around } = this.desk;
+    const scale = Math.sqrt(crop.scale * whole.scale);
+    const within = (value, window, image) => {
+      const half = Math.min(window / scale, image) / 2;
+      return Math.min(Math.max(value, half), image - half);
+    };
+    const { width, height } = this.work.claim;
+    around.center(within(x, around.width, width), within(y, around.height, height), scale);
   }
 
   /** What the card says the question is. */

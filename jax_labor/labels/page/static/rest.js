@@ -47,8 +47,9 @@ function fill(round, go, reopen) {
   const { images } = round;
   const [title, lead, figures, actions] = byId("end").children;
   const nothing = round.round === null;
+  const done = round.items_by_me ? "All done, thank you" : "Nothing left to label";
   const others = !nothing && !round.closed && images.done < images.total;
-  title.textContent = nothing ? "No images yet" : "All done, thank you";
+  title.textContent = nothing ? "No images yet" : done;
   if (nothing)
     lead.textContent = "Training has not asked anything yet. This page goes on by itself.";
   else if (others)

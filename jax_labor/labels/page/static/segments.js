@@ -215,8 +215,8 @@ export class Segments extends Questions {
     if (this.moved !== false)
       crop.fit(rect, Math.max(10, side * 0.35) / prefs.zoom, CLOSEST * prefs.zoom);
     this.moved = true;
-    this.frameAround((rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2);
     whole.fit(this.work.bounds);
+    this.frameAround((rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2);
     crop.draw("marks");
   }
 
