@@ -80,7 +80,7 @@ def base() -> ConfigDict:
 
     c.train = ConfigDict()
     c.train.steps = 40_000  # in all, warm-up included
-    c.train.joint_batch = False  # one pass over source and target: they share batch statistics
+    c.train.statistics = "each"  # of batch norm: each | shared | target, see steps/forward.py
     c.train.log_every = 50
     c.train.eval_every = 5_000  # 0 = only at the end
     c.train.checkpoint_every = 1_000
@@ -149,7 +149,7 @@ def small(c: ConfigDict, size) -> None:
     c.loss.discrepancy = 0.2
     c.discriminator.layers = 4
     c.discriminator.width = 32
-    c.train.joint_batch = True
+    c.train.statistics = "target"
     c.train.log_every = 20
     c.train.eval_every = 0
     c.train.checkpoint_every = 100
@@ -219,8 +219,8 @@ def _camvid(c: ConfigDict) -> None:
     small(c, ASKED)
     c.data.classes = "camvid11"
     # Where the classifiers agree, nobody is asked: self-training covers what they are sure of.
-    c.loss.pseudo, c.pseudo.alpha = 1.0, 0.5
-    _schedule(c, warmup=100, rounds=8, every=50, steps=1000)
+    c.loss.pseudo = 1.0
+    _schedule(c, warmup=100, rounds=5, every=80, steps=1000)
 
 
 def _schedule(c: ConfigDict, *, warmup: int, rounds: int, every: int, steps: int) -> None:

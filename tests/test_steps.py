@@ -9,6 +9,7 @@ from configs import spl
 from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
+from jax_labor.steps.forward import forward
 from jax_labor.steps.optimizer import groups, schedule
 
 CLASSES, SIZE = 5, (32, 48)
@@ -65,9 +66,9 @@ ALL_TERMS = {
 }
 
 
-@pytest.mark.parametrize("joint", [True, False])
-def test_four_devices_equal_one(joint):
-    config = small_config(**ALL_TERMS, **{"train.joint_batch": joint, "optimizer.name": "sgd"})
+@pytest.mark.parametrize("statistics", ["shared", "each", "target"])
+def test_four_devices_equal_one(statistics):
+    config = small_config(**ALL_TERMS, **{"train.statistics": statistics, "optimizer.name": "sgd"})
     config.optimizer.lr = 0.05
     rng = np.random.default_rng(0)
     batches = [make_batch(rng) for _ in range(3)]
@@ -80,6 +81,28 @@ def test_four_devices_equal_one(joint):
         )
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(four), strict=True):
         np.testing.assert_allclose(b, a, rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("statistics", "domains"),
+    [("each", ["source", "target"]), ("target", ["target"]), ("target", ["source"])],
+)
+def test_stored_statistics_are_those_of(statistics, domains):
+    class Mean:
+        """A network whose running mean is the mean of the last images it saw, halved each time."""
+
+        def apply(self, variables, images, train, mutable):
+            before = variables["batch_stats"]
+            return images, {"batch_stats": before / 2 + images.mean() / 2}
+
+    given = ["source"] if domains == ["source"] else ["source", "target"]
+    values = {"source": 2.0, "target": 6.0}
+    batch = {d: {"image": np.full((1, 2, 2, 3), values[d], np.float32)} for d in given}
+    _, stored = forward(Mean(), {}, 0.0, batch, statistics)
+    expected = 0.0
+    for domain in domains:
+        expected = expected / 2 + values[domain] / 2
+    assert stored == expected
 
 
 def test_every_term_is_there():

@@ -77,6 +77,10 @@ class Network:
 def build_network(config, num_classes: int) -> Network:
     """Builds everything that has parameters."""
     steps = config.train.steps
+    if config.train.statistics not in ("each", "shared", "target"):
+        raise UserError(
+            f"config.train.statistics is {config.train.statistics!r}: use each, shared or target."
+        )
     if config.loss.discrepancy_kind not in ("l1", "cosine"):
         raise UserError(
             f"config.loss.discrepancy_kind is {config.loss.discrepancy_kind!r}: use l1 or cosine."

@@ -34,7 +34,7 @@ def make_train_step(network, config, trains_selector: bool):
     def step(state: TrainState, batch):
         def objective(params):
             outputs, stats = forward(
-                model, params, state.batch_stats, batch, config.train.joint_batch
+                model, params, state.batch_stats, batch, config.train.statistics
             )
             thresholds, pseudo = _pseudo_labels(
                 config, state.thresholds, outputs.get("target"), trains_selector
@@ -131,10 +131,9 @@ def _discrepancy_terms(config, model, params, state, batch, outputs):
     reaches_features = config.model.selector == "own" or config.model.selector_gradient
     if reaches_features and not config.loss.discrepancy_features:
         # The same pass with constant features, for the gradient's sake.
-        joint = config.train.joint_batch
-        out = forward(model, _only_classifiers(params), state.batch_stats, batch, joint)[0][
-            "target"
-        ]
+        params = _only_classifiers(params)
+        outputs, _ = forward(model, params, state.batch_stats, batch, config.train.statistics)
+        out = outputs["target"]
     return {"discrepancy": (-weight, losses.discrepancy(out.classifier1, out.classifier2))}
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 
-def forward(model, params, batch_stats, batch, joint: bool):
+def forward(model, params, batch_stats, batch, statistics: str):
     """A training pass over each domain of the batch.
 
     Args:
@@ -12,8 +12,11 @@ def forward(model, params, batch_stats, batch, joint: bool):
         params: its parameters.
         batch_stats: its running statistics.
         batch: dict by domain ("source", "target") of dicts with image float32[B, H, W, 3].
-        joint: one pass over all domains' images, which then share batch statistics and must have
-            one size; else one pass after the other, source first, as AdaptSegNet does.
+        statistics: whose batch statistics normalise, and whose are stored for evaluation.
+            "shared": one pass over all domains' images, which must have one size.
+            "each": a pass for each domain, source first, both stored in turn (AdaptSegNet).
+            "target": a pass for each domain, the target's stored, if it is in the batch: the idea
+            of AdaBN (Li et al., 2016), and right where the target is what is evaluated.
 
     Returns:
         (dict by domain of outputs, running statistics after the passes).
@@ -28,13 +31,15 @@ def forward(model, params, batch_stats, batch, joint: bool):
         )
         return outputs, moved.get("batch_stats", stats)
 
-    if joint:
+    if statistics == "shared":
         images = [part["image"] for part in batch.values()]
         outputs, batch_stats = apply(batch_stats, jnp.concatenate(images))
         return dict(zip(batch, _split(outputs, [len(x) for x in images]), strict=True)), batch_stats
     results = {}
     for domain in sorted(batch):  # source, then target
-        results[domain], batch_stats = apply(batch_stats, batch[domain]["image"])
+        results[domain], moved = apply(batch_stats, batch[domain]["image"])
+        if statistics == "each" or domain == "target" or len(batch) == 1:
+            batch_stats = moved
     return results, batch_stats
 
 
