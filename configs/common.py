@@ -218,8 +218,6 @@ ASKED = (96, 128)
 def _camvid(c: ConfigDict) -> None:
     small(c, ASKED)
     c.data.classes = "camvid11"
-    # Where the classifiers agree, nobody is asked: self-training covers what they are sure of.
-    c.loss.pseudo = 1.0
     _schedule(c, warmup=100, rounds=5, every=80, steps=1000)
 
 
