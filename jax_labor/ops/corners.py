@@ -40,7 +40,8 @@ def _gather(x, size, image, row, column):
     _, h, w, channels = x.shape
     top, bottom, down = (jnp.asarray(t)[row] for t in bilinear_taps(h, size[0], False))
     left, right, across = (jnp.asarray(t)[column] for t in bilinear_taps(w, size[1], False))
-    flat, across, down = x.reshape(-1, channels), across[..., None], down[..., None]
+    flat = jnp.asarray(x).reshape(-1, channels)
+    across, down = across[..., None], down[..., None]
 
     def read(y, z):
         index = (image * h + y) * w + z

@@ -113,12 +113,16 @@ def create_ensemble(model, tx, key: jax.Array, channels: int, member: Sequence[i
         channels: sum C_l of the features.
         member: numbers of the members, `range(10)` as published.
     """
-    member = jnp.asarray(list(member), jnp.int32)
-    keys = jax.vmap(lambda m: jax.random.fold_in(key, m))(member)
     x = jnp.zeros((1, channels))
-    variables = jax.vmap(lambda own: model.init(own, x, False))(keys)
-    params, stats = variables["params"], variables["batch_stats"]
-    return EnsembleState(jnp.zeros((), jnp.int32), member, params, stats, tx.init(params))
+
+    @jax.jit
+    def create(member, key):
+        keys = jax.vmap(lambda m: jax.random.fold_in(key, m))(member)
+        variables = jax.vmap(lambda own: model.init(own, x, False))(keys)
+        params, stats = variables["params"], variables["batch_stats"]
+        return EnsembleState(jnp.zeros((), jnp.int32), member, params, stats, tx.init(params))
+
+    return create(jnp.asarray(list(member), jnp.int32), key)
 
 
 def make_training(

@@ -21,9 +21,17 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jax_labor.models.pixel_ensemble import PixelClassifier
+from jax_labor.ops.corners import feature_bytes
 from jax_labor.ops.resize import resize_bilinear
+from jax_labor.steps.pixel_ensemble import (
+    LEARNING_RATE,
+    create_ensemble,
+    find_labelled,
+    make_training,
+)
 from jax_labor.steps.pixel_labels import PixelLabels, make_labelling
 
 MEMBERS = 10
@@ -149,15 +157,60 @@ def compare(args):
     print(json.dumps(report))
 
 
+def train(args):
+    """Trains the ensemble on random half-precision features of many images; prints the costs."""
+    rng = np.random.default_rng(0)
+    size = (args.size, args.size)
+    maps = tuple(jnp.asarray(half(rng, (args.images, *shape))) for shape in shapes(args.size))
+    labels = rng.integers(0, args.classes, (args.images, *size), dtype=np.uint8)
+    pixels = jax.device_put(find_labelled(labels))
+    model, tx = PixelClassifier(args.classes), optax.adam(LEARNING_RATE)
+    channels = sum(s[-1] for s in shapes(args.size))
+    state = create_ensemble(model, tx, jax.random.key(0), channels, range(MEMBERS))
+    before = peak_gigabytes()
+    run = jax.jit(make_training(model, tx, size, args.steps), donate_argnums=0)
+    state, _ = jax.block_until_ready(run(state, maps, pixels, jax.random.key(1)))
+    wall, cpu = time.perf_counter(), time.process_time()
+    state, loss = jax.block_until_ready(run(state, maps, pixels, jax.random.key(1)))
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    native, direct = feature_bytes(shapes(args.size), size, args.images, 2)
+    report = {
+        "size": args.size,
+        "images": args.images,
+        "channels": channels,
+        "peak_gib": round(peak_gigabytes(), 2),
+        "inputs_gib": round(before, 2),
+        "native_gib": round(native / 2**30, 2),
+        "upsampled_gib": round(direct / 2**30, 1),
+        "steps_per_second": round(args.steps / wall, 2),
+        "cpu_seconds_per_step": round(cpu / args.steps, 3),
+        "finite": bool(np.isfinite(loss).all()),
+    }
+    print(json.dumps(report))
+
+
+def half(rng, shape):
+    """Random float16, an image at a time: float32 for all at once would set the peak."""
+    out = np.empty(shape, np.float16)
+    for image in out:
+        image[:] = rng.standard_normal(shape[1:], dtype=np.float32)
+    return out
+
+
 def main():
     """Read the flags and run one mode."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--train", action="store_true")
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--peak", choices=WAYS)
     args = parser.parse_args()
-    if args.peak:
+    if args.train:
+        train(args)
+    elif args.peak:
         measure_peak(args)
     else:
         compare(args)
