@@ -35,6 +35,7 @@ BLIND = flags.DEFINE_bool("blind_review", False, "serve: reviewers do not see th
 
 ROUND = flags.DEFINE_integer("round", None, "export, import: number; default the newest round.")
 FORMAT = flags.DEFINE_string("format", "", "export, import: cvat, label_studio, labelme, ...")
+BESIDE = flags.DEFINE_list("beside", [], "report: other runs to compare with.")
 OUT = flags.DEFINE_string("out", "", "report, export: folder to write.")
 SOURCE = flags.DEFINE_string("source", "", "import: file or folder that the other tool wrote.")
 ANNOTATOR = flags.DEFINE_string("annotator", "", "import: who labelled.")
@@ -44,6 +45,9 @@ TOKEN = flags.DEFINE_string("token", "", "simulate: the page's token or password
 PEOPLE = flags.DEFINE_integer("annotators", 1, "simulate: how many at once.")
 ERROR = flags.DEFINE_float("error", 0.0, "simulate: share of wrong answers.", 0.0, 1.0)
 SECONDS = flags.DEFINE_float("seconds", 1.0, "simulate: median seconds per answer; 0 = at once.")
+REAL_TIME = flags.DEFINE_float(
+    "real_time", 1.0, "simulate: share of the answering time that is really waited.", 0.0, 1.0
+)
 SEED = flags.DEFINE_integer("seed", 0, "simulate: of errors and times.")
 
 
@@ -68,7 +72,7 @@ def report() -> None:
     """Prints what labelling cost, and draws it."""
     from jax_labor.labels.effort import write_report
 
-    print(write_report(WORKDIR.value, OUT.value or Path(WORKDIR.value) / "effort"))
+    print(write_report(WORKDIR.value, OUT.value or Path(WORKDIR.value) / "effort", BESIDE.value))
 
 
 def export() -> None:
@@ -103,6 +107,7 @@ def simulate() -> None:
         truth=target_truth(WORKDIR.value),
         error=ERROR.value,
         seconds=SECONDS.value,
+        real_time=REAL_TIME.value,
         seed=SEED.value,
     )
     for name, value in figures.items():

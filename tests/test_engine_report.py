@@ -13,8 +13,9 @@ from jax_labor.engine.clock import Clock, as_time
 from jax_labor.engine.finite import NonFiniteLoss, check_finite
 from jax_labor.engine.profile import Profiler, parse_range
 from jax_labor.engine.report import Progress, Reporter
-from jax_labor.engine.results import table, write_results
+from jax_labor.engine.results import write_results
 from jax_labor.errors import UserError
+from jax_labor.tables import table
 
 
 class Time:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"jax_labor", "jax_labor.errors"},
-    {"jax_labor.classes", "jax_labor.files"},
+    {"jax_labor.classes", "jax_labor.files", "jax_labor.tables"},
     {"jax_labor.ops", "jax_labor.data", "jax_labor.labels"},
     {"jax_labor.models"},
     {"jax_labor.steps"},
@@ -76,7 +76,9 @@ def test_imports_go_down(path):
             assert {here, there} not in STRANGERS, f"{here} must not know {name}"
 
 
-@pytest.mark.parametrize("room_name", ["data.catalogue", "labels.store", "labels.ledger"])
+@pytest.mark.parametrize(
+    "room_name", ["data.catalogue", "labels.ledger", "labels.page.serve", "labels.exchange"]
+)
 def test_rooms_without_jax(room_name):
     code = f"import sys, jax_labor.{room_name}; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

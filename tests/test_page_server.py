@@ -520,6 +520,7 @@ def test_a_review_starts_from_the_first_answer_and_replaces_it(tmp_path):
         assert facts["seconds"] == 6 * 0.5
         assert [i["class"] for i in facts["items"]] == [3, 8, 3, 3]
         assert [i["seconds"] for i in facts["items"]] == [0.5, 1, 1, 0.5]
+        assert not any(i["corrected"] for i in facts["items"])
         # The reviewer may go over it again, against the same first answer; nobody else may.
         assert ann.post("claim", name="a").json()["reason"] == "reviewed"
         assert cid.post("claim", name="a", review=True).json()["reason"] == "reviewed"
@@ -531,6 +532,22 @@ def test_a_review_starts_from_the_first_answer_and_replaces_it(tmp_path):
         bob.finish(again)
         np.testing.assert_array_equal(round_.read_answer("a"), first)
         assert round_.answer_facts("a")["agreement"]["agree"] == 1
+
+
+def test_a_suggestion_taken_and_then_given_up_is_corrected(tmp_path):
+    round_ = open_round(tmp_path, ["a"])
+    with page(tmp_path, "ann", "bob") as (_, ann, bob):
+        claim = ann.claim()
+        ann.answer(claim, *(say(item, 3, accepted=item < 2) for item in range(4)))
+        ann.answer(claim, say(0, 5))
+        ann.finish(claim)
+        facts = round_.answer_facts("a")
+        assert [i["corrected"] for i in facts["items"]] == [True, False, False, False]
+        review = bob.claim(review=True)
+        bob.answer(review, say(1, 7), say(2, 7))
+        bob.finish(review)
+        facts = round_.answer_facts("a")
+        assert [i["corrected"] for i in facts["items"]] == [True, True, False, False]
 
 
 def test_a_server_that_dies_in_a_review_keeps_the_first_answer(tmp_path, monkeypatch):

@@ -5,8 +5,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from jax_labor.engine.results import table
 from jax_labor.files import write_bytes, write_json, write_text
+from jax_labor.tables import table
 
 matplotlib.use("agg")
 import io

@@ -9,9 +9,9 @@ from etils import epath
 from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
 from jax_labor.engine.pictures import save_png
-from jax_labor.engine.results import table
 from jax_labor.steps import parallel
 from jax_labor.steps.evaluate import make_evaluation_step
+from jax_labor.tables import table
 
 
 @dataclasses.dataclass(frozen=True)

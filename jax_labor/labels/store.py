@@ -70,7 +70,7 @@ class Answer:
         clicks: pointer presses spent.
         keys: key presses spent.
         items: one dict per point or piece: {item, action, class, seconds, clicks, keys, shown,
-            accepted, size}; empty when the annotator did not say.
+            accepted, corrected, size}; empty when the annotator did not say.
         reviewer: the second person who went over the answer.
         agreement: of the two people, see `labels.agreement`.
     """

@@ -159,10 +159,12 @@ def _joined(first: list[dict], second: list[dict]) -> list[dict]:
     for item in second:
         earlier = joined.get(item["item"])
         if earlier is not None:
+            changed = any(item[key] != earlier[key] for key in ("action", "class"))
             item = (
                 item
                 | {key: item[key] + earlier[key] for key in _SUMS}
                 | {key: earlier[key] for key in ("shown", "accepted")}
+                | {"corrected": earlier["corrected"] or (earlier["accepted"] and changed)}
             )
         joined[item["item"]] = item
     return [joined[key] for key in sorted(joined)]

@@ -36,6 +36,7 @@ class Log(NamedTuple):
         found = []
         for item, (ms, clicks, keys) in sorted(efforts.items()):
             entry = answers.get(item)
+            taken = any(e.accepted for e in self.entries if e.item == item and e.action in CONTENT)
             found.append(
                 {
                     "item": item,
@@ -46,6 +47,7 @@ class Log(NamedTuple):
                     "keys": keys,
                     "shown": bool(entry and entry.shown),
                     "accepted": bool(entry and entry.accepted),
+                    "corrected": bool(taken and entry and not entry.accepted),
                     "size": task.size(item),
                 }
             )
