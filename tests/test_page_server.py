@@ -141,6 +141,7 @@ def test_effort_counts_what_was_undone_too(tmp_path):
         "shown": False,
         "accepted": False,
         "size": 25,
+        "corrected": True,
     }
     assert (facts["seconds"], facts["clicks"], facts["keys"]) == (pytest.approx(3.63), 3, 5)
     assert (facts["annotator"], facts["labelled"]) == ("ann", 25)
