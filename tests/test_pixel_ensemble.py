@@ -181,6 +181,11 @@ def small():
     return train
 
 
+def test_the_ensemble_learns(small):
+    _, losses = small(range(3), 15 * [4])
+    assert (losses[-10:].mean(0) < 0.7 * losses[:3].mean(0)).all()
+
+
 def test_members_together_equal_members_alone(small):
     together, losses = small(range(3), [4])
     alone, loss = small([2], [4])
@@ -198,12 +203,7 @@ def test_steps_cut_into_calls_are_the_same_steps(small):
     assert int(whole.step) == 4
 
 
-def test_the_ensemble_learns(small):
-    _, losses = small(range(3), 15 * [4])
-    assert (losses[-10:].mean(0) < 0.7 * losses[:3].mean(0)).all()
-
-
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_stopping_as_published(seed):
     losses = np.random.default_rng(seed).integers(0, 30, 400) + np.linspace(20, 0, 400).round()
 

@@ -1,5 +1,6 @@
 """Training an ensemble of pixel classifiers on pixels sampled from a few labelled images."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -113,16 +114,16 @@ def create_ensemble(model, tx, key: jax.Array, channels: int, member: Sequence[i
         channels: sum C_l of the features.
         member: numbers of the members, `range(10)` as published.
     """
+    return _create(model, tx, key, channels, jnp.asarray(list(member), jnp.int32))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 3))
+def _create(model, tx, key, channels, member):
+    keys = jax.vmap(lambda m: jax.random.fold_in(key, m))(member)
     x = jnp.zeros((1, channels))
-
-    @jax.jit
-    def create(member, key):
-        keys = jax.vmap(lambda m: jax.random.fold_in(key, m))(member)
-        variables = jax.vmap(lambda own: model.init(own, x, False))(keys)
-        params, stats = variables["params"], variables["batch_stats"]
-        return EnsembleState(jnp.zeros((), jnp.int32), member, params, stats, tx.init(params))
-
-    return create(jnp.asarray(list(member), jnp.int32), key)
+    variables = jax.vmap(lambda own: model.init(own, x, False))(keys)
+    params, stats = variables["params"], variables["batch_stats"]
+    return EnsembleState(jnp.zeros((), jnp.int32), member, params, stats, tx.init(params))
 
 
 def make_training(
