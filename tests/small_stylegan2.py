@@ -2,7 +2,6 @@
 
 import jax
 import numpy as np
-import torch
 
 from jax_labor.models.pretrained import export_weights
 from jax_labor.models.stylegan2 import build_discriminator, build_generator, variable_shapes
@@ -34,5 +33,7 @@ def discriminator(**settings):
 
 def as_torch(variables, layout):
     """The official state dict of `variables`, in float64."""
+    import torch
+
     tensors = export_weights(variables, layout)
     return {key: torch.from_numpy(tensor).double() for key, tensor in tensors.items()}

@@ -8,6 +8,8 @@ torch = pytest.importorskip("torch", reason="the development extra torch is not 
 import small_stylegan2 as small  # noqa: E402
 import torch_stylegan2 as official  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def one_hot(classes):
     return np.eye(classes, dtype=np.float32)[np.arange(4) % classes]
