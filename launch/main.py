@@ -43,7 +43,7 @@ def main(_):
         with exit_on_mistake():
             data = CONFIG.value.data
             if initialise_distributed() is None:
-                share_cores(data.source_batch, data.target_batch, data.eval_batch)
+                share_cores(*(size for name, size in data.items() if name.endswith("_batch")))
             setup_log()
             setup_jax(COMPILED.value)
             workdir = WORKDIR.value or _default_workdir()

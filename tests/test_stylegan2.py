@@ -76,7 +76,8 @@ def test_truncation_moves_the_first_layers_only(small, z):
     mean = variables["stats"]["w_avg"]
     ws = mapped(network, variables, z)
     cut = mapped(network, variables, z, psi=0.25, cutoff=2)
-    np.testing.assert_allclose(cut[:, :2], 0.75 * mean + 0.25 * ws[:, :2], rtol=1e-4, atol=1e-5)
+    expected = 0.75 * mean[None, None] + 0.25 * np.asarray(ws[:, :2])
+    np.testing.assert_allclose(cut[:, :2], expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(cut[:, 2:], ws[:, 2:])
 
 
@@ -114,41 +115,6 @@ def test_low_precision_discriminator():
     assert found.dtype == jnp.float32
     error = np.abs(found - expected).max() / np.abs(expected).max()
     assert 1e-6 < error < 0.1
-
-
-def test_gradients_of_gradients(z):
-    """Path length and R1 differentiate a gradient; finite differences tell whether rightly."""
-    network, variables = generator(resolution=8)
-    ws = mapped(network, variables, z[:2])
-    judge = build_discriminator(SMALL | {"resolution": 8})
-    image = jax.random.normal(jax.random.key(3), (2, 8, 8, 3))
-    weights = jax.jit(judge.init)(jax.random.key(4), image)["params"]
-
-    def path_length(params):
-        def painted(ws):
-            images = network.apply({**variables, "params": params}, ws, method="synthesise")[0]
-            return (images * image).sum()
-
-        return jnp.square(jax.grad(painted)(ws)).sum()
-
-    def r1(params):
-        def logits(image):
-            return judge.apply({"params": params}, image).sum()
-
-        return jnp.square(jax.grad(logits)(image)).sum()
-
-    for loss, params in ((path_length, variables["params"]), (r1, weights)):
-        rng = np.random.default_rng(0)
-        direction = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), params)
-        value, gradient = jax.jit(jax.value_and_grad(loss))(params)
-        slope = sum(jax.tree.leaves(jax.tree.map(np.vdot, gradient, direction)))
-        run = jax.jit(loss)
-        ahead, behind = (
-            run(jax.tree.map(lambda a, b, s=step: np.float32(a + s * b), params, direction))
-            for step in (1e-3, -1e-3)
-        )
-        assert value > 0
-        np.testing.assert_allclose(slope, (ahead - behind) / 2e-3, rtol=0.03)
 
 
 def test_feature_sizes_are_those_of_the_maps():
@@ -204,7 +170,7 @@ def test_arguments_that_do_not_fit(small, z):
         with pytest.raises(UserError, match=message):
             jax.eval_shape(lambda: net.apply(variables, *arguments, **more))
 
-    ws = jnp.zeros((6, network.num_ws, 8))
+    ws = np.zeros((4, network.num_ws, 8), np.float32)
     refuse(r"z must be \[B,8\], got \(4, 7\)", z[:, :7])
     refuse("ws must be", ws[:, 1:], method="synthesise")
     refuse("noise needs a key per sample: 4", ws, keys, method="synthesise")

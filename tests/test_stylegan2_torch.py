@@ -1,12 +1,15 @@
 """Generator and discriminator against PyTorch, in the cases that official files vary."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
 import small_stylegan2 as small  # noqa: E402
 import torch_stylegan2 as official  # noqa: E402
+
+from jax_labor.models.pretrained import export_weights  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -91,3 +94,62 @@ def test_discriminator(settings, rng):
         network.mbstd_channels,
     )
     close(jax.jit(lambda x: network.apply(variables, x, c))(image), expected)
+
+
+def same_gradients(found, state, loss, layout):
+    """Every parameter's gradient within 1e-4 of the largest of its tensor."""
+    used = {key: value for key, value in state.items() if value.requires_grad}
+    gradients = torch.autograd.grad(loss, list(used.values()), allow_unused=True)
+    ours = export_weights(jax.tree.map(np.asarray, found), layout)
+    compared = 0
+    for key, gradient in zip(used, gradients, strict=True):
+        if gradient is not None and gradient.abs().max() > 0:
+            size = float(gradient.abs().max())
+            np.testing.assert_allclose(ours[key], gradient, rtol=0, atol=1e-4 * size, err_msg=key)
+            compared += 1
+    return compared
+
+
+def trainable(state):
+    fixed = ("noise_const", "resample_filter", "w_avg")
+    return {k: v if k.endswith(fixed) else v.requires_grad_() for k, v in state.items()}
+
+
+def test_gradients_of_path_length(rng):
+    """|d(image * y)/dw|^2 differentiated again by every weight (Karras et al., 2020, eq. 4)."""
+    network, variables = small.generator(resolution=8)
+    ws = rng.standard_normal((2, network.num_ws, 8)).astype(np.float32)
+    y = rng.standard_normal((2, 8, 8, 3)).astype(np.float32)
+
+    def path_length(variables):
+        def painted(ws):
+            return (network.apply(variables, ws, method="synthesise")[0] * y).sum()
+
+        return jnp.square(jax.grad(painted)(ws)).sum()
+
+    state = trainable(small.as_torch(variables, "stylegan2"))
+    styles = torch.from_numpy(ws).double().requires_grad_()
+    image = official.synthesis(state, styles, 8)[0]
+    painted = (image * torch.from_numpy(y.transpose(0, 3, 1, 2))).sum()
+    (slope,) = torch.autograd.grad(painted, styles, create_graph=True)
+    found = jax.jit(jax.grad(path_length))(variables)
+    assert same_gradients(found, state, slope.square().sum(), "stylegan2") == 16
+
+
+@pytest.mark.parametrize("architecture", ["resnet", "skip"])
+def test_gradients_of_r1(rng, architecture):
+    """|dD/dx|^2 differentiated again by every weight (Mescheder et al., ICML 2018, eq. 9)."""
+    network, variables = small.discriminator(resolution=8, architecture=architecture)
+    image = rng.standard_normal((4, 8, 8, 3)).astype(np.float32)
+
+    def r1(variables):
+        slope = jax.grad(lambda image: network.apply(variables, image).sum())(image)
+        return jnp.square(slope).sum()
+
+    state = trainable(small.as_torch(variables, "stylegan2_discriminator"))
+    x = torch.from_numpy(image.transpose(0, 3, 1, 2)).double().requires_grad_()
+    logits = official.discriminator(state, x, None, 8, architecture)
+    (slope,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    found = jax.jit(jax.grad(r1))(variables)
+    compared = same_gradients(found, state, slope.square().sum(), "stylegan2_discriminator")
+    assert compared >= 10

@@ -3,9 +3,9 @@
 import difflib
 
 from jax_labor.errors import UserError
-from jax_labor.experiments import labor, segmentation
+from jax_labor.experiments import labor, segmentation, stylegan2
 
-EXPERIMENTS = {"labor": labor.run, "segmentation": segmentation.run}
+EXPERIMENTS = {"labor": labor.run, "segmentation": segmentation.run, "stylegan2": stylegan2.run}
 
 
 def run(config, workdir: str, force: bool = False) -> dict:

@@ -81,9 +81,7 @@ def make_app(
         Route("/api/login", _login(auth), methods=["POST"]),
         Route("/api/logout", _endpoint(auth, partial(_logout, auth)), methods=["POST"]),
         Route("/api/round", _endpoint(auth, lambda name, *_: _json(desk.overview(name)))),
-        Route(
-            "/api/rounds/{number}/images/{name:path}/{what}", _endpoint(auth, _picture(pictures))
-        ),
+        Route(_PICTURE_PATH, _endpoint(auth, _picture(pictures))),
         post("/api/claim", lambda who, body: {"claim": desk.claim(who, *checks.wish(body))}),
         post("/api/answers", answers),
         post("/api/finish", finish),
