@@ -164,6 +164,31 @@ _CAMVID = (
 _NOT_IN_SYNTHIA = ("terrain", "truck", "train")
 _NOT_IN_SYNTHIA13 = (*_NOT_IN_SYNTHIA, "wall", "fence", "pole")
 
+_FIGURES = (
+    ("background", (0, 0, 0)),
+    ("hair", (120, 72, 24)),
+    ("face", (250, 180, 150)),
+    ("top", (220, 40, 60)),
+    ("arm", (240, 130, 60)),
+    ("trousers", (40, 80, 200)),
+    ("skirt", (150, 60, 200)),
+    ("dress", (230, 70, 190)),
+    ("leg", (250, 220, 120)),
+    ("shoe", (60, 160, 70)),
+    ("bag", (40, 200, 200)),
+    ("hat", (150, 150, 150)),
+)
+_CCP = (
+    ("background", (0, 0, 0)),
+    ("hair", (120, 72, 24)),
+    ("skin", (250, 180, 150)),
+    ("upper", (220, 40, 60)),
+    ("lower", (40, 80, 200)),
+    ("dress", (230, 70, 190)),
+    ("feet", (60, 160, 70)),
+    ("item", (40, 200, 200)),
+)
+
 
 def _cityscapes_table(name: str, without: tuple[str, ...], source: str) -> ClassTable:
     rows = [row for row in _CITYSCAPES if row[0] not in without]
@@ -192,6 +217,22 @@ TABLES: dict[str, ClassTable] = {
             ids=tuple(range(11)),
             ignored_ids=(11, IGNORE),
             source="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
+        ),
+        ClassTable(
+            name="figures12",
+            names=tuple(name for name, _ in _FIGURES),
+            colors=tuple(color for _, color in _FIGURES),
+            ids=tuple(range(12)),
+            ignored_ids=(IGNORE,),
+            source="jax_labor/data/figures/parts.py",
+        ),
+        ClassTable(
+            name="ccp8",
+            names=tuple(name for name, _ in _CCP),
+            colors=tuple(color for _, color in _CCP),
+            ids=tuple(range(8)),
+            ignored_ids=(IGNORE,),
+            source="https://github.com/bearpaw/clothing-co-parsing",
         ),
     )
 }

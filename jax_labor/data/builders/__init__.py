@@ -5,7 +5,9 @@ import inspect
 from collections.abc import Mapping
 
 from jax_labor.data.builders.camvid import Camvid, CamvidSource
+from jax_labor.data.builders.ccp import Ccp, CcpSource
 from jax_labor.data.builders.cityscapes import Cityscapes, CityscapesSource
+from jax_labor.data.builders.figures import Figures, FiguresSource
 from jax_labor.data.builders.gta5 import Gta5, Gta5Source
 from jax_labor.data.builders.image_folder import ImageFolder, ImageFolderSource
 from jax_labor.data.builders.source import FileSource, Source
@@ -22,10 +24,13 @@ SOURCES = {
         CamvidSource,
         ImageFolderSource,
         StreetsSource,
+        FiguresSource,
+        CcpSource,
     )
 }
 BUILDERS = {
-    builder.name: builder for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets)
+    builder.name: builder
+    for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets, Figures, Ccp)
 }
 
 
@@ -34,10 +39,11 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
 
     Args:
       name: a key of `SOURCES`.
-      root: its folder; not used by `streets`.
+      root: its folder; not used by `streets` and `figures`.
       classes: name of a class table; `image_folder` also takes "own" or "".
       options: further arguments of that source (`streets`: style, height, width,
-        train, val, test, seed; `image_folder`: unlabelled); for data sets of files also
+        train, val, test, seed; `figures`: the same without style; `image_folder` and `ccp`:
+        unlabelled); for data sets of files also
         `size`, (height, width) to prepare records at.
 
     Raises:

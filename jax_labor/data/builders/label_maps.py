@@ -52,9 +52,25 @@ _TO_CAMVID = {  # Cityscapes name: CamVid name; what is not listed has no counte
     "truck": "car",
     "bus": "car",
 }
+_FIGURES = get_table("figures12")
+_TO_CCP = {  # part of a rendered figure: class of Clothing Co-Parsing
+    "background": "background",
+    "hair": "hair",
+    "face": "skin",
+    "top": "upper",
+    "arm": "skin",
+    "trousers": "lower",
+    "skirt": "lower",
+    "dress": "dress",
+    "leg": "skin",
+    "shoe": "feet",
+    "bag": "item",
+    "hat": "item",
+}
 _TABLES_OF = dict.fromkeys(
     _STREET_SCENES, ("cityscapes19", "synthia16", "synthia13", "camvid11")
 ) | dict.fromkeys(("camvid", "streets"), ("camvid11",))
+_TABLES_OF |= {"figures": ("figures12", "ccp8"), "ccp": ("ccp8",)}
 
 
 def id_map(dataset: str, classes: str) -> dict[int, int]:
@@ -70,6 +86,8 @@ def id_map(dataset: str, classes: str) -> dict[int, int]:
             f"data set '{dataset}' has no map to class table '{classes}'; it has maps to "
             f"{', '.join(tables)}"
         )
+    if (dataset, classes) == ("figures", "ccp8"):
+        return {i: table.names.index(_TO_CCP[name]) for i, name in enumerate(_FIGURES.names)}
     if dataset not in _STREET_SCENES:
         return table.id_map()
     names, ids = _STREET_SCENES[dataset]

@@ -1,0 +1,86 @@
+"""Clothing Co-Parsing (Yang et al., CVPR 2014): street-fashion photos, part of them with labels."""
+
+from pathlib import Path
+
+from jax_labor.classes import get_table
+from jax_labor.data.builders.class_file import read_class_file
+from jax_labor.data.builders.label_maps import id_map
+from jax_labor.data.builders.source import FileSource, Listing, Problem
+from jax_labor.data.builders.tfds_builder import SegmentationBuilder
+from jax_labor.errors import UserError
+
+UNLABELLED = "unlabelled"
+# last digit of a labelled photo's number: held out; photos are of different people, in no order
+_HELD_OUT = {"0": "test", "5": "test", "9": "val"}
+
+
+class CcpSource(FileSource):
+    """`root/images/NNNN.jpg` with `root/labels/NNNN.png` of class ids for a part of the photos.
+
+    A labelled photo is in `test` when its number ends in 0 or 5, in `val` when it ends in 9, and
+    otherwise in `train`; photos without a label are in `unlabelled`. So more photos or labels never
+    move a photo between the labelled splits.
+
+    Args:
+      root: the folder.
+      classes: class table of the labels, ccp8.
+      unlabelled: use the photos alone, as for a generator: `train+unlabelled`.
+    """
+
+    name = "ccp"
+    layout = """expected layout:
+  <root>/images/0001.jpg ...
+  <root>/labels/0001.png ...   (one channel of class ids 0-7, 255 = ignore; not for every photo)
+  <root>/classes.json          (may be left out; when there, its classes are checked)
+get it from https://github.com/bearpaw/clothing-co-parsing and merge its 59 tags into the 8 classes
+background, hair, skin, upper, lower, dress, feet, item"""
+    image_suffixes = (".jpg", ".jpeg", ".png")
+
+    def __init__(self, root, classes: str = "ccp8", unlabelled: bool = False):
+        self.unlabelled = bool(unlabelled)
+        super().__init__(root, get_table(classes), id_map(self.name, classes))
+        self.description = f"Clothing Co-Parsing in {self.root}"
+        own = read_class_file(self.root)
+        if own is not None and own.names != self.table.names:
+            raise UserError(
+                f"{own.source}: its classes ({', '.join(own.names)}) are not those of class table "
+                f"'{classes}' ({', '.join(self.table.names)}); read it as image_folder instead"
+            )
+
+    def splits(self) -> tuple[str, ...]:
+        """train, val, test and unlabelled, when there are photos."""
+        return ("train", "val", "test", UNLABELLED) if self.image_dir("train").is_dir() else ()
+
+    def has_labels(self, split: str) -> bool:
+        """Whether the photos of `split` have labels that are to be used."""
+        return split != UNLABELLED and not self.unlabelled
+
+    def image_dir(self, split: str) -> Path:
+        """`root/images`, whatever the split."""
+        return self.root / "images"
+
+    def label_dir(self, split: str) -> Path:
+        """`root/labels`, whatever the split."""
+        return self.root / "labels"
+
+    def scan(self, split: str) -> Listing:
+        """The photos of one split with their labels."""
+        whole = super().scan(split)
+        labels = self.label_dir(split)
+        labelled = {path.stem for path in labels.glob(f"*{self.label_suffix}")}
+
+        def belongs(name):
+            at = _HELD_OUT.get(name[-1], "train") if name in labelled else UNLABELLED
+            return at == split
+
+        items = [item for item in whole.items if belongs(item.name)]
+        problems = [p for p in whole.problems if p.record is None or belongs(p.record)]
+        if not items and not problems:
+            problems.append(Problem("images", f"none of the photos is in split '{split}'"))
+        return Listing(items, problems, [*whole.content, [item.name for item in items]])
+
+
+class Ccp(SegmentationBuilder, skip_registration=True):
+    """TFDS builder of Clothing Co-Parsing."""
+
+    name = "ccp"
