@@ -1,0 +1,103 @@
+"""From a card to the parts of a generator's training: images, networks, optimisers, state."""
+
+import jax
+
+from jax_labor.data.pipeline import CachedRecords, TrainIterator, TrainView, train_iterator
+from jax_labor.engine.startup import check_batch
+from jax_labor.errors import UserError
+from jax_labor.models.stylegan2 import build_discriminator, build_generator
+from jax_labor.ops.ada import check_kinds
+from jax_labor.steps.gan_state import Gan, GanState, create, lazy_adam
+
+_SHARED = ("resolution", "base", "channel_base", "channel_max", "low_precision_blocks", "dtype")
+_GENERATOR = (*_SHARED, "z_dim", "w_dim", "mapping_layers")
+_DISCRIMINATOR = (*_SHARED, "mbstd_group")
+
+
+def check(config) -> None:
+    """Raises a UserError, naming the setting, where settings cannot work together here."""
+    each = check_batch(config.data.train_batch, jax.device_count(), "config.data.train_batch")
+    group = config.network.mbstd_group
+    if group < 1 or each % group:
+        raise UserError(
+            f"config.network.mbstd_group={group} does not divide the {each} images that each of"
+            f" {jax.device_count()} devices holds of config.data.train_batch: change one of them."
+        )
+    if each % 2 and config.loss.path_weight and jax.device_count() > 1:
+        raise UserError(
+            f"config.data.train_batch gives {each} images to a device, and path-length"
+            " regularisation takes half of them: make that even."
+        )
+    check_kinds(config.augment.kinds, "config.augment.kinds")
+    for name in ("loss.path_every", "loss.r1_every", "augment.every", "train.log_every"):
+        section, _, setting = name.partition(".")
+        if config[section][setting] < 1:
+            raise UserError(f"config.{name} is {config[section][setting]}: use 1 or more.")
+
+
+def iterations(config) -> int:
+    """How many iterations show `config.train.kimg` thousand images."""
+    steps = -(-int(config.train.kimg * 1000) // config.data.train_batch)
+    if steps < 1:
+        raise UserError(f"config.train.kimg is {config.train.kimg}: train on at least one image.")
+    return steps
+
+
+def build_gan(config) -> Gan:
+    """Builds everything that has parameters."""
+    clamp = {"conv_clamp": config.network.conv_clamp or None}
+    loss = config.loss
+    return Gan(
+        build_generator({name: config.network[name] for name in _GENERATOR} | clamp),
+        build_discriminator({name: config.network[name] for name in _DISCRIMINATOR} | clamp),
+        lazy_adam(config.generator_optimizer, loss.path_every if loss.path_weight else 0),
+        lazy_adam(config.discriminator_optimizer, loss.r1_every if loss.r1_gamma else 0),
+    )
+
+
+def first_state(config, gan: Gan) -> GanState:
+    """The state before the first iteration, on the host."""
+    # The default generator's draws compile far longer, see assembly.py.
+    key = jax.random.key(config.seed, impl="rbg")
+    return jax.device_get(jax.jit(lambda: create(gan, key, config.augment.p))())
+
+
+class Images:
+    """The training images as the network's size and range want them."""
+
+    def __init__(self, config, records, size: tuple[int, int]):
+        self._config, self.size = config, size
+        self._view = TrainView(size=size, normalize="unit", **config.data.view.to_dict())
+        fixed = size if self._view.resize == "fixed" else None
+        self._records = CachedRecords(records, fixed) if config.data.cache else records
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def iterator(self) -> TrainIterator:
+        """This process's part of the endless batches of training."""
+        data = self._config.data
+        return self._iterate(
+            data.train_batch,
+            self._config.seed % 2**32,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            workers=data.workers,
+        )
+
+    def batches(self, batch: int) -> TrainIterator:
+        """Batches to compare with: the same images in another order, all for this process."""
+        return self._iterate(batch, (self._config.seed + 1) % 2**32)
+
+    def _iterate(self, batch, seed, **parts):
+        threads = self._config.data.threads
+        return train_iterator(
+            self._records,
+            self._view,
+            batch,
+            seed,
+            threads=threads,
+            use_labels=False,
+            name="config.data.train",
+            **parts,
+        )

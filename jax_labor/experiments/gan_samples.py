@@ -1,0 +1,80 @@
+"""Images out of a generator, by number: sample i of a seed is always the same."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# Far from the numbers of training steps, which the same seed is folded with.
+_SAMPLES, _STOPS = 2**32 - 1, 2**32 - 2
+
+
+class Sampler:
+    """Draws images of one generator, in batches of one size, so that it compiles once.
+
+    Args:
+        generator: a StyleGAN2Generator.
+        seed: of latents and noise.
+        batch: images at once.
+    """
+
+    def __init__(self, generator, seed: int, batch: int):
+        self._generator, self._seed, self._batch = generator, seed, batch
+        self._render = jax.jit(self._images)
+        self._latents = jax.jit(self._draw)
+
+    def images(self, variables, count: int, psi: float = 1.0) -> np.ndarray:
+        """Samples 0 .. count - 1 as uint8[count, H, W, 3], each with noise of its own.
+
+        Args:
+            variables: {"params", "stats"}.
+            count: how many.
+            psi: truncation: 1 for none, 0 for the mean image.
+        """
+        z, keys = self._numbered(_SAMPLES, count)
+        return self._in_batches(variables, z, z, np.zeros(count, np.float32), keys, psi)
+
+    def interpolation(self, variables, stops: int, between: int, psi: float) -> np.ndarray:
+        """A round trip through `stops` samples, straight in the space of styles.
+
+        Returns:
+            uint8[stops, between, H, W, 3]: row i goes from stop i towards stop i + 1, all with the
+            same noise.
+        """
+        z, keys = self._numbered(_STOPS, stops)
+        start = np.repeat(np.arange(stops), between)
+        share = np.tile(np.arange(between, dtype=np.float32) / between, stops)
+        images = self._in_batches(
+            variables, z[start], z[(start + 1) % stops], share, keys[start * 0], psi
+        )
+        return images.reshape(stops, between, *images.shape[1:])
+
+    def _numbered(self, kind, count):
+        numbers = np.arange(-(-count // self._batch) * self._batch)
+        parts = [self._latents(kind, part) for part in numbers.reshape(-1, self._batch)]
+        z, keys = (jnp.concatenate(x)[:count] for x in zip(*parts, strict=True))
+        return np.asarray(z), keys
+
+    def _draw(self, kind, numbers):
+        key = jax.random.fold_in(jax.random.key(self._seed), kind)
+        keys = jax.vmap(lambda n: jax.random.split(jax.random.fold_in(key, n)))(numbers)
+        size = (self._generator.z_dim,)
+        return jax.vmap(lambda k: jax.random.normal(k, size))(keys[:, 0]), keys[:, 1]
+
+    def _in_batches(self, variables, start, end, share, keys, psi):
+        batch, count = self._batch, len(start)
+        # The last batch is filled up with the first sample.
+        rows = np.append(np.arange(count), np.zeros(-count % batch, int)).reshape(-1, batch)
+        parts = (
+            np.asarray(self._render(variables, start[r], end[r], share[r], keys[r], psi))
+            for r in rows
+        )
+        return np.concatenate(list(parts))[:count]
+
+    def _images(self, variables, start, end, share, keys, psi):
+        apply = self._generator.apply
+        first, last = (apply(variables, z, method="map") for z in (start, end))
+        ws = first + share[:, None, None] * (last - first)
+        mean = variables["stats"]["w_avg"][None, None]
+        ws = mean + psi * (ws - mean)
+        images, _ = apply(variables, ws, keys, method="synthesise")
+        return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)

@@ -1,0 +1,72 @@
+"""A trained generator on disk: what sampling, labelling and the factory start from.
+
+`FOLDER/generator/network.json` holds the settings that build the network, and
+`FOLDER/generator/checkpoints/STEP/state` its arrays, {"params", "stats"}, as Orbax restores them
+without our code.
+"""
+
+import numpy as np
+from etils import epath
+
+from jax_labor.engine.checkpoint import Checkpoints
+from jax_labor.errors import UserError
+from jax_labor.files import read_json, write_json
+from jax_labor.models.stylegan2 import (
+    StyleGAN2Generator,
+    build_generator,
+    settings_of,
+    variable_shapes,
+)
+
+FOLDER = "generator"
+
+
+def save_generator(workdir: epath.PathLike, generator, variables: dict, step: int) -> None:
+    """Writes the generator of `step` to `workdir/generator`; an older one goes.
+
+    Args:
+        workdir: the run's work directory.
+        generator: a StyleGAN2Generator.
+        variables: {"params", "stats"}, host arrays.
+        step: iterations trained; once written, a step stays as it is.
+    """
+    place = epath.Path(workdir) / FOLDER
+    write_json(place / "network.json", settings_of(generator))
+    checkpoints = Checkpoints(place, keep=1)
+    checkpoints.save(step, variables, {"step": step})
+    checkpoints.close()
+
+
+def load_generator(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, int]:
+    """Reads what `save_generator` wrote.
+
+    Returns:
+        The network, its variables {"params", "stats"} as NumPy arrays, and the step.
+
+    Raises:
+        UserError: there is none yet, it is damaged, or its arrays do not fit its settings.
+    """
+    place = epath.Path(workdir) / FOLDER
+    if not (place / "network.json").exists():
+        raise UserError(
+            f"{place} holds no generator: name the --workdir of a finished run of"
+            " configs/stylegan2.py."
+        )
+    generator = build_generator(read_json(place / "network.json"))
+    checkpoints = Checkpoints(place, read_only=True)
+    found = checkpoints.restore(variable_shapes(generator))
+    checkpoints.close()
+    if found is None:
+        raise UserError(f"{place} holds no generator yet: let its run of training end first.")
+    step, variables, _ = found
+    if not all(np.isfinite(leaf).all() for leaf in _leaves(variables)):
+        raise UserError(f"{place}: weights that are not finite; train again with a lower rate.")
+    return generator, variables, step
+
+
+def _leaves(tree):
+    for value in tree.values():
+        if isinstance(value, dict):
+            yield from _leaves(value)
+        else:
+            yield value

@@ -1,0 +1,58 @@
+"""Training a generator: StyleGAN2 with adaptive augmentation on any folder of images."""
+
+import logging
+
+import numpy as np
+
+from jax_labor.engine.results import write_results
+from jax_labor.experiments.gan_pictures import save_pictures
+from jax_labor.experiments.gan_quality import distances
+from jax_labor.experiments.gan_session import GanSession
+from jax_labor.experiments.generator_file import save_generator
+from jax_labor.models.stylegan2 import settings_of
+
+_LOG = logging.getLogger(__name__)
+
+
+def run(config, workdir: str, force: bool = False) -> dict:
+    """Trains a generator; returns the content of results.json."""
+    with GanSession(config, workdir, force) as session:
+        session.train()
+        return _finish(session) if session.is_main else {}
+
+
+def _finish(session: GanSession) -> dict:
+    """Writes the generator, pictures and results.json."""
+    save_generator(session.workdir, session.gan.generator, session.variables, session.step)
+    save_pictures(session)
+    distance = _distance(session)
+    config = session.config
+    results = {
+        "experiment": config.experiment,
+        "swd": distance,
+        "data": {"train": session.records.description, "images": len(session.images)},
+        "network": settings_of(session.gan.generator),
+        "steps": session.step,
+        "kimg": session.step * config.data.train_batch / 1000,
+        "augment_p": float(session.state.augment_p),
+        "seconds": session.clock.total_seconds(),
+        "images_per_second": session.clock.mean_images_per_second(),
+        "seed": config.seed,
+    }
+    results = write_results(session.workdir, results)
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in distance.items())
+    _LOG.info("SWD x 1000: %s; %s", shown or "not asked", session.workdir / "results.json")
+    return results
+
+
+def _distance(session: GanSession) -> dict[str, float]:
+    """SWD between generated images and as many real ones, each of them at most once."""
+    count = min(session.config.distance.images, len(session.images))
+    if not count:
+        return {}
+    iterator = session.images.batches(1)
+    real = np.concatenate([next(iterator)["image"] for _ in range(count)])
+    iterator.close()
+    real = np.rint((real + 1) * 127.5).astype(np.uint8)
+    fake = session.sampler.images(session.variables, count)
+    return distances(real, fake, session.config.seed)
