@@ -1,0 +1,270 @@
+"""StyleGAN2 weights in and out: every layout both ways, architectures from files, the command."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jax_labor.errors import UserError
+from jax_labor.models.pretrained import (
+    Options,
+    detect_layout,
+    export_weights,
+    import_weights,
+    load_stylegan,
+    read_checkpoint,
+    save_checkpoint,
+    save_variables,
+)
+from jax_labor.models.stylegan2 import settings_of, variable_shapes
+
+torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
+import small_stylegan2 as small  # noqa: E402
+from torch_stylegan2 import Persistent, official_pickle  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def same(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b, strict=True), found, expected)
+
+
+def refused(source, message, options=None):
+    with pytest.raises(UserError, match=message):
+        load_stylegan(source, options)
+
+
+NETWORKS = {
+    "plain": (small.generator, {}, "stylegan2"),
+    "conditional": (small.generator, {"c_dim": 3, "z_dim": 5}, "stylegan2"),
+    "not square": (small.generator, {"base": (4, 6)}, "stylegan2"),
+    "rosinality": (small.generator, {"mapping_layers": 8}, "rosinality"),
+    "resnet": (small.discriminator, {}, "stylegan2_discriminator"),
+    "skip": (small.discriminator, {"architecture": "skip"}, "stylegan2_discriminator"),
+    "orig, conditional": (
+        small.discriminator,
+        {"architecture": "orig", "c_dim": 4},
+        "stylegan2_discriminator",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "settings", "layout"), NETWORKS.values(), ids=NETWORKS)
+def test_out_and_in_again_is_the_same(make, settings, layout):
+    network, variables = make(**settings)
+    tensors = export_weights(variables, layout)
+    assert detect_layout(tensors) == layout
+    found, report = import_weights(tensors, layout, variable_shapes(network))
+    same(found, variables)
+    assert not report.left
+    assert set(report.used) == set(tensors)
+
+
+def test_the_keys_are_the_official_ones(golden):
+    keys = json.loads((golden / "sg2ada_uncond64_keys.json").read_text())
+    for name, layout in (("G_ema", "stylegan2"), ("D", "stylegan2_discriminator")):
+        network, variables, _ = load_stylegan(golden / "sg2ada_uncond64.pkl", Options(name))
+        written = export_weights(variables, layout)
+        assert {key: list(tensor.shape) for key, tensor in written.items()} == keys[name]
+        read = read_checkpoint(golden / "sg2ada_uncond64.pkl", name)
+        for key, tensor in read.items():
+            np.testing.assert_array_equal(written[key], tensor, strict=True)
+
+
+def test_a_missing_a_strange_and_a_misshapen_key_are_named():
+    network, variables = small.generator()
+    tensors = export_weights(variables, "stylegan2")
+    del tensors["synthesis.b8.conv0.affine.bias"]
+    tensors["synthesis.b8.conv7.scale"] = np.zeros(1, np.float32)
+    tensors["synthesis.b4.const"] = tensors["synthesis.b4.const"][:, 0]
+    tensors["synthesis.b4.conv1.resample_filter"] = np.full((4, 4), 1 / 16, np.float32)
+    tensors["mapping.fc1.weight"][0, 0] = np.nan
+    with pytest.raises(UserError) as error:
+        import_weights(tensors, "stylegan2", variable_shapes(network))
+    for named in (
+        "missing: synthesis.b8.conv0.affine.bias",
+        "unexpected: synthesis.b8.conv7.scale",
+        "shape: synthesis.b4.const",
+        "synthesis.b4.conv1.resample_filter is not the fixed filter",
+        "mapping.fc1.weight holds NaN",
+    ):
+        assert named in str(error.value)
+
+
+GENERATOR_ARGUMENTS = {
+    "z_dim": 8,
+    "c_dim": 2,
+    "w_dim": 8,
+    "img_resolution": 16,
+    "img_channels": 3,
+    "mapping_kwargs": {"num_layers": 2},
+    "synthesis_kwargs": {
+        "channel_base": 128,
+        "channel_max": 12,
+        "num_fp16_res": 4,
+        "conv_clamp": 256,
+        "fp16_channels_last": True,
+    },
+}
+DISCRIMINATOR_ARGUMENTS = {
+    "c_dim": 2,
+    "img_resolution": 16,
+    "img_channels": 3,
+    "architecture": "skip",
+    "channel_base": 128,
+    "channel_max": 12,
+    "cmap_dim": 6,
+    "block_kwargs": {"freeze_layers": 2},
+    "mapping_kwargs": {"num_layers": 3},
+    "epilogue_kwargs": {"mbstd_group_size": None, "mbstd_num_channels": 2},
+}
+
+
+def write_pickle(path, network, variables, arguments):
+    kind = "Discriminator" if "architecture" in arguments else "Generator"
+    layout = "stylegan2" if kind == "Generator" else "stylegan2_discriminator"
+    tensors = {k: torch.from_numpy(t) for k, t in export_weights(variables, layout).items()}
+    path.write_bytes(official_pickle({"G_ema": Persistent(kind, tensors, arguments)}))
+    return path
+
+
+def test_the_architecture_is_the_pickle_s(tmp_path):
+    for make, settings, arguments in (
+        (small.generator, {"c_dim": 2, "conv_clamp": 256}, GENERATOR_ARGUMENTS),
+        (
+            small.discriminator,
+            {
+                **{"c_dim": 2, "architecture": "skip", "cmap_dim": 6, "mapping_layers": 3},
+                **{"mbstd_group": None, "mbstd_channels": 2},
+            },
+            DISCRIMINATOR_ARGUMENTS,
+        ),
+    ):
+        network, variables = make(**settings)
+        path = write_pickle(tmp_path / "a.pkl", network, variables, arguments)
+        found, read, _ = load_stylegan(path)
+        assert found == network
+        same(read, variables)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"img_channels": 1}, "img_channels=1; only 3"),
+        ({"magnitude_ema_beta": 0.5}, "unknown argument magnitude_ema_beta"),
+        ({"synthesis_kwargs": {"architecture": "resnet"}}, "architecture='resnet'; only 'skip'"),
+        ({"img_resolution": "16"}, "settings make no network"),
+        ({"img_resolution": 2**60}, "no channel"),
+        ({"img_resolution": 32}, "missing"),
+        ({"mapping_kwargs": {"num_layers": [8]}}, "num_layers|mapping_layers"),
+    ],
+)
+def test_an_architecture_that_is_not_ours(tmp_path, change, message):
+    network, variables = small.generator(c_dim=2, conv_clamp=256)
+    path = write_pickle(tmp_path / "a.pkl", network, variables, GENERATOR_ARGUMENTS | change)
+    refused(path, message)
+
+
+def test_our_own_file_tells_everything(tmp_path):
+    network, variables = small.generator(conv_clamp=0.5, base=(2, 3), c_dim=2)
+    tensors = export_weights(variables, "stylegan2")
+    _, report = import_weights(tensors, "stylegan2", variable_shapes(network))
+    save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
+    found, read, _ = load_stylegan(tmp_path / "a.npz")
+    assert found == network
+    same(read, variables)
+
+
+def test_a_state_dict_leaves_the_clamp_open(tmp_path):
+    network, variables = small.generator(conv_clamp=256.0, c_dim=2)
+    save_checkpoint(tmp_path / "g.pt", export_weights(variables, "stylegan2"))
+    refused(tmp_path / "g.pt", "conv_clamp")
+    found, read, _ = load_stylegan(tmp_path / "g.pt", Options(conv_clamp=256.0))
+    assert found == network
+    same(read, variables)
+    assert load_stylegan(tmp_path / "g.pt", Options(conv_clamp=0))[0].conv_clamp is None
+
+
+def rosinality(variables, **beside):
+    state = {
+        key.removeprefix("g_ema."): torch.from_numpy(np.array(tensor))
+        for key, tensor in export_weights(variables, "rosinality").items()
+    }
+    mean = state.pop("latent_avg")
+    return {"g_ema": state, "latent_avg": mean, **beside}
+
+
+def test_rosinality_s_file(tmp_path):
+    network, variables = small.generator(mapping_layers=8)
+    content = rosinality(variables, ada_aug_p=0.5, d={"a": torch.zeros(1)}, g_optim={})
+    content |= {"args": argparse.Namespace(size=16, path="/data"), "g": dict(content["g_ema"])}
+    content["g"]["conv1.noise.weight"] = torch.tensor([7.0])
+    torch.save(content, tmp_path / "a.pt")
+    found, read, _ = load_stylegan(tmp_path / "a.pt")
+    assert found == network
+    same(read, variables)
+    trained = load_stylegan(f"rosinality:{tmp_path}/a.pt", Options("G"))[1]
+    assert trained["params"]["synthesis"]["b4"]["conv1"]["noise_strength"] == 7
+    refused(tmp_path / "a.pt", "no generator 'd'; choose g_ema or g", Options("D"))
+    # Its shapes: axes of length one, the gain of upsampling inside the filter.
+    assert content["g_ema"]["convs.1.conv.weight"].shape[0] == 1
+    assert content["g_ema"]["noises.noise_0"].shape == (1, 1, 4, 4)
+    np.testing.assert_allclose(content["g_ema"]["convs.0.conv.blur.kernel"].sum(), 4)
+    torch.save({**content, "critic": {}}, tmp_path / "b.pt")
+    refused(tmp_path / "b.pt", "'critic', which is not known")
+
+
+def test_a_mean_latent_that_is_missing_is_the_caller_s_choice(tmp_path):
+    network, variables = small.generator(mapping_layers=8)
+    content = rosinality(variables)
+    del content["latent_avg"]
+    torch.save(content, tmp_path / "a.pt")
+    refused(tmp_path / "a.pt", "no mean latent.*mean_latent")
+    _, read, report = load_stylegan(tmp_path / "a.pt", Options(mean_latent=400))
+    assert not report.left
+    z = np.random.default_rng(0).standard_normal((2000, 8)).astype(np.float32)
+    w = np.asarray(network.apply(variables, z, method="map")[:, 0])
+    error = np.abs(read["stats"]["w_avg"] - w.mean(0)) / (w.std(0) / np.sqrt(400))
+    assert error.max() < 5
+    same(read["params"], variables["params"])
+
+
+def test_what_is_not_stylegan2(tmp_path):
+    save_checkpoint(tmp_path / "a.npz", {"conv1.weight": np.zeros((1, 1, 1, 1), np.float32)})
+    refused(tmp_path / "a.npz", "torchvision does not tell its network.*--config")
+    _, judge = small.discriminator()
+    save_checkpoint(tmp_path / "d.npz", export_weights(judge, "stylegan2_discriminator"))
+    refused(tmp_path / "d.npz", "give the .pkl")
+
+
+def weights(*arguments):
+    command = [sys.executable, ROOT / "launch" / "weights.py", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_the_command_from_pickle_to_rosinality(golden, tmp_path):
+    """One way and refusals of the other; each process starts Python anew, so few of them."""
+    ours, theirs = tmp_path / "g.npz", tmp_path / "g.pt"
+    done = weights("import", golden / "sg2ada_uncond64.pkl", f"--out={ours}")
+    assert "106 tensors read" in done.stdout
+    assert weights("export", ours, "--layout=rosinality", f"--out={theirs}").returncode == 0
+    same(load_stylegan(theirs)[1], load_stylegan(golden / "sg2ada_uncond64.pkl")[1])
+
+
+def test_the_command_refuses_what_the_other_code_would_not_do(tmp_path):
+    network, variables = small.generator(conv_clamp=256.0)
+    report = import_weights(
+        export_weights(variables, "stylegan2"), "stylegan2", variable_shapes(network)
+    )[1]
+    save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
+    done = weights("export", tmp_path / "a.npz", "--layout=rosinality", "--out=b.pt")
+    assert done.returncode == 2
+    assert "clamps its layers at 256" in done.stderr
