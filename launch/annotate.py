@@ -95,9 +95,8 @@ def import_() -> None:
 
 def simulate() -> None:
     """Answers the newest round through the page, from ground truth."""
-    from jax_labor.labels.simulate import simulate as run
-
     from jax_labor.experiments.restored import target_truth
+    from jax_labor.labels.simulate import simulate as run
 
     _need(token=TOKEN.value)
     figures = run(
