@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 # Far from the numbers of training steps, which the same seed is folded with.
-_SAMPLES, _STOPS = 2**32 - 1, 2**32 - 2
+_SAMPLES, _STOPS = np.uint32(2**32 - 1), np.uint32(2**32 - 2)
 
 
 class Sampler:
@@ -62,6 +62,7 @@ class Sampler:
 
     def _in_batches(self, variables, start, end, share, keys, psi):
         batch, count = self._batch, len(start)
+        variables = jax.device_put(variables)
         # The last batch is filled up with the first sample.
         rows = np.append(np.arange(count), np.zeros(-count % batch, int)).reshape(-1, batch)
         parts = (

@@ -43,15 +43,14 @@ def phases_of(step: int, loss) -> list[str]:
     """Names of the phases of the iteration after `step` others, in order.
 
     A regulariser runs in the last of every `path_every` and `r1_every` iterations; where its weight
-    or its interval is 0, never.
+    is 0, never.
     """
-    regular = {
-        PATH: loss.path_weight and loss.path_every,
-        R1: loss.r1_gamma and loss.r1_every,
+    due = {
+        PATH: loss.path_weight and (step + 1) % loss.path_every == 0,
+        R1: loss.r1_gamma and (step + 1) % loss.r1_every == 0,
     }
-    due = {name for name, every in regular.items() if every and (step + 1) % every == 0}
     order = (GENERATOR, PATH, DISCRIMINATOR, R1, FINISH)
-    return [name for name in order if name not in regular or name in due]
+    return [name for name in order if due.get(name, True)]
 
 
 def make_phases(gan: Gan, config) -> dict[str, Callable]:

@@ -62,7 +62,7 @@ def create(gan: Gan, key: jax.Array, augment_p: float) -> GanState:
     return GanState(
         step=jnp.zeros((), jnp.int32),
         generator=params,
-        average=params,
+        average=jax.tree.map(jnp.copy, params),  # a buffer cannot be donated twice
         stats=variables["stats"],
         discriminator=discriminator,
         generator_opt_state=gan.generator_tx.init(params),
