@@ -3,17 +3,22 @@
 import math
 
 from jax_labor.data.figures import parts
-from jax_labor.data.figures.canvas import CONTACT
 from jax_labor.data.figures.carried import draw_bag, draw_pack, draw_straps
 from jax_labor.data.figures.head import draw_head, draw_locks, draw_long_hair
-from jax_labor.data.figures.shapes import ellipse, limb, profile
+from jax_labor.data.figures.shapes import limb
+from jax_labor.data.figures.trunk import draw_trunk
 
 # depth of the trunk as a share of its width
 DEPTH = 0.62
-# how far a lower edge of clothes is curved
-SAG = 0.014
 # length over which an arm grows out of the trunk
 SHOULDER = 0.09
+# cut: share of the leg, and half widths at hip, knee and end
+TROUSERS = {
+    "slim": (0.965, 0.056, 0.038, 0.025),
+    "straight": (0.965, 0.056, 0.045, 0.036),
+    "wide": (0.965, 0.056, 0.056, 0.056),
+    "shorts": (0.425, 0.058, 0.056, 0.0),
+}
 
 
 class Figure:
@@ -36,7 +41,7 @@ class Figure:
             self._draw_arm(index)
         for index in sorted((0, 1), key=lambda i: joints.knees[i][2] + joints.ankles[i][2]):
             self._draw_leg(index)
-        self._draw_trunk()
+        draw_trunk(self)
         draw_straps(self)
         draw_head(self)
         draw_locks(self)
@@ -61,132 +66,48 @@ class Figure:
         return shoulder + 1.5 * elbow + 1.5 * wrist < -0.12
 
     def _draw_leg(self, index):
-        joints, outfit, girth = self.joints, self.outfit, 0.35 + 0.65 * self.body.build
+        joints, outfit = self.joints, self.outfit
         chain = [flat(points[index]) for points in (joints.hips, joints.knees, joints.ankles)]
-        radii = [0.052 * girth, 0.036 * girth, 0.021]
-        bare = outfit.dress or outfit.lower_cut in ("shorts", "skirt")
-        if bare:
-            calf = between(chain[1], chain[2], 0.35)
-            shape = limb(
-                self.frame, [*chain[:2], calf, chain[2]], [*radii[:2], 0.034 * girth, radii[2]]
-            )
-            self.canvas.paint(shape, parts.LEG, outfit.skin)
         cut = "skirt" if outfit.dress else outfit.lower_cut
-        boot_first = cut in ("straight", "wide")
-        if boot_first:
+        if cut in ("skirt", "shorts"):
+            self._draw_bare_leg(chain)
+        # trousers that are tight are tucked into boots, others hang over them
+        over = cut in ("straight", "wide")
+        if over:
             self._draw_shoe(index, chain)
-        if cut == "shorts":
-            end = between(chain[0], chain[1], 0.85)
-            shape = limb(self.frame, [chain[0], end], [0.058 * girth, 0.056 * girth], cut=True)
-            self.canvas.paint(shape, parts.TROUSERS, outfit.lower)
-        elif cut != "skirt":
-            ends = {"slim": (0.038, 0.025), "straight": (0.045, 0.036), "wide": (0.056, 0.056)}[cut]
-            chain_down = [*chain[:2], between(chain[1], chain[2], 0.93)]
-            widths = [0.056 * girth, ends[0] * girth, ends[1]]
-            shape = limb(self.frame, chain_down, widths, cut=True)
-            self.canvas.paint(shape, parts.TROUSERS, outfit.lower)
-        if not boot_first:
+        if cut in TROUSERS:
+            self._draw_trouser(chain, *TROUSERS[cut])
+        if not over:
             self._draw_shoe(index, chain)
+
+    def _draw_bare_leg(self, chain):
+        hip, knee, ankle = chain
+        radii = [r * self._girth() for r in (0.052, 0.036, 0.034)]
+        shape = limb(self.frame, [hip, knee, between(knee, ankle, 0.35), ankle], [*radii, 0.021])
+        self.canvas.paint(shape, parts.LEG, self.outfit.skin)
+
+    def _draw_trouser(self, chain, length, thigh, knee, end):
+        """One leg of the trousers: share of the leg from the hip, and half widths."""
+        girth = self._girth()
+        points = [chain[0], between(chain[0], chain[1], min(2 * length, 1.0))]
+        widths = [thigh * girth, knee * girth]
+        if length > 0.5:
+            points.append(between(chain[1], chain[2], 2 * length - 1))
+            widths.append(end)
+        shape = limb(self.frame, points, widths, cut=True)
+        self.canvas.paint(shape, parts.TROUSERS, self.outfit.lower)
+
+    def _girth(self):
+        return 0.35 + 0.65 * self.body.build
 
     def _draw_shoe(self, index, chain):
         outfit, ankle, toe = self.outfit, chain[2], flat(self.joints.toes[index])
         if outfit.boot:
-            shape = limb(
-                self.frame, [ankle, between(ankle, chain[1], outfit.boot)], [0.027, 0.034], cut=True
-            )
+            shaft = [ankle, between(ankle, chain[1], outfit.boot)]
+            shape = limb(self.frame, shaft, [0.027, 0.034], cut=True)
             self.canvas.paint(shape, parts.SHOE, outfit.shoe)
         heel = (ankle[0] - 0.1 * (toe[0] - ankle[0]), ankle[1] - 0.008)
         self.canvas.paint(limb(self.frame, [heel, toe], [0.026, 0.02]), parts.SHOE, outfit.shoe)
-
-    def _draw_trunk(self):
-        outfit = self.outfit
-        if not outfit.dress:
-            part = parts.SKIRT if outfit.lower_cut == "skirt" else parts.TROUSERS
-            levels = self._hips()
-            if part == parts.SKIRT:
-                levels = levels[:-1] + self._skirt()
-            # a skirt hangs over the legs, trousers go on into them
-            contact = CONTACT if part == parts.SKIRT else 0
-            self.canvas.paint(profile(self.frame, levels, SAG), part, outfit.lower, contact)
-        self._draw_neck()
-        part = parts.DRESS if outfit.dress else parts.TOP
-        levels = self._chest(1.0 if outfit.dress else outfit.loose)
-        levels += self._skirt() if outfit.dress else self._tail()
-        self.canvas.paint(profile(self.frame, levels, SAG), part, outfit.top)
-        if outfit.inner:
-            self._draw_opening(levels)
-        self._draw_neckline()
-
-    def _hips(self):
-        body, (x, y) = self.body, self.spine(0.0)
-        waist_x, waist_y = self.spine(0.3)
-        return [
-            (waist_y, waist_x, self.turned(body.waist)),
-            (y + 0.01, x, self.turned(body.hip)),
-            (y - 0.045, x, self.turned(body.hip) * 0.93),
-        ]
-
-    def _chest(self, loose):
-        body = self.body
-        rows = (
-            (1.02, 0.03), (0.96, 0.052), (0.85, body.shoulder), (0.68, body.chest * loose),
-            (0.32, body.waist * loose * (loose if loose > 1.1 else 1)),
-        )  # fmt: skip
-        return [(self.spine(s)[1], self.spine(s)[0], self.turned(w)) for s, w in rows]
-
-    def _tail(self):
-        """Lower end of a top that hangs over the hips."""
-        (x, y), hip = self.spine(0.0), self.turned(self.body.hip * self.outfit.loose) * 1.03
-        end = y - self.outfit.top_length
-        if self.outfit.top_length < 0.03:
-            return [(y + 0.04, x, hip * 0.96), (end + 0.02, x, hip * 0.98)]
-        spread = self._legs_at(end)
-        return [(y + 0.01, x, hip), (end, *self._cover(spread, x, hip * 1.05))]
-
-    def _skirt(self):
-        """Levels of a skirt from the hips to its hem, wide enough for the knees."""
-        (x, y), hip = self.spine(0.0), self.turned(self.body.hip) * 1.05
-        hem = self.outfit.hem
-        centre, width = self._cover(self._legs_at(hem), x, hip * self.outfit.flare)
-        middle = ((x + centre) / 2, (hip + width) / 2 + 0.1 * (width - hip))
-        return [(y + 0.01, x, hip), ((y + hem) / 2, *middle), (hem, centre, width)]
-
-    def _legs_at(self, height):
-        """Leftmost and rightmost x of both legs at a height."""
-        xs = []
-        for hip, knee, ankle in zip(
-            self.joints.hips, self.joints.knees, self.joints.ankles, strict=True
-        ):
-            high, low = (hip, knee) if height > knee[1] else (knee, ankle)
-            share = (high[1] - height) / max(high[1] - low[1], 1e-3)
-            xs.append(high[0] + min(max(share, 0), 1) * (low[0] - high[0]))
-        return min(xs) - 0.045, max(xs) + 0.045
-
-    def _cover(self, spread, x, width):
-        """Centre and half width that hold both `spread` and the width around x."""
-        centre = (x + (spread[0] + spread[1]) / 2) / 2
-        return centre, max(width, centre - spread[0], spread[1] - centre)
-
-    def _draw_neck(self):
-        (x, y), head = flat(self.joints.neck), flat(self.joints.head)
-        shape = limb(self.frame, [(x, y - 0.03), head], [0.031, 0.027])
-        self.canvas.paint(shape, parts.FACE, self.outfit.skin)
-
-    def _draw_neckline(self):
-        """A round patch of skin below the neck."""
-        x, y = flat(self.joints.neck)
-        deep = 0.028 if self.outfit.inner or self.outfit.sleeve > 0.9 else 0.045
-        x += 0.02 * self.facing
-        shape = ellipse(self.frame, (x, y + 0.012), self.turned(0.036), deep)
-        self.canvas.paint(shape, parts.FACE, self.outfit.skin, contact=0)
-
-    def _draw_opening(self, levels):
-        """The shirt between the open halves of a jacket."""
-        shift = 0.5 * self.facing
-        strip = [(y, c + shift * w, (0.02 + 0.28 * w) * 0.8) for y, c, w in levels[1:]]
-        last = max(strip[-1][0], self.spine(0.0)[1] - 0.03)
-        strip = [row for row in strip[:-1] if row[0] > last] + [(last, *strip[-1][1:])]
-        self.canvas.paint(profile(self.frame, strip), parts.TOP, self.outfit.inner, contact=0)
 
     def _draw_arm(self, index):
         joints, outfit, girth = self.joints, self.outfit, 0.4 + 0.6 * self.body.build

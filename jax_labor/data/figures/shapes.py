@@ -168,14 +168,12 @@ def profile(frame, levels, sag=0.0):
 
 def _between(levels, y):
     """Centre and half width at heights y [h, 1]: smoothstep from level to level."""
-    centre = np.full_like(y, levels[-1][1])
-    width = np.full_like(y, levels[-1][2])
-    for (y1, c1, w1), (y0, c0, w0) in zip(levels, levels[1:], strict=False):
-        t = np.clip((y - np.float32(y0)) / np.float32(max(y1 - y0, 1e-4)), 0, 1)
-        inside = y > np.float32(y0) if (y1, c1, w1) != levels[0] else y >= np.float32(y0)
+    centre, width = np.full_like(y, levels[-1][1]), np.full_like(y, levels[-1][2])
+    upwards = levels[::-1]
+    for (y0, c0, w0), (y1, c1, w1) in zip(upwards, upwards[1:], strict=False):
+        t = np.clip((y - np.float32(y0)) / np.float32(y1 - y0), 0, 1)
         t = t * t * (3 - 2 * t)
-        centre = np.where(inside & (y <= y1), np.float32(c0) + t * np.float32(c1 - c0), centre)
-        width = np.where(inside & (y <= y1), np.float32(w0) + t * np.float32(w1 - w0), width)
-    above = y > np.float32(levels[0][0])
-    centre = np.where(above, np.float32(levels[0][1]), centre)
-    return centre, np.maximum(np.where(above, np.float32(levels[0][2]), width), np.float32(1e-3))
+        above = y > np.float32(y0)
+        centre = np.where(above, np.float32(c0) + t * np.float32(c1 - c0), centre)
+        width = np.where(above, np.float32(w0) + t * np.float32(w1 - w0), width)
+    return centre, width
