@@ -27,7 +27,8 @@ def get_config(preset: str = "auto"):
     elif name in SIZED:
         apply(c, int(resolution))
     else:
-        raise ValueError(f"The preset {name!r} has its own resolution; {SIZED} take another.")
+        others = " and ".join(SIZED)
+        raise ValueError(f"The preset {name!r} has its own resolution; {others} take another.")
     return c
 
 
