@@ -42,8 +42,8 @@ def load(
     """Records of a data set, prepared to ArrayRecord when they are not yet.
 
     Args:
-      name: gta5, synthia, cityscapes, camvid, image_folder or streets.
-      root: folder of the data set as its publisher lays it out; not used by streets.
+      name: gta5, synthia, cityscapes, camvid, ccp, image_folder, streets or figures.
+      root: folder of the data set as its publisher lays it out; not used by the last two.
       data_dir: where prepared data lies; TFDS's own default folder when None or "".
       split: a split, or several joined by "+".
       classes: name of a class table; "own" or "" with image_folder takes its classes file.

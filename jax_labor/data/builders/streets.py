@@ -1,22 +1,17 @@
 """Street scenes that the project renders itself, in a source and a target style."""
 
-import hashlib
-from pathlib import Path
-
 import numpy as np
 
 from jax_labor.classes import get_table
 from jax_labor.data import streets
-from jax_labor.data.builders import codec
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.source import Example, Item, Listing, Problem, Source
+from jax_labor.data.builders.rendered import RenderedSource
+from jax_labor.data.builders.source import Item, Listing
 from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 
-_SMALLEST = 16
 
-
-class StreetsSource(Source):
+class StreetsSource(RenderedSource):
     """Rendered scenes; every style, split and index is a different scene.
 
     Args:
@@ -32,6 +27,7 @@ class StreetsSource(Source):
     """
 
     name = "streets"
+    renderer = streets
 
     def __init__(
         self,
@@ -50,21 +46,9 @@ class StreetsSource(Source):
         self.table = get_table(classes)
         if style not in streets.STYLES:
             raise UserError(f"streets: style '{style}' is not one of {', '.join(streets.STYLES)}")
-        if min(height, width) < _SMALLEST:
-            raise UserError(f"streets: {height}x{width} pixels; give at least {_SMALLEST} a side")
-        if min(train, val, test) < 1 or seed < 0:
-            raise UserError("streets: train, val and test are at least 1, seed is not negative")
-        self.style, self.size, self.seed = style, (height, width), seed
-        self.counts = {"train": train, "val": val, "test": test}
+        super().__init__((height, width), {"train": train, "val": val, "test": test}, seed)
+        self.style = style
         self.description = f"rendered streets, {style} style, {height}x{width}, seed {seed}"
-
-    def splits(self) -> tuple[str, ...]:
-        """train, val and test."""
-        return tuple(self.counts)
-
-    def has_labels(self, split: str) -> bool:
-        """True: the renderer knows the class of every pixel."""
-        return True
 
     def scan(self, split: str) -> Listing:
         """One item per scene; the renderer's own code is part of what decides the content."""
@@ -74,28 +58,17 @@ class StreetsSource(Source):
             Item(f"{self.style}_{split}_{index:05d}", seed=_scene_seed(*stream, index))
             for index in range(self.counts[split])
         ]
-        content = [self.style, self.size, self.counts[split], self.seed, _code_hash()]
+        content = [self.style, self.size, self.counts[split], self.seed, self.code_hash()]
         return Listing(items, content=content)
 
-    def read(self, item: Item) -> Example | Problem:
+    def render(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Render one scene."""
-        image, label = streets.render(item.seed, self.style, self.size)
-        counts = np.bincount(label.ravel(), minlength=256)[: self.table.num_classes]
-        return Example(
-            item.name, self.size, codec.encode_png(image), codec.encode_png(label), counts
-        )
+        return streets.render(seed, self.style, self.size)
 
 
 def _scene_seed(*stream: int) -> int:
     """Well-mixed 32-bit seed of one scene, so that no two streams share scenes."""
     return int(np.random.SeedSequence(stream).generate_state(1)[0])
-
-
-def _code_hash() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(Path(streets.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 class Streets(SegmentationBuilder, skip_registration=True):
