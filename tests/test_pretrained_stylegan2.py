@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -27,7 +27,7 @@ torch = pytest.importorskip("torch", reason="the development extra torch is not 
 import small_stylegan2 as small  # noqa: E402
 from torch_stylegan2 import Persistent, official_pickle  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
+COMMAND = Path(__file__).resolve().parents[1] / "launch" / "weights.py"
 
 
 def same(found, expected):
@@ -229,7 +229,7 @@ def test_a_mean_latent_that_is_missing_is_the_caller_s_choice(tmp_path):
     _, read, report = load_stylegan(tmp_path / "a.pt", Options(mean_latent=400))
     assert not report.left
     z = np.random.default_rng(0).standard_normal((2000, 8)).astype(np.float32)
-    w = np.asarray(network.apply(variables, z, method="map")[:, 0])
+    w = np.asarray(jax.jit(lambda z: network.apply(variables, z, method="map"))(z)[:, 0])
     error = np.abs(read["stats"]["w_avg"] - w.mean(0)) / (w.std(0) / np.sqrt(400))
     assert error.max() < 5
     same(read["params"], variables["params"])
@@ -243,28 +243,37 @@ def test_what_is_not_stylegan2(tmp_path):
     refused(tmp_path / "d.npz", "give the .pkl")
 
 
-def weights(*arguments):
-    command = [sys.executable, ROOT / "launch" / "weights.py", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert "Traceback" not in done.stderr
-    return done
+@pytest.fixture
+def weights(monkeypatch, capsys):
+    """Runs the command in this process; returns its status and what it printed."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["weights.py", *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        with pytest.raises(SystemExit) as exit_:
+            runpy.run_path(str(COMMAND), run_name="__main__")
+        return exit_.value.code, "".join(capsys.readouterr())
+
+    return run
 
 
-def test_the_command_from_pickle_to_rosinality(golden, tmp_path):
-    """One way and refusals of the other; each process starts Python anew, so few of them."""
-    ours, theirs = tmp_path / "g.npz", tmp_path / "g.pt"
-    done = weights("import", golden / "sg2ada_uncond64.pkl", f"--out={ours}")
-    assert "106 tensors read" in done.stdout
-    assert weights("export", ours, "--layout=rosinality", f"--out={theirs}").returncode == 0
-    same(load_stylegan(theirs)[1], load_stylegan(golden / "sg2ada_uncond64.pkl")[1])
+def test_the_command_from_pickle_to_rosinality(weights, golden, tmp_path):
+    file, ours, theirs = golden / "sg2ada_uncond64.pkl", tmp_path / "g.npz", tmp_path / "g.pt"
+    status, printed = weights("import", file, f"--out={ours}")
+    assert (status, "106 tensors read" in printed) == (0, True)
+    assert weights("export", ours, "--layout=rosinality", f"--out={theirs}")[0] == 0
+    same(load_stylegan(theirs)[1], load_stylegan(file)[1])
+    status, printed = weights("inspect", file, "--network=D")
+    assert "46 tensors" in printed
+    assert "layout stylegan2_discriminator" in printed
 
 
-def test_the_command_refuses_what_the_other_code_would_not_do(tmp_path):
+def test_the_command_refuses_what_the_other_code_would_not_do(weights, tmp_path):
     network, variables = small.generator(conv_clamp=256.0)
-    report = import_weights(
-        export_weights(variables, "stylegan2"), "stylegan2", variable_shapes(network)
-    )[1]
+    tensors = export_weights(variables, "stylegan2")
+    report = import_weights(tensors, "stylegan2", variable_shapes(network))[1]
     save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
-    done = weights("export", tmp_path / "a.npz", "--layout=rosinality", "--out=b.pt")
-    assert done.returncode == 2
-    assert "clamps its layers at 256" in done.stderr
+    out = tmp_path / "b.pt"
+    status, printed = weights("export", tmp_path / "a.npz", "--layout=rosinality", f"--out={out}")
+    assert (status, "clamps its layers at 256" in printed) == (2, True)
+    assert not out.exists()

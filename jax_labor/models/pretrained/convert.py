@@ -55,7 +55,8 @@ def import_weights(
     Args:
       tensors: PyTorch key -> array (convolutions OIHW).
       layout: name of a layout, see `layouts.LAYOUTS`.
-      variables: {"params": ..., "batch_stats": ...} as `init` gave them; read, not changed.
+      variables: {"params": ..., "batch_stats": ...} as `init` gave them, or only their shapes;
+        read, not changed.
 
     Returns:
       variables of the same structure, NumPy float32 where filled; and the report.

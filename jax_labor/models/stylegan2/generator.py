@@ -31,6 +31,12 @@ class StyleGAN2Generator(nn.Module):
         generator.apply(v, ws, keys, taps=names, method="synthesise")   images and feature maps
         generator.apply(v, z, c, update=True, method="map", mutable=["stats"])
 
+    A sample is a function of its latent, class and key alone. Its noise is the same to the bit in
+    any batch on any number of devices; its image up to rounding (1e-6), since matrix products of
+    another size add in another order, and to the bit too where samples are computed one by one
+    (jax.lax.map over batches of one). On a GPU the default precision of float32 convolutions is
+    TensorFloat-32, about 1e-3; jax.default_matmul_precision("highest") gives the official numbers.
+
     Collections:
 
     * "params": what is trained. mapping/{embed,fc0,...}, synthesis/b{r}/{const,conv0,conv1,torgb},
