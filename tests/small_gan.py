@@ -1,0 +1,36 @@
+"""A generator's training small enough to repeat: 8x12 pixels, a handful of iterations."""
+
+from configs import stylegan2
+
+SETTINGS = {
+    "network.resolution": 8,
+    "network.channel_base": 32,
+    "network.channel_max": 4,
+    "network.z_dim": 4,
+    "network.w_dim": 4,
+    "network.mbstd_group": 2,
+    "data.train_batch": 8,
+    "data.train.options.height": 16,
+    "data.train.options.width": 24,
+    "data.train.options.train": 10,
+    "loss.path_every": 2,
+    "loss.r1_every": 4,
+    "augment.kinds": "c",  # the others take long to compile, and have tests of their own
+    "augment.every": 2,
+    "train.kimg": 0.072,
+    "train.log_every": 4,
+    "train.checkpoint_every": 4,
+    "train.pictures_every": 0,
+    "train.pictures": 4,
+    "train.tensorboard": False,
+    "distance.images": 8,
+}
+FLAGS = [f"--config.{name}={value}" for name, value in SETTINGS.items()]
+
+
+def config(data=None, **changes):
+    """The demo card's settings, made small."""
+    settings = stylegan2.get_config("demo")
+    settings.data.dir = str(data or "")
+    settings.update_from_flattened_dict(SETTINGS | changes)
+    return settings
