@@ -23,6 +23,7 @@ import numpy as np
 
 from jax_labor.ops.corners import gather_pixels
 from jax_labor.ops.levels import interpolation, make_levels, project, raise_tile, tile_taps
+from jax_labor.ops.windows import windows
 
 FULL = jax.lax.Precision.HIGHEST
 
@@ -42,9 +43,9 @@ class Sizes(NamedTuple):
     strip: int
 
 
-# 1 MiB and 128 MiB of float32: strips as large as that repeat few of the rows that neighbours
-# share. An accelerator wants more work per kernel.
-CPU = Sizes(columns=32, tile=2**18, strip=2**25)
+# 1 MiB and 64 MiB of float32: strips as large as that repeat few of the rows that neighbours
+# share, and larger ones are no faster. An accelerator wants more work per kernel.
+CPU = Sizes(columns=32, tile=2**18, strip=2**24)
 ACCELERATOR = Sizes(columns=32, tile=2**24, strip=2**28)
 
 
@@ -109,26 +110,27 @@ def map_ensemble(
 
 
 class _Work:
-    """One image's maps, cut into strips and tiles."""
+    """One image's maps, cut into strips of tiles, and tiles of rows.
+
+    Maps that are smaller than the image are projected first; those that are not, last, where fewer
+    pixels are left of them. A tile's pixels run along its columns, and down its rows within one.
+    """
 
     def __init__(self, maps, kernel, size, span, sizes):
         edges = np.cumsum([0] + [x.shape[-1] for x in maps])
         owned = [(x, kernel[:, a:b]) for x, a, b in zip(maps, edges, edges[1:], strict=False)]
         small = [(x, w) for x, w in owned if x.shape[0] < size[0] or x.shape[1] < size[1]]
         large = [(x, w) for x, w in owned if x.shape[0] >= size[0] and x.shape[1] >= size[1]]
-        self.size, self.span = size, span
+        self.size, self.span, height = size, span, span[1] - span[0]
         runs = math.ceil(size[1] / sizes.columns)
         columns = math.ceil(size[1] / runs)
         self.column = np.minimum(np.arange(runs * columns), size[1] - 1)
-        self.rows = max(1, min(span[1] - span[0], sizes.tile // (size[1] * kernel.shape[-1])))
-        self.tiles = math.ceil((span[1] - span[0]) / self.rows)
-        while True:
-            self.levels = make_levels(small, size, span, self.tiles * self.rows, columns)
-            values = sum(x.pixels for x in self.levels) * kernel.shape[0] * kernel.shape[-1]
-            if values <= sizes.strip or self.tiles == 1:
-                break
-            self.tiles = math.ceil(self.tiles / 2)
-        self.strips = math.ceil((span[1] - span[0]) / (self.tiles * self.rows))
+        self.rows = max(1, min(height, sizes.tile // (size[1] * kernel.shape[2])))
+        most = sizes.strip // (kernel.shape[0] * kernel.shape[2])
+        shapes = {x.shape[:2] for x, _ in small}
+        self.tiles = _tiles_in_strip(shapes, size, span, self.rows, most)
+        self.strips = math.ceil(height / (self.tiles * self.rows))
+        self.levels = make_levels(small, size, span, self.tiles * self.rows, columns)
         self.matrix = interpolation(self.levels) if small else None
         self.large = [x[None] for x, _ in large]
         self.large_kernel = jnp.concatenate([w for _, w in large], 1) if large else None
@@ -155,3 +157,14 @@ class _Work:
         x = x.reshape(self.strips * self.tiles, len(self.column), self.rows)
         x = x.transpose(0, 2, 1).reshape(-1, len(self.column))
         return x[: self.span[1] - self.span[0], : self.size[1]]
+
+
+def _tiles_in_strip(shapes, size, span, rows, most):
+    """Returns how many tiles of `rows` rows a strip takes that reads at most `most` pixels."""
+    tiles = math.ceil((span[1] - span[0]) / rows)
+    while tiles > 1:
+        cuts = [(windows(h, size[0], tiles * rows, span), w) for h, w in shapes]
+        if sum(cut.length * w for cut, w in cuts) <= most:
+            break
+        tiles = math.ceil(tiles / 2)
+    return tiles
