@@ -3,7 +3,6 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage, signal
@@ -108,7 +107,8 @@ def test_nothing_happens_at_probability_zero(images, kinds):
 
 def test_a_sample_is_changed_alike_in_every_batch(images):
     keys = jax.random.split(jax.random.key(1), 2)
-    both, turned = augment(images, keys, 1.0), augment(images[::-1], keys[::-1], 1.0)
+    change = jax.jit(augment)
+    both, turned = change(images, keys, 1.0), change(images[::-1], keys[::-1], 1.0)
     np.testing.assert_allclose(both, turned[::-1], atol=1e-6)
     assert np.abs(both[0] - both[1]).max() > 0.1
 
@@ -187,20 +187,19 @@ def test_colours_have_their_spread(p):
 
 def test_gradients_are_those_of_a_linear_map(images):
     """<augment(x), y> has the gradient augment^T(y): checked by a second inner product."""
-    keys, rng = jax.random.split(jax.random.key(7), 2), np.random.default_rng(0)
+    keys, rng = jax.random.split(jax.random.key(7), (20, 2)), np.random.default_rng(0)
     other, weight = (rng.normal(size=images.shape).astype(np.float32) for _ in range(2))
 
-    def product(x):
+    @jax.jit
+    @jax.value_and_grad
+    def product(x, keys):
         return (augment(x, keys, 0.9) * weight).sum()
 
-    grads = jax.grad(product)(images)
-    difference = product(images + other) - product(images)
-    np.testing.assert_allclose((grads * other).sum(), difference, rtol=1e-3)
-    assert np.abs(grads).max() > 0.1
-    # And no key makes a gradient that is not a number.
-    many = jax.random.split(jax.random.key(8), 64)
-    stack = jnp.broadcast_to(images[:1], (64, *SIZE, 3))
-    assert np.isfinite(jax.grad(lambda x: jnp.square(augment(x, many, 1.5)).sum())(stack)).all()
+    for pair in keys:  # and no key makes a gradient that is not a number
+        value, grads = product(images, pair)
+        difference = product(images + other, pair)[0] - value
+        np.testing.assert_allclose((grads * other).sum(), difference, rtol=1e-3, atol=1e-3)
+        assert np.abs(grads).max() > 0.1
 
 
 def test_unknown_kinds_are_named():
