@@ -291,6 +291,7 @@ def test_a_full_disk_is_told_and_the_answer_stays(visit):
     ada.sees("Point 1 of 2")
     reply = {"status": 507, "json": {"error": "full", "reason": "disk_full"}}
     ada.page.route("**/api/answers", lambda route: route.fulfill(**reply))
+    ada.page.wait_for_timeout(500)  # on a busy machine the browser intercepts a little later
     ada.press("1")
     ada.sees("The server's disk is full", "#banner")
     ada.page.unroute("**/api/answers")
