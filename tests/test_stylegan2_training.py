@@ -1,0 +1,174 @@
+"""A generator's training as a user starts it: what it leaves, stops, resumes, and mistakes."""
+
+import json
+import os
+import signal
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from PIL import Image
+from small_gan import config
+
+from configs import stylegan2
+from jax_labor.engine.finite import NonFiniteLoss
+from jax_labor.errors import UserError
+from jax_labor.experiments import gan_session, run
+from jax_labor.experiments.gan_assembly import build_gan, iterations
+from jax_labor.experiments.gan_samples import Sampler
+from jax_labor.experiments.generator_file import load_generator
+from jax_labor.experiments.session import Stopped
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Runs of this module share their compiled programs."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = [getattr(jax.config, name) for name in names]
+    for name, value in zip(names, (str(tmp_path_factory.mktemp("compiled")), 0), strict=True):
+        jax.config.update(name, value)
+    yield
+    for name, value in zip(names, before, strict=True):
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, data, cache):
+    workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
+    return workdir, run(config(data), str(workdir))
+
+
+def arrays(workdir):
+    """The last checkpoint by a bare Orbax restore."""
+    step = max(int(p.name) for p in (workdir / "checkpoints").iterdir() if p.name.isdigit())
+    with ocp.StandardCheckpointer() as reader:
+        state = reader.restore((workdir / "checkpoints" / str(step) / "state").absolute())
+    return step, state
+
+
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_a_run_leaves_what_it_promises(undisturbed):
+    workdir, found = undisturbed
+    assert found["steps"] == 9
+    assert found["kimg"] == pytest.approx(0.072)
+    assert set(found["swd"]) == {"8x12", "mean"}
+    assert {"seconds", "images_per_second", "seed", "versions", "network"} <= set(found)
+    assert json.loads((workdir / "results.json").read_text()) == found
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8, 9]
+    assert {"r1_penalty", "path_length", "augment_p", "sign_real", "kimg"} <= set(lines[0])
+    assert read(workdir / "pictures" / "interpolation.png").shape == (3 * 8, 8 * 12, 3)
+    assert read(workdir / "pictures" / "samples.png").shape[1] > 300
+
+
+def test_the_generator_restores_bare_and_by_name(undisturbed):
+    workdir, _ = undisturbed
+    generator, variables, step = load_generator(workdir)
+    assert step == 9
+    assert generator.pyramid.image_size == (8, 12)
+    with ocp.StandardCheckpointer() as reader:
+        bare = reader.restore((workdir / "generator" / "checkpoints" / "9" / "state").absolute())
+    _, state = arrays(workdir)
+    expected = {"params": state["average"], "stats": state["stats"]}
+    for tree in (bare, variables):
+        pairs = jax.tree.map(np.array_equal, tree, expected)
+        assert all(jax.tree.leaves(pairs))
+    images = Sampler(generator, 0, 2).images(variables, 3)
+    assert images.shape == (3, 8, 12, 3)
+    assert images.dtype == np.uint8
+    # A sample depends on its number, not on the batch.
+    np.testing.assert_array_equal(Sampler(generator, 0, 3).images(variables, 1)[0], images[0])
+    assert len(np.unique(images, axis=0)) == 3
+
+
+def test_stopped_and_resumed_is_undisturbed(undisturbed, data, tmp_path, monkeypatch):
+    """A signal in the sixth iteration, between two checkpoints; bit for bit."""
+    iterate = gan_session.GanSession._iterate
+
+    def stop_in_the_sixth(self, step, images):
+        if step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return iterate(self, step, images)
+
+    monkeypatch.setattr(gan_session.GanSession, "_iterate", stop_in_the_sixth)
+    with pytest.raises(Stopped, match="step 6"):
+        run(config(data), str(tmp_path))
+    assert not (tmp_path / "results.json").exists()
+    monkeypatch.undo()
+    found = run(config(data), str(tmp_path))
+    (step, ours), (_, theirs) = arrays(tmp_path), arrays(undisturbed[0])
+    assert step == 9
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, ours, theirs)))
+    assert found["swd"] == undisturbed[1]["swd"]
+    ours, theirs = ((w / "metrics.jsonl").read_text() for w in (tmp_path, undisturbed[0]))
+    assert ours == theirs
+    for name in ("samples", "interpolation"):
+        pictures = [read(w / "pictures" / f"{name}.png") for w in (tmp_path, undisturbed[0])]
+        np.testing.assert_array_equal(*pictures)
+
+
+def test_a_loss_that_is_not_finite_stops(undisturbed, data, tmp_path):
+    wild = config(data, **{"discriminator_optimizer.lr": 1e38, "train.pictures": 0})
+    with pytest.raises(NonFiniteLoss, match="last good checkpoint"):
+        run(wild, str(tmp_path))
+    assert not (tmp_path / "results.json").exists()
+    assert not (tmp_path / "generator").exists()
+
+
+def test_other_settings_are_refused_but_a_longer_training_is_not(undisturbed, data):
+    workdir, _ = undisturbed
+    with pytest.raises(UserError, match="loss.r1_gamma"):
+        gan_session.GanSession(config(data, **{"loss.r1_gamma": 3.0}), str(workdir))
+    with gan_session.GanSession(config(data, **{"train.kimg": 0.08}), str(workdir)) as session:
+        assert (session.step, session.steps) == (9, 10)
+
+
+def test_no_generator_says_what_to_name(tmp_path):
+    with pytest.raises(UserError, match="finished run of configs/stylegan2.py"):
+        load_generator(tmp_path)
+
+
+@pytest.mark.parametrize("preset", [*stylegan2.PRESETS, "auto,64", "stylegan2,512"])
+def test_every_preset_describes_networks(preset):
+    settings = stylegan2.get_config(preset)
+    gan = build_gan(settings)
+    named, _, size = preset.partition(",")
+    if size:
+        assert gan.generator.pyramid.image_size == (int(size), int(size))
+    assert gan.generator.pyramid == gan.discriminator.pyramid
+    assert settings.data.train_batch % settings.network.mbstd_group == 0
+    assert iterations(settings) >= 100
+    assert (settings.augment.target, settings.augment.every) == (0.6, 4)
+
+
+def test_the_official_table():
+    """kimg, batch, mbstd, fmaps, lr, gamma, ema_kimg, mapping layers of the official code."""
+    table = {
+        "auto": (25000, 16, 4, 0.5, 0.0025, 0.8192, 5, 2),
+        "stylegan2": (25000, 32, 4, 1, 0.002, 10, 10, 8),
+        "paper256": (25000, 64, 8, 0.5, 0.0025, 1, 20, 8),
+        "paper512": (25000, 64, 8, 1, 0.0025, 0.5, 20, 8),
+        "paper1024": (25000, 32, 4, 1, 0.002, 2, 10, 8),
+    }
+    for preset, row in table.items():
+        c = stylegan2.get_config(preset)
+        found = (c.train.kimg, c.data.train_batch, c.network.mbstd_group)
+        found += (c.network.channel_base / 32768, c.generator_optimizer.lr, c.loss.r1_gamma)
+        found += (c.average.kimg, c.network.mapping_layers)
+        assert found == pytest.approx(row), preset
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [("pape256", "paper256"), ("paper256,64", "own resolution"), ("auto,big", "whole number")],
+)
+def test_wrong_presets_are_explained(preset, message):
+    with pytest.raises(ValueError, match=message):
+        stylegan2.get_config(preset)
