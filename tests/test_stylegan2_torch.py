@@ -25,10 +25,13 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * abs(expected).max())
 
 
+# Where only what comes before or after the blocks differs.
+TINY = {"resolution": 8}
+
 GENERATORS = {
     "plain": {},
-    "eight layers": {"mapping_layers": 8},
-    "conditional": {"c_dim": 5},
+    "eight layers": {**TINY, "mapping_layers": 8},
+    "conditional": {**TINY, "c_dim": 5},
     "clamped": {"conv_clamp": 0.5},
     "not square": {"base": (2, 3)},
     "both": {"c_dim": 2, "conv_clamp": 0.5, "z_dim": 6},
@@ -49,11 +52,11 @@ def test_generator(settings, rng):
         close(ws[:, layer], w)
     # Styles that differ by layer tell which layer takes which.
     ws = rng.standard_normal(ws.shape).astype(np.float32)
-    names = ("b4.conv1", "b8.conv0", "b8.conv1", "b16.conv0", "b16.conv1")
+    names = [name for name in network.feature_sizes if name != "b4.const"]
     run = jax.jit(lambda ws: network.apply(variables, ws, taps=names, method="synthesise"))
     image, maps = run(ws)
     expected, taps = official.synthesis(
-        state, torch.from_numpy(ws).double(), 16, network.conv_clamp
+        state, torch.from_numpy(ws).double(), network.pyramid.resolution, network.conv_clamp
     )
     close(image, expected)
     for name in names:
@@ -66,13 +69,13 @@ DISCRIMINATORS = {
     "resnet": {},
     "skip": {"architecture": "skip"},
     "orig": {"architecture": "orig"},
-    "conditional": {"c_dim": 3},
-    "own projection": {"c_dim": 3, "cmap_dim": 5, "mapping_layers": 8},
+    "conditional": {**TINY, "c_dim": 3},
+    "own projection": {**TINY, "c_dim": 3, "cmap_dim": 5, "mapping_layers": 8},
     "clamped": {"conv_clamp": 0.7},
     "clamped skip": {"conv_clamp": 0.7, "architecture": "skip"},
-    "groups of two, three channels": {"mbstd_group": 2, "mbstd_channels": 3},
-    "one group": {"mbstd_group": None},
-    "no deviation": {"mbstd_channels": 0},
+    "groups of two, three channels": {**TINY, "mbstd_group": 2, "mbstd_channels": 3},
+    "one group": {**TINY, "mbstd_group": None},
+    "no deviation": {**TINY, "mbstd_channels": 0},
     "not square": {"base": (3, 2)},
 }
 
@@ -87,7 +90,7 @@ def test_discriminator(settings, rng):
         state,
         torch.from_numpy(image.transpose(0, 3, 1, 2)).double(),
         c if c is None else torch.from_numpy(c).double(),
-        16,
+        network.pyramid.resolution,
         network.architecture,
         network.conv_clamp,
         network.mbstd_group or 4,
