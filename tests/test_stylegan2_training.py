@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 from PIL import Image
 from small_gan import config
 
@@ -30,9 +31,11 @@ def cache(tmp_path_factory):
     before = [getattr(jax.config, name) for name in names]
     for name, value in zip(names, (str(tmp_path_factory.mktemp("compiled")), 0), strict=True):
         jax.config.update(name, value)
+    compilation_cache.reset_cache()  # it remembers that it was off
     yield
     for name, value in zip(names, before, strict=True):
         jax.config.update(name, value)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="module")
