@@ -172,7 +172,8 @@ def test_the_command_imports_and_exports(tmp_path, card, run):
     "arguments, named",
     [
         (["inspect", "none.pth"], "none.pth: no such file"),
-        (["import", "none.npz", "--out=o.npz"], "give --config"),
+        (["import", "none.npz", "--out=o.npz"], "none.npz: no such file"),
+        (["import", "{file}", "--out=o.npz"], "give --config"),
         (["import", "none.npz", "--config=none.py", "--out=o.npz"], "none.py"),
         (["import", "none.npz", "--config={card}", "--out=o.npz"], "none.npz: no such file"),
         (["import", "none.npz", "--config={card}", "--config.model.widht=3", "--out=o"], "width"),
@@ -182,8 +183,9 @@ def test_the_command_imports_and_exports(tmp_path, card, run):
         (["export", "none.npz", "--layout=ripu", "--out=o.pth", "--x"], "what is --x"),
     ],
 )
-def test_a_mistake_is_one_message_and_status_2(card, run, arguments, named):
-    arguments = [argument.replace("{card}", str(card)) for argument in arguments]
+def test_a_mistake_is_one_message_and_status_2(card, checkpoint, run, arguments, named):
+    places = {"card": card, "file": checkpoint[0]}
+    arguments = [argument.format(**places) for argument in arguments]
     status, _, error = run(*arguments)
     assert status == 2
     assert error.startswith("weights: ")
