@@ -71,8 +71,8 @@ def test_published_outputs(golden, tmp_path, classes):
     np.testing.assert_allclose(model.apply(own, stored["x"], False), expected, atol=2e-5)
     ensemble = fold(variables)
     hidden = jnp.dot(stored["x"], ensemble.kernel[0], precision="highest")
-    layers = jax.tree.map(lambda leaf: leaf[0], ensemble.layers)
-    folded = later_layers(hidden, ensemble.bias[0], layers)
+    bias, layers, head = jax.tree.map(lambda leaf: leaf[0], ensemble[1:])
+    folded = later_layers(hidden, bias, layers, head)
     np.testing.assert_allclose(folded.T, expected, atol=2e-5)
 
 

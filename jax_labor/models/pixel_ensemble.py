@@ -58,11 +58,14 @@ class Folded(NamedTuple):
       kernel: float32[M, C, H1], first layer.
       bias: float32[M, H1], its bias.
       layers: (kernel float32[M, a, b], bias float32[M, b]) of each later layer.
+      head: (kernel float32[M, K, a], bias float32[M, K]) of the last, in the order of axes that
+        gives logits with classes first at a third of the time.
     """
 
     kernel: jax.Array
     bias: jax.Array
     layers: tuple[tuple[jax.Array, jax.Array], ...]
+    head: tuple[jax.Array, jax.Array]
 
 
 def fold(variables) -> Folded:
@@ -73,7 +76,8 @@ def fold(variables) -> Folded:
     for i in range(len(stats)):
         following = params[f"linear{i + 1}"]
         layers.append(jax.vmap(_fold)(params[f"bn{i}"], stats[f"bn{i}"], following))
-    return Folded(first["kernel"], first["bias"], tuple(layers))
+    kernel, bias = layers.pop()
+    return Folded(first["kernel"], first["bias"], tuple(layers), (kernel.swapaxes(1, 2), bias))
 
 
 def _fold(norm, stats, following):
@@ -84,20 +88,21 @@ def _fold(norm, stats, following):
     return scale[:, None] * following["kernel"], bias + following["bias"]
 
 
-def later_layers(hidden: jax.Array, bias: jax.Array, layers) -> jax.Array:
+def later_layers(hidden: jax.Array, bias: jax.Array, layers, head) -> jax.Array:
     """Finishes one folded member.
 
     Args:
       hidden: float32[P, H1], products of the first layer without its bias.
       bias: float32[H1].
       layers: as in `Folded`, of one member.
+      head: as in `Folded`, of one member.
 
     Returns:
       logits float32[K, P]: classes first, as `ops.divergence` takes them.
     """
     full = jax.lax.Precision.HIGHEST
     x = nn.relu(hidden + bias[None])
-    for kernel, shift in layers[:-1]:
+    for kernel, shift in layers:
         x = nn.relu(jnp.dot(x, kernel, precision=full) + shift[None])
-    kernel, shift = layers[-1]
-    return jnp.einsum("pa,ak->kp", x, kernel, precision=full) + shift[:, None]
+    kernel, shift = head
+    return jnp.einsum("ka,pa->kp", kernel, x, precision=full) + shift[:, None]

@@ -45,7 +45,7 @@ def make_labelling(
 
     def label(variables, maps):
         ensemble = fold(variables)
-        rest = (ensemble.bias, ensemble.layers)
+        rest = (ensemble.bias, ensemble.layers, ensemble.head)
 
         def member(hidden, rest):
             return opinion(later_layers(hidden, *rest))
