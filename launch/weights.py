@@ -9,6 +9,7 @@
     python launch/weights.py import ffhq.pkl --network=D --out=ffhq_d.npz
     python launch/weights.py import 550000.pt --mean_latent=4096 --out=ffhq.npz
     python launch/weights.py export ffhq.npz --layout=rosinality --out=ffhq.pt
+    python launch/weights.py export runs/generator --layout=stylegan2 --out=g_ema.pt
 
 `import` checks every key against the model of --config and writes an .npz that training reads
 without PyTorch: --config.weights=gta5.npz. A layout's name may stand before the file. A StyleGAN2
@@ -172,17 +173,25 @@ def _variables(config, num_classes: int | None) -> dict:
 def _trained(workdir: str, layout: str) -> dict:
     """Give the variables in the newest checkpoint of a run."""
     config = read_json(Path(workdir) / "config.json")
-    check_settings(layout, config["model"])
+    if "network" in config:
+        network = config["network"]
+        check_export(network | {"conv_clamp": network["conv_clamp"] or None}, layout)
+    else:
+        check_settings(layout, config["model"])
     checkpoints = Checkpoints(workdir, read_only=True)
     steps = checkpoints.steps() if checkpoints.folder.exists() else []
     checkpoints.close()
     if not steps:
         raise UserError(f"{workdir}: has no checkpoint yet.")
-    # A bare restore: neither the optimiser nor the discriminators are needed, only what is there.
+    # A bare restore: of what there is, neither the optimiser nor other networks are needed.
     with ocp.StandardCheckpointer() as reader:
         state = reader.restore(checkpoints.folder / str(steps[-1]) / "state")
     print(f"{workdir}: checkpoint of step {steps[-1]}")
-    return {name: state[name] for name in ("params", "batch_stats")}
+    if "network" not in config:
+        return {name: state[name] for name in ("params", "batch_stats")}
+    if layout == "stylegan2_discriminator":
+        return {"params": state["discriminator"]}
+    return {"params": state["average"], "stats": state["stats"]}
 
 
 def _nothing_left(arguments: list[str]) -> None:

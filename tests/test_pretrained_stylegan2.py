@@ -10,7 +10,9 @@ import jax
 import numpy as np
 import pytest
 
+from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
+from jax_labor.files import write_json
 from jax_labor.models.pretrained import (
     Options,
     detect_layout,
@@ -277,3 +279,23 @@ def test_the_command_refuses_what_the_other_code_would_not_do(weights, tmp_path)
     status, printed = weights("export", tmp_path / "a.npz", "--layout=rosinality", f"--out={out}")
     assert (status, "clamps its layers at 256" in printed) == (2, True)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("layout", ["stylegan2", "rosinality", "stylegan2_discriminator"])
+def test_a_run_is_exported(weights, tmp_path, layout):
+    """The average of the generator, or the discriminator, of the newest checkpoint."""
+    (_, ours), (_, judge) = small.generator(mapping_layers=8), small.discriminator()
+    other = jax.tree.map(np.zeros_like, ours["params"])
+    state = {"generator": other, "average": ours["params"], "stats": ours["stats"]}
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(3, state | {"discriminator": judge["params"]}, {})
+    checkpoints.close()
+    config = {"experiment": "stylegan2", "network": {"conv_clamp": 0.0, "base": [4, 4]}}
+    write_json(tmp_path / "config.json", config)
+    status, _ = weights("export", tmp_path, f"--layout={layout}", f"--out={tmp_path / 'a.npz'}")
+    assert status == 0
+    written = read_checkpoint(tmp_path / "a.npz")
+    expected = export_weights(judge if "discriminator" in layout else ours, layout)
+    assert written.keys() == expected.keys()
+    for key, tensor in expected.items():
+        np.testing.assert_array_equal(written[key], tensor, strict=True)
