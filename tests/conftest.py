@@ -36,6 +36,13 @@ def data(tmp_path_factory):
     return tmp_path_factory.mktemp("data")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_programs():
+    """Every compiled program maps memory: thousands in one process end at the system's limit."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def rng():
     """A seeded generator."""
