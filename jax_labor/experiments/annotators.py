@@ -1,18 +1,20 @@
-"""Who answers a round: ground truth, or people through the files of the round."""
+"""Who answers a round: a program, or people through the files of the round."""
 
 import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from jax.experimental import multihost_utils
 
 from jax_labor.errors import UserError
-from jax_labor.experiments.session import Session
 from jax_labor.labels import oracle
 from jax_labor.labels.store import Round
 
+ORACLE, SEGMENTER, PEOPLE = "oracle", "segmenter", "people"
 POLL_SECONDS = 5.0
+Truth = Callable[[str], np.ndarray]
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,19 +31,41 @@ class Waiting(Exception):
         self.round, self.left = round_, left
 
 
-def check_annotator(name: str) -> None:
-    """Raises a UserError for an annotator that does not exist."""
-    if name not in ANNOTATORS:
-        raise UserError(f"config.annotator is {name!r}: use {' or '.join(ANNOTATORS)}")
+class Desk(Protocol):
+    """Where a round is answered: a Session, or what stands for one before training."""
+
+    config: object
+    is_main: bool
+
+    def check_stop(self) -> None:
+        """Raises Stopped if a signal came."""
 
 
-def ask_oracle(session: Session, round_: Round) -> None:
-    """Ground truth answers what is still open."""
-    if session.is_main:
-        oracle.answer(round_, truth_of(session.data.target))
+def check_annotator(name: str, program: str) -> None:
+    """Raises a UserError for an annotator other than people and this experiment's `program`."""
+    if name not in (program, PEOPLE):
+        raise UserError(f"config.annotator is {name!r}: use {program} or {PEOPLE}")
 
 
-def truth_of(target) -> Callable[[str], np.ndarray]:
+def answer_round(desk: Desk, round_: Round, truth: Callable[[], Truth]) -> None:
+    """Returns once every query is answered or skipped, by whom `config.annotator` names.
+
+    Args:
+        desk: where.
+        round_: an open round.
+        truth: called in the main process, if a program is to answer: gives name -> uint8[H, W].
+
+    Raises:
+        Waiting: people have not answered all, and `config.annotator_wait` does not say to wait.
+        Stopped: a signal came while waiting.
+    """
+    if desk.config.annotator == PEOPLE:
+        _ask_people(desk, round_)
+    elif desk.is_main:
+        oracle.answer(round_, truth(), desk.config.annotator)
+
+
+def truth_of(target) -> Truth:
     """Name -> uint8[H, W] train ids of the target's ground truth.
 
     Raises:
@@ -56,28 +80,19 @@ def truth_of(target) -> Callable[[str], np.ndarray]:
     return lambda name: target.label(index[name])[..., 0]
 
 
-def ask_people(session: Session, round_: Round) -> None:
-    """Returns once every query is answered or skipped.
-
-    Raises:
-        Waiting: some are not, and `config.annotator_wait` does not say to wait in place.
-        Stopped: a signal came while waiting.
-    """
+def _ask_people(desk: Desk, round_: Round) -> None:
     before = None
-    while left := _left(session, round_):
-        if not session.config.annotator_wait:
+    while left := _left(desk, round_):
+        if not desk.config.annotator_wait:
             raise Waiting(round_, left)
         if left != before:
             _LOG.info("round %d: waiting for answers to %d images", round_.number, left)
         before = left
-        session.check_stop()
+        desk.check_stop()
         time.sleep(POLL_SECONDS)
 
 
-def _left(session: Session, round_: Round) -> int:
+def _left(desk: Desk, round_: Round) -> int:
     """Images without an answer as the first process sees them: the same number in all."""
-    left = len(round_.unanswered()) if session.is_main else 0
+    left = len(round_.unanswered()) if desk.is_main else 0
     return int(multihost_utils.broadcast_one_to_all(np.int32(left)))
-
-
-ANNOTATORS = {"oracle": ask_oracle, "people": ask_people}

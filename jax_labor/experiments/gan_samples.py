@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Far from the numbers of training steps, which the same seed is folded with.
-_SAMPLES, _STOPS = np.uint32(2**32 - 1), np.uint32(2**32 - 2)
+from jax_labor.steps.samples import PICTURES, STOPS, draw_latents, to_pixels
 
 
 class Sampler:
@@ -18,9 +17,9 @@ class Sampler:
     """
 
     def __init__(self, generator, seed: int, batch: int):
-        self._generator, self._seed, self._batch = generator, seed, batch
+        self._generator, self._batch = generator, batch
         self._render = jax.jit(self._images)
-        self._latents = jax.jit(self._draw)
+        self._latents = jax.jit(lambda *which: draw_latents(generator, seed, *which)[:2])
 
     def images(self, variables, count: int, psi: float = 1.0) -> np.ndarray:
         """Samples 0 .. count - 1 as uint8[count, H, W, 3], each with noise of its own.
@@ -30,7 +29,7 @@ class Sampler:
             count: how many.
             psi: truncation: 1 for none, 0 for the mean image.
         """
-        z, keys = self._numbered(_SAMPLES, count)
+        z, keys = self._numbered(PICTURES, count)
         return self._in_batches(variables, z, z, np.zeros(count, np.float32), keys, psi)
 
     def interpolation(self, variables, stops: int, between: int, psi: float) -> np.ndarray:
@@ -40,7 +39,7 @@ class Sampler:
             uint8[stops, between, H, W, 3]: row i goes from stop i towards stop i + 1, all with the
             same noise.
         """
-        z, keys = self._numbered(_STOPS, stops)
+        z, keys = self._numbered(STOPS, stops)
         start = np.repeat(np.arange(stops), between)
         share = np.tile(np.arange(between, dtype=np.float32) / between, stops)
         images = self._in_batches(
@@ -48,17 +47,11 @@ class Sampler:
         )
         return images.reshape(stops, between, *images.shape[1:])
 
-    def _numbered(self, kind, count):
+    def _numbered(self, purpose, count):
         numbers = np.arange(-(-count // self._batch) * self._batch)
-        parts = [self._latents(kind, part) for part in numbers.reshape(-1, self._batch)]
+        parts = [self._latents(purpose, part) for part in numbers.reshape(-1, self._batch)]
         z, keys = (jnp.concatenate(x)[:count] for x in zip(*parts, strict=True))
         return np.asarray(z), keys
-
-    def _draw(self, kind, numbers):
-        key = jax.random.fold_in(jax.random.key(self._seed), kind)
-        keys = jax.vmap(lambda n: jax.random.split(jax.random.fold_in(key, n)))(numbers)
-        size = (self._generator.z_dim,)
-        return jax.vmap(lambda k: jax.random.normal(k, size))(keys[:, 0]), keys[:, 1]
 
     def _in_batches(self, variables, start, end, share, keys, psi):
         batch, count = self._batch, len(start)
@@ -78,4 +71,4 @@ class Sampler:
         mean = variables["stats"]["w_avg"][None, None]
         ws = mean + psi * (ws - mean)
         images, _ = apply(variables, ws, keys, method="synthesise")
-        return jnp.clip(jnp.round((images + 1) * 127.5), 0, 255).astype(jnp.uint8)
+        return to_pixels(images)

@@ -5,12 +5,19 @@
 without our code.
 """
 
+import dataclasses
+import functools
+import hashlib
+import json
+
+import jax
 import numpy as np
 from etils import epath
 
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.files import read_json, write_json
+from jax_labor.models.pretrained import load_stylegan
 from jax_labor.models.stylegan2 import (
     StyleGAN2Generator,
     build_generator,
@@ -19,6 +26,60 @@ from jax_labor.models.stylegan2 import (
 )
 
 FOLDER = "generator"
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenGenerator:
+    """A generator to draw samples from.
+
+    Attributes:
+        network: a StyleGAN2Generator.
+        variables: {"params", "stats"}, NumPy arrays.
+        source: where it was read.
+    """
+
+    network: StyleGAN2Generator
+    variables: dict
+    source: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images."""
+        return self.network.pyramid.image_size
+
+    @functools.cached_property
+    def checksum(self) -> str:
+        """SHA-256 of settings and arrays: another one makes other samples."""
+        digest = hashlib.sha256(json.dumps(settings_of(self.network), sort_keys=True).encode())
+        for path, leaf in jax.tree_util.tree_leaves_with_path(self.variables):
+            digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+        return digest.hexdigest()
+
+
+def open_generator(path: epath.PathLike) -> OpenGenerator:
+    """Reads the generator of a run, or of a file.
+
+    Args:
+        path: the work directory of a run of configs/stylegan2.py; or an official .pkl, rosinality's
+            .pt or an .npz of launch/weights.py.
+
+    Raises:
+        UserError: nothing is there, or it is damaged, or is no generator.
+    """
+    if not path:
+        raise UserError(
+            "config.generator.path is empty: name the --workdir of a run of configs/stylegan2.py,"
+            " or a file of weights."
+        )
+    if epath.Path(path).is_dir():
+        network, variables, _ = load_generator(path)
+    else:
+        network, variables, _ = load_stylegan(path)
+    if not isinstance(network, StyleGAN2Generator):
+        raise UserError(f"{path} holds a {type(network).__name__}: give a generator.")
+    variables = jax.tree.map(np.asarray, {name: variables[name] for name in ("params", "stats")})
+    return OpenGenerator(network, variables, str(path))
 
 
 def save_generator(workdir: epath.PathLike, generator, variables: dict, step: int) -> None:

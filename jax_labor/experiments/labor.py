@@ -5,7 +5,7 @@ import logging
 from jax.experimental import multihost_utils
 
 from jax_labor.errors import UserError
-from jax_labor.experiments.annotators import ANNOTATORS, check_annotator
+from jax_labor.experiments.annotators import ORACLE, answer_round, check_annotator, truth_of
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.phases import Phase, labor_phases
 from jax_labor.experiments.queries import write_queries
@@ -22,7 +22,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
     """Adapts a segmenter with few labelled target pixels; returns the content of results.json."""
     check_budget(config.rounds.share, config.rounds.points)
     check_specks(config.rounds.smallest, config.rounds.specks)
-    check_annotator(config.annotator)
+    check_annotator(config.annotator, ORACLE)
     phases = labor_phases(config)
     with Session(config, workdir, force) as session:
         for phase in phases:
@@ -58,7 +58,7 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
             ledger,
             round_,
         )
-    ANNOTATORS[session.config.annotator](session, round_)
+    answer_round(session, round_, lambda: truth_of(session.data.target))
     multihost_utils.sync_global_devices(f"round {phase.round} answered")
     if session.is_main:
         round_.close()

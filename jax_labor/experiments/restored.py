@@ -31,6 +31,27 @@ def target_truth(workdir: str) -> Callable[[str], np.ndarray]:
     return truth_of(load_domain(read_config(workdir), "target"))
 
 
+def restore_network(config, workdir: str, num_classes: int, step: int | None = None):
+    """The network of the run in `workdir`, and the {"params", "batch_stats"} of a checkpoint.
+
+    Args:
+        config: the run's settings.
+        workdir: the run's work directory; nothing in it is changed.
+        num_classes: of its class table.
+        step: the checkpoint's step, None for the newest.
+
+    Raises:
+        UserError: there is no such checkpoint.
+    """
+    network = build_network(config, num_classes)
+    checkpoints = Checkpoints(workdir, read_only=True)
+    found = checkpoints.restore(state_shape(config, network, num_classes), step)
+    checkpoints.close()
+    if found is None:
+        raise UserError(f"{workdir} holds no checkpoint yet: train first with launch/main.py.")
+    return network, {"params": found[1].params, "batch_stats": found[1].batch_stats}
+
+
 def evaluate(config, workdir: str, step: int | None = None, predictions: str = "") -> Evaluation:
     """Evaluates a checkpoint of the run in `workdir` as `config` says.
 
@@ -49,12 +70,5 @@ def evaluate(config, workdir: str, step: int | None = None, predictions: str = "
             f"config.data.eval ({records.description}) has no labels to evaluate against: choose a"
             " labelled split, or ask for --predictions."
         )
-    network = build_network(config, records.table.num_classes)
-    target = state_shape(config, network, records.table.num_classes)
-    checkpoints = Checkpoints(workdir, read_only=True)
-    found = checkpoints.restore(target, step)
-    checkpoints.close()
-    if found is None:
-        raise UserError(f"{workdir} holds no checkpoint yet: train first with launch/main.py.")
-    variables = {"params": found[1].params, "batch_stats": found[1].batch_stats}
+    network, variables = restore_network(config, workdir, records.table.num_classes, step)
     return Evaluator(config, network.model, records).run(variables, predictions)

@@ -142,6 +142,15 @@ class Round:
         paths = (self.folder.parent / "images" / f"{name}{suffix}" for suffix in PHOTO_TYPES)
         return next((path for path in paths if path.exists()), None)
 
+    def read_image(self, name: str) -> np.ndarray:
+        """The picture that people see, uint8[H, W, 3]; a UserError where it cannot be read."""
+        path = self.image_path(name)
+        if path is None:
+            raise UserError(
+                f"{self.folder.parent / 'images' / name} is missing as .png and .jpg: restore it."
+            )
+        return _read_png(path, "RGB")
+
     def open(
         self, strategy: str, names, table: ClassTable, smallest: int = 0, specks: str = "merge"
     ) -> None:
@@ -243,14 +252,14 @@ def _write_png(path, array: np.ndarray) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _read_png(path) -> np.ndarray:
+def _read_png(path, mode: str = "L") -> np.ndarray:
     try:
         with Image.open(io.BytesIO(epath.Path(path).read_bytes())) as image:
-            return np.asarray(image.convert("L"))
+            return np.asarray(image.convert(mode))
     except (OSError, SyntaxError) as error:
         raise UserError(
-            f"{path} is missing or not a readable PNG ({error}): remove its round's folder to ask"
-            " again, or restore the file."
+            f"{path} is missing or not a readable picture ({error}): remove its round's folder to"
+            " ask again, or restore the file."
         ) from error
 
 

@@ -1,0 +1,204 @@
+"""Samples of a generator to label: written as round 0 of the run, read back with their answers.
+
+`rounds/000/samples.json` is the manifest: the generator's checksum, truncation and, for every
+sample, its name, its number and the SHA-256 of its pixels; `rounds/000/latents.npz` holds the
+latents and noise keys, so that a sample stays what it is whatever draws latents later.
+"""
+
+import dataclasses
+import hashlib
+import io
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from etils import epath
+
+from jax_labor.classes import IGNORE, ClassTable
+from jax_labor.errors import UserError
+from jax_labor.experiments.generator_file import OpenGenerator
+from jax_labor.files import read_json, write_json, write_with
+from jax_labor.labels.store import ANSWERED, FULL, Query, Round
+from jax_labor.steps.samples import LABELLED, Latents, draw_latents, make_render
+
+_BATCH = 4
+# Mean difference, in steps of 8 bits, that another device's rounding may make in a sample.
+_ROUNDING = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledSamples:
+    """N samples that somebody labelled.
+
+    Attributes:
+        names: of each.
+        images: uint8[N, H, W, 3].
+        labels: uint8[N, H, W] train ids, 255 where void.
+        maps: the generator's feature maps float16[N, h_l, w_l, C_l].
+    """
+
+    names: tuple[str, ...]
+    images: np.ndarray
+    labels: np.ndarray
+    maps: tuple[np.ndarray, ...]
+
+
+def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) -> Round:
+    """Writes `config.samples.count` samples as the queries of round 0, and opens it.
+
+    Main process only. A round that is open already is left alone.
+
+    Raises:
+        UserError: the count is below 1, or a sample is not finite.
+    """
+    round_ = Round(workdir, 0)
+    if round_.is_open:
+        return round_
+    count, settings = config.samples.count, config.generator
+    if count < 1:
+        raise UserError(f"config.samples.count is {count}: label at least one sample.")
+    round_.remove_parts()
+    names = [f"sample-{number:04d}" for number in range(count)]
+    latents = jax.device_get(
+        jax.jit(lambda n: draw_latents(generator.network, config.seed, LABELLED, n))(
+            np.arange(count)
+        )
+    )
+    images, _ = _render(generator, latents, settings.psi, settings.cutoff, names, maps=False)
+    nothing = np.full(images.shape[1:3], IGNORE, np.uint8)
+    for name, image in zip(names, images, strict=True):
+        round_.write_image(name, image, lossless=True)
+        round_.write_query(Query(name, nothing, FULL, np.zeros((0, 2), int)))
+    _write_latents(round_, latents)
+    manifest = {
+        "generator": {"source": generator.source, "sha256": generator.checksum},
+        "psi": settings.psi,
+        "cutoff": settings.cutoff,
+        "seed": config.seed,
+        "samples": [
+            {"name": name, "number": number, "sha256": _pixels_sum(image)}
+            for number, (name, image) in enumerate(zip(names, images, strict=True))
+        ],
+    }
+    write_json(_manifest(round_), manifest)
+    round_.open("samples", names, table)
+    return round_
+
+
+def read_samples(generator: OpenGenerator, table: ClassTable, round_: Round) -> LabelledSamples:
+    """Reads the answers, and makes the answered samples again for their feature maps.
+
+    Raises:
+        UserError: the manifest is of another generator; a sample is not what the generator makes; a
+            label map has another size than its sample, or an id outside the table; nothing is
+            labelled.
+    """
+    manifest = read_json(_manifest(round_))
+    found, own = manifest["generator"]["sha256"], generator.checksum
+    if found != own:
+        raise UserError(
+            f"{_manifest(round_)}: the samples come from {manifest['generator']['source']}"
+            f" (SHA-256 {found[:12]}...), but config.generator.path is {generator.source}"
+            f" ({own[:12]}...): name the generator that made them, or start in another workdir."
+        )
+    names = [sample["name"] for sample in manifest["samples"]]
+    answered = [n for n in names if round_.answer_facts(n)["status"] == ANSWERED]
+    if not answered:
+        raise UserError(f"{round_.folder / 'answers'}: every sample was skipped; label some.")
+    labels = np.stack([_label(round_, n, generator.size, table) for n in answered])
+    rows = np.array([names.index(name) for name in answered])
+    latents = jax.tree.map(lambda x: x[rows], _read_latents(round_))
+    images, maps = _render(generator, latents, manifest["psi"], manifest["cutoff"], answered)
+    for name, image in zip(answered, images, strict=True):
+        _check_image(round_, name, image)
+    return LabelledSamples(tuple(answered), images, labels, maps)
+
+
+def check_classes(labels: np.ndarray, table: ClassTable, smallest: int) -> None:
+    """Raises a UserError that names the classes with fewer than `smallest` labelled pixels."""
+    pixels = np.bincount(labels.ravel(), minlength=256)
+    few = [
+        f"{name} ({pixels[i]} pixels)" for i, name in enumerate(table.names) if pixels[i] < smallest
+    ]
+    if few:
+        raise UserError(
+            f"too little is labelled of {', '.join(few)} in {len(labels)} samples: label more with"
+            " config.samples.count in another workdir, or let classifiers train without these"
+            " classes with config.ensemble.smallest=0."
+        )
+
+
+def _render(generator, latents, psi, cutoff, names, maps=True):
+    """Makes samples, a few at a time; float16 maps take half of the memory, as published."""
+    render = make_render(generator.network, psi, cutoff)
+    render = jax.jit(render if maps else lambda *args: render(*args)._replace(maps=()))
+    variables, count, parts = jax.device_put(generator.variables), len(names), []
+    for start in range(0, count, _BATCH):
+        # The last batch is filled up with its last sample, so that one program does all.
+        rows = np.minimum(np.arange(start, start + _BATCH), count - 1)
+        part = render(variables, jax.tree.map(lambda x: x[rows], latents))  # noqa: B023 - at once
+        kept = min(_BATCH, count - start)
+        half = tuple(x[:kept].astype(jnp.float16) for x in part.maps)
+        parts.append(jax.device_get((part.images[:kept], half, part.finite[:kept])))
+    images, half, finite = jax.tree.map(lambda *x: np.concatenate(x), *parts)
+    finite &= np.stack([np.isfinite(x).all((1, 2, 3)) for x in half] or [finite]).all(0)
+    if not finite.all():
+        bad = names[int(np.argmin(finite))]
+        raise UserError(
+            f"{generator.source}: {bad} is not finite, so the generator is damaged or diverged:"
+            " choose an earlier checkpoint of its training."
+        )
+    return images, half
+
+
+def _label(round_, name, size, table):
+    label = round_.read_answer(name)
+    path = round_.folder / "answers" / f"{name}.png"
+    if label.shape != tuple(size):
+        raise UserError(
+            f"{path} is {label.shape[0]}x{label.shape[1]} pixels, its sample {size[0]}x{size[1]}:"
+            " label it at the sample's own size."
+        )
+    wrong = np.setdiff1d(label, [*range(table.num_classes), IGNORE])
+    if wrong.size:
+        raise UserError(
+            f"{path} has the id {wrong[0]}, but the classes are 0 to {table.num_classes - 1}"
+            f" ({', '.join(table.names)}) and 255 for void: mend the label map."
+        )
+    return label
+
+
+def _check_image(round_, name, image):
+    stored = round_.read_image(name)
+    same = stored.shape == image.shape
+    if not same or np.abs(stored.astype(int) - image).mean() > _ROUNDING:
+        raise UserError(
+            f"{round_.image_path(name)} is not what the generator makes of its latent: labels of it"
+            " would be read off other features. Restore the file, or start in another workdir."
+        )
+
+
+def _manifest(round_: Round) -> epath.Path:
+    return round_.folder / "samples.json"
+
+
+def _pixels_sum(image: np.ndarray) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def _write_latents(round_, latents: Latents) -> None:
+    arrays = {"z": latents.z, "noise": jax.random.key_data(latents.keys)}
+    if latents.c is not None:
+        arrays["c"] = latents.c
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    write_with(round_.folder / "latents.npz", lambda stream: np.savez(stream, **arrays))
+
+
+def _read_latents(round_) -> Latents:
+    path = round_.folder / "latents.npz"
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            keys = jax.random.wrap_key_data(jnp.asarray(arrays["noise"]))
+            return Latents(arrays["z"], keys, arrays.get("c"))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: missing or damaged ({error}): restore it.") from error
