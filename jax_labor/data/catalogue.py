@@ -20,6 +20,8 @@ from jax_labor.data.builders.tfds_builder import (
     config_for,
     report_problems,
 )
+from jax_labor.data.generated import reading
+from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.data.prepared import Part, PreparedRecords
 from jax_labor.errors import UserError
 
@@ -42,14 +44,16 @@ def load(
     """Records of a data set, prepared to ArrayRecord when they are not yet.
 
     Args:
-      name: gta5, synthia, cityscapes, camvid, ccp, image_folder, streets or figures.
-      root: folder of the data set as its publisher lays it out; not used by the last two.
+      name: gta5, synthia, cityscapes, camvid, ccp, image_folder, streets, figures or generated.
+      root: folder of the data set as its publisher lays it out; not used by streets and figures;
+        for generated the folder that contains it, as `generated.finish` leaves it.
       data_dir: where prepared data lies; TFDS's own default folder when None or "".
       split: a split, or several joined by "+".
-      classes: name of a class table; "own" or "" with image_folder takes its classes file.
+      classes: name of a class table; "own" or "" with image_folder takes its classes file, with
+        generated the table it was made in.
       names: only records whose name matches one of these patterns, e.g. "0001TP_*|Seq05VD_*".
       drop_bad: leave out records with a defect, and log them, instead of stopping.
-      options: see `builders.make_source`.
+      options: see `builders.make_source`; generated has none.
       prepare: False on all but one of several processes that start together: they read what the
         one has prepared.
 
@@ -60,6 +64,10 @@ def load(
       UserError: a missing folder, split or map; defects without `drop_bad`; no matching name; data
         that is not prepared although `prepare` is False.
     """
+    if name == GENERATED:
+        if options:
+            raise UserError(f"data set '{name}' has no option '{next(iter(options))}'")
+        return _load_generated(root, split, classes, names)
     source = make_source(name, root, classes, options)
     splits = split.split("+")
     for part in splits:
@@ -68,18 +76,50 @@ def load(
     if len(set(labelled.values())) > 1:
         raise UserError(f"{name} {split}: {labelled}; join splits that all have labels or none")
     folders = [_prepared(source, part, data_dir, drop_bad, prepare) for part in splits]
-    parts = tuple(Part(str(f), part) for f, part in zip(folders, splits, strict=True))
-    metadata = [json.loads((folder / _METADATA_FILE).read_text()) for folder in folders]
-    chosen = _choose(metadata, names, f"{name} {split}")
+    return _records(
+        tuple(Part(str(f), part) for f, part in zip(folders, splits, strict=True)),
+        [json.loads((folder / _METADATA_FILE).read_text()) for folder in folders],
+        names,
+        f"{name} {split}",
+        table=source.table,
+        has_labels=labelled[splits[0]],
+        description=f"{source.description}, {split}",
+    )
+
+
+def _load_generated(root: str | None, split: str, classes: str, names: str) -> PreparedRecords:
+    """As `load`: these records were written as prepared data from the start."""
+    folder, metadata, of_splits = reading.read_metadata(root, split)
+    return _records(
+        tuple(Part(str(folder), part) for part in split.split("+")),
+        of_splits,
+        names,
+        f"{GENERATED} {split}",
+        table=reading.class_table(metadata, classes),
+        has_labels=True,
+        description=f"{metadata['description']}, {split}",
+    )
+
+
+def _records(
+    parts: tuple[Part, ...],
+    metadata: list[dict],
+    names: str,
+    title: str,
+    *,
+    description: str,
+    **fields,
+) -> PreparedRecords:
+    """The records of `parts`, with the metadata of each, whose name matches."""
+    chosen = _choose(metadata, names, title)
     return PreparedRecords(
         parts=parts,
         positions=[(part, index) for part, index, _ in chosen],
         names=tuple(record for _, _, record in chosen),
         sizes=[metadata[part]["sizes"][index] for part, index, _ in chosen],
-        table=source.table,
-        has_labels=labelled[splits[0]],
-        description=f"{source.description}, {split}" + (f", {names}" if names != "*" else ""),
+        description=description + (f", {names}" if names != "*" else ""),
         class_pixels=np.sum([m["class_pixels"] for m in metadata], axis=0, dtype=np.int64),
+        **fields,
     )
 
 

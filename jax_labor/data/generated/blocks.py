@@ -1,0 +1,202 @@
+"""Candidates on disk, a block per file: encoded pictures, and a table that is read without them."""
+
+import hashlib
+import io
+import os
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from absl import logging
+
+from jax_labor import files
+from jax_labor.classes import IGNORE
+from jax_labor.data.builders import codec
+from jax_labor.data.generated.layout import parts_folder
+from jax_labor.errors import UserError
+
+# SHA-256 of the table, SHA-256 of the pictures, bytes of the table; then the two themselves.
+_HEAD = struct.Struct("<32s32sQ")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A generated image uint8[H, W, 3], its train ids uint8[H, W] with 255 = ignore, and the score:
+    its uncertainty, the higher the less certain."""
+
+    image: np.ndarray
+    label: np.ndarray
+    score: float
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is known of n candidates without their pictures.
+
+    Attributes:
+      scores: float64[n].
+      sizes: int64[n, 2] (height, width).
+      pixels: int64[n, C + 1] pixels by class; the last column counts the ignored ones.
+      ends: int64[n, 2] where image and label end among the bytes of the block's pictures.
+    """
+
+    scores: np.ndarray
+    sizes: np.ndarray
+    pixels: np.ndarray
+    ends: np.ndarray
+
+
+class DamagedBlockError(UserError):
+    """A block that is not as it was written."""
+
+
+def write_block(
+    folder: os.PathLike | str, number: int, candidates: Sequence[Candidate], num_classes: int
+) -> None:
+    """Write block `number` of the data set in `folder`, whole or not at all.
+
+    The same candidates give the same bytes. Encodes with several threads.
+
+    Raises:
+      UserError: the disk is full or not writable.
+      ValueError: no candidates, or one with pixels of a wrong shape, type or class.
+    """
+    if not candidates:
+        raise ValueError("a block needs candidates")
+    with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+        encoded = list(pool.map(lambda each: encode_pair(each.image, each.label), candidates))
+    pictures = b"".join(picture for pair in encoded for picture in pair)
+    lengths = np.array([[len(picture) for picture in pair] for pair in encoded], np.int64)
+    table = io.BytesIO()
+    np.savez(
+        table,
+        scores=np.array([each.score for each in candidates], np.float64),
+        sizes=np.array([each.label.shape for each in candidates], np.int64),
+        pixels=np.stack([count_pixels(each.label, num_classes) for each in candidates]),
+        ends=np.cumsum(lengths).reshape(-1, 2),
+    )
+    table = table.getvalue()
+    head = _HEAD.pack(_digest(table), _digest(pictures), len(table))
+    files.write_bytes(_path(folder, number), head + table + pictures)
+
+
+def block_done(folder: os.PathLike | str, number: int) -> bool:
+    """Whether block `number` is there and whole; reads all of it, and logs when it is damaged."""
+    try:
+        read_pictures(folder, number)
+    except DamagedBlockError as error:
+        logging.warning("%s", error)
+        return False
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def read_scores(folder: os.PathLike | str, blocks: int) -> np.ndarray:
+    """Scores float64[M] of all candidates of `blocks` blocks, in order.
+
+    Raises:
+      UserError: a block is missing or damaged.
+    """
+    return np.concatenate([table.scores for table in read_tables(folder, blocks)])
+
+
+def read_tables(folder: os.PathLike | str, blocks: int) -> list[Table]:
+    """Tables of `blocks` blocks; errors as for `read_scores`."""
+    tables = []
+    for number in range(blocks):
+        path = _path(folder, number)
+        try:
+            with path.open("rb") as stream:
+                tables.append(_read_table(stream, path)[0])
+        except FileNotFoundError:
+            raise UserError(f"{path}: missing. Start the run again: it makes it anew") from None
+    return tables
+
+
+def read_pictures(folder: os.PathLike | str, number: int) -> list[tuple[bytes, bytes]]:
+    """Encoded image and label of every candidate of a block.
+
+    Raises:
+      DamagedBlockError: a `UserError`; the file is not as it was written.
+      FileNotFoundError: there is no such block.
+    """
+    path = _path(folder, number)
+    with path.open("rb") as stream:
+        table, digest = _read_table(stream, path)
+        pictures = stream.read()
+    if _digest(pictures) != digest:
+        raise _damaged(path)
+    starts = np.concatenate(([0], table.ends.ravel()[:-1])).reshape(-1, 2)
+    bounds = np.stack([starts, table.ends], axis=-1)
+    return [(pictures[slice(*image)], pictures[slice(*label)]) for image, label in bounds]
+
+
+def keep_certain(scores: np.ndarray, count: int) -> np.ndarray:
+    """Indices int64[count], ascending, of the `count` lowest of `scores` float[M].
+
+    Dropping the most uncertain is DatasetGAN's filter (Zhang et al., CVPR 2021, section 3.3). Among
+    equal scores the lower index is kept.
+
+    Raises:
+      UserError: a score is not finite; the candidates are named.
+      ValueError: there are fewer than `count` candidates.
+    """
+    scores = np.asarray(scores)
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        listed = ", ".join(map(str, wrong[:10])) + (", ..." if len(wrong) > 10 else "")
+        raise UserError(
+            f"the score of candidate {listed} is not finite: the generator or the classifiers are "
+            "broken. Take another checkpoint of them"
+        )
+    if not 0 <= count <= len(scores):
+        raise ValueError(f"cannot keep {count} of {len(scores)} candidates")
+    return np.sort(np.argsort(scores, kind="stable")[:count])
+
+
+def encode_pair(image: np.ndarray, label: np.ndarray) -> tuple[bytes, bytes]:
+    """PNG files of uint8[H, W, 3] and uint8[H, W]; `ValueError` on anything else."""
+    fits = image.ndim == 3 and image.shape == (*label.shape, 3)
+    if not fits or image.dtype != np.uint8 or label.dtype != np.uint8:
+        raise ValueError(
+            f"image {image.dtype}{list(image.shape)} and label {label.dtype}{list(label.shape)}; "
+            "uint8[H, W, 3] and uint8[H, W] are needed"
+        )
+    return codec.encode_png(image), codec.encode_png(label)
+
+
+def count_pixels(label: np.ndarray, num_classes: int) -> np.ndarray:
+    """Pixels int64[C + 1] of every class and, last, of `IGNORE`; `ValueError` on other ids."""
+    counts = np.bincount(label.ravel(), minlength=IGNORE + 1)
+    if counts[num_classes:IGNORE].any():
+        raise ValueError(f"train id {label[label != IGNORE].max()} of {num_classes} classes")
+    return counts[[*range(num_classes), IGNORE]]
+
+
+def _path(folder: os.PathLike | str, number: int) -> Path:
+    return parts_folder(folder) / f"block-{number:06d}"
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _read_table(stream, path: Path) -> tuple[Table, bytes]:
+    """The table, and the digest of the pictures that follow in the stream."""
+    head = stream.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        raise _damaged(path)
+    digest, pictures_digest, length = _HEAD.unpack(head)
+    table = stream.read(min(length, os.fstat(stream.fileno()).st_size))
+    if _digest(table) != digest:
+        raise _damaged(path)
+    with np.load(io.BytesIO(table)) as arrays:
+        return Table(**arrays), pictures_digest
+
+
+def _damaged(path: Path) -> DamagedBlockError:
+    return DamagedBlockError(f"{path}: damaged. Start the run again: it makes it anew")

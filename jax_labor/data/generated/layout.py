@@ -1,0 +1,51 @@
+"""Where the files of a generated data set lie, finished and unfinished.
+
+FOLDER/generated/1.0.0/   the finished data set: appears whole, by one renaming
+FOLDER/parts/block-000012 candidates
+FOLDER/parts/1.0.0/       the data set while it is made
+"""
+
+from pathlib import Path
+
+import tensorflow_datasets as tfds
+
+from jax_labor import files
+from jax_labor.errors import UserError
+
+NAME = "generated"
+VERSION = "1.0.0"
+SUFFIX = "array_record"
+TRAIN, LABELLED = "train", "labelled"
+
+
+def version_folder(folder) -> Path:
+    """Folder of the finished data set, for `tfds.builder_from_directory`."""
+    return Path(folder) / NAME / VERSION
+
+
+def parts_folder(folder) -> Path:
+    """Folder of all that goes once the data set is finished; `UserError` for a bucket."""
+    if files.is_remote(folder):
+        raise UserError(
+            f"{folder}: a generated data set is written to a disk that all processes share, not to "
+            "a bucket. Choose another workdir and copy the finished data set"
+        )
+    return Path(folder) / "parts"
+
+
+def unfinished_folder(folder) -> Path:
+    """Folder in which shards are collected."""
+    return parts_folder(folder) / VERSION
+
+
+def shard_path(folder: Path, split: str, index: int, shards: int) -> Path:
+    """Path of one of `shards` files of `split`, named as TFDS looks for it."""
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=folder, dataset_name=NAME, split=split, filetype_suffix=SUFFIX
+    )
+    return Path(template.sharded_filepath(shard_index=index, num_shards=shards))
+
+
+def count_shards(examples: int, shard: int) -> int:
+    """Number of files of `shard` examples each, the last of which may hold fewer."""
+    return -(-examples // shard)

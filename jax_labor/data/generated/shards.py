@@ -1,0 +1,118 @@
+"""Records of a generated data set, and the ArrayRecord files they are written to."""
+
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from jax_labor import files
+from jax_labor.data.generated.blocks import encode_pair, read_pictures, read_tables
+from jax_labor.data.generated.layout import (
+    LABELLED,
+    TRAIN,
+    count_shards,
+    shard_path,
+    unfinished_folder,
+)
+
+FEATURES = tfds.features.FeaturesDict(
+    {
+        "image": tfds.features.Image(encoding_format="png"),
+        "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+        "name": tfds.features.Text(),
+        "score": tfds.features.Scalar(np.float32),
+    }
+)
+_RANDOM_ACCESS = "group_size:1"  # how TFDS writes its own; it warns on reading any other
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A hand-labelled sample: name, image uint8[H, W, 3], train ids uint8[H, W]."""
+
+    name: str
+    image: np.ndarray
+    label: np.ndarray
+
+
+def record_name(candidate: int) -> str:
+    """Name of the record that candidate number `candidate` becomes."""
+    return f"generated-{candidate:07d}"
+
+
+def write_shards(
+    folder: os.PathLike | str,
+    kept: np.ndarray,
+    *,
+    blocks: int,
+    shard: int,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> None:
+    """Write the kept candidates, in order, as the split "train": this process's share of the files.
+
+    A file that is there already is left alone; none appears before it is whole.
+
+    Args:
+      folder: the folder the blocks were written for.
+      kept: candidate numbers int[n], ascending, as from `keep_certain`.
+      blocks: number of blocks.
+      shard: examples in each file, the last may hold fewer.
+      process_index: this process writes the files s with s % process_count == process_index.
+      process_count: number of processes.
+
+    Raises:
+      UserError: a block is missing or damaged, the disk is full or not writable.
+    """
+    tables = read_tables(folder, blocks)
+    starts = np.cumsum([0, *(len(table.scores) for table in tables)])
+    scores = np.concatenate([table.scores for table in tables])
+    # Neighbouring shards share a block.
+    read = functools.lru_cache(maxsize=1)(functools.partial(read_pictures, folder))
+
+    def records(candidates: np.ndarray) -> Iterator[dict]:
+        for candidate in candidates:
+            block = np.searchsorted(starts, candidate, side="right") - 1
+            image, label = read(int(block))[candidate - starts[block]]
+            yield _record(record_name(candidate), image, label, scores[candidate])
+
+    shards = count_shards(len(kept), shard)
+    for index in range(process_index, shards, process_count):
+        path = shard_path(unfinished_folder(folder), TRAIN, index, shards)
+        if not path.exists():
+            _write_shard(path, records(kept[index * shard : (index + 1) * shard]))
+
+
+def write_labelled(folder: os.PathLike | str, samples: Iterable[Sample]) -> Path:
+    """Write the hand-labelled samples, with score 0, as the only file of the split "labelled";
+    return its path."""
+    path = shard_path(unfinished_folder(folder), LABELLED, 0, 1)
+    _write_shard(
+        path, (_record(each.name, *encode_pair(each.image, each.label), 0.0) for each in samples)
+    )
+    return path
+
+
+def _record(name: str, image: bytes, label: bytes, score: float) -> dict:
+    return {"image": image, "label": label, "name": name, "score": np.float32(score)}
+
+
+def _write_shard(path: Path, records: Iterable[dict]) -> None:
+    serializer = tfds.core.example_serializer.ExampleSerializer(FEATURES.get_serialized_info())
+
+    def write(beside) -> None:
+        try:
+            writer = ArrayRecordWriter(beside.name, _RANDOM_ACCESS)
+            for record in records:
+                example = serializer.get_tf_example(FEATURES.encode_example(record))
+                writer.write(example.SerializeToString(deterministic=True))
+            writer.close()
+        except RuntimeError as error:  # the writer's only kind, with the system's words in it
+            raise files.disk_mistake(path, error) or error from error
+
+    files.write_with(path, write)
