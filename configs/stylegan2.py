@@ -6,8 +6,9 @@
 
 The preset is a row of the official table, with a resolution after a comma where it is not the
 row's own: auto (256), auto,128, stylegan2 (1024), stylegan2,512, paper256, paper512, paper1024; or
-a set of images: ccp (people, 96x64), demo and small (rendered streets on two CPU cores, in about
-an hour and in a minute). The images are those below data.root/data.train.root/images.
+a set of images: ccp (photos of people at 96x64, on a GPU), ccp_cpu (the same with a small network),
+demo (rendered figures at 48x32, hours of one CPU core) and small (a minute of it). Without one of
+the latter, the images are those below data.root/data.train.root/images.
 """
 
 from ml_collections import ConfigDict
@@ -41,10 +42,11 @@ def base() -> ConfigDict:
     c.data = ConfigDict()
     c.data.root = "data"  # the folder that holds the data sets
     c.data.dir = ""  # where prepared data sets live; "" = TFDS's own default
-    c.data.classes = "camvid11"  # of streets and the like; labels are not used
+    c.data.classes = "camvid11"  # any table will do: labels are not used
     c.data.train = common.domain("image_folder", root="images", unlabelled=True)
     c.data.train_batch = 32  # images per iteration over all devices
-    # How an image becomes one of the network's size: fixed squeezes it, random_crop cuts.
+    # How an image becomes one of the network's size: fixed squeezes it, random_crop cuts, and pad
+    # keeps it whole and in shape; what is beside it counts for nothing.
     c.data.view = ConfigDict(dict(resize="fixed", crop_height=(64, 1000), flip=True))
     c.data.threads = 4
     c.data.workers = 0
@@ -97,9 +99,7 @@ def base() -> ConfigDict:
     c.train.psi = 0.7  # truncation of the second grid and of the interpolation
 
     c.distance = ConfigDict()
-    c.distance.images = (
-        4_096  # real and generated images in the sliced Wasserstein distance; 0 = no
-    )
+    c.distance.images = 4_096  # real and generated, in the sliced Wasserstein distance; 0 = no
     return c
 
 
@@ -142,36 +142,43 @@ def paper1024(c: ConfigDict) -> None:
 
 
 def ccp(c: ConfigDict) -> None:
-    """Clothing Co-Parsing's 2,098 upright photos of people at 96x64, on one GPU."""
+    """Clothing Co-Parsing's photos of people at 96x64, the held-out ones apart, on one GPU."""
     auto(c, 64)
     c.network.base = (6, 4)
     c.network.low_precision_blocks = 0
     c.loss.r1_gamma = 0.0002 * 96 * 64 / c.data.train_batch
-    c.data.train = common.domain("image_folder", root="ccp", unlabelled=True)
-    c.data.classes = "own"
+    c.data.classes = "ccp8"
+    c.data.train = common.domain("ccp", root="ccp", split="train+unlabelled", unlabelled=True)
     c.data.cache = True
     c.train.kimg = 5_000.0
-    c.distance.images = 2_048
+    c.distance.images = 1_024
+
+
+def ccp_cpu(c: ConfigDict) -> None:
+    """`ccp` with a small network on one CPU core, in hours."""
+    ccp(c)
+    _small_network(c)
+    c.network.z_dim = c.network.w_dim = 128
+    c.loss.r1_gamma = 0.3
+    c.train.kimg = 150.0
+    c.train.pictures_every = 1_024
 
 
 def demo(c: ConfigDict) -> None:
-    """Rendered streets at 32x48 on two CPU cores."""
+    """Rendered figures at 48x32 on one CPU core, in hours."""
     _size(c, 32, fmaps=1.0)
     _rates(c, 0.0025)
-    c.network.base, c.network.low_precision_blocks, c.network.conv_clamp = (4, 6), 0, 0.0
-    c.network.channel_base, c.network.channel_max = 1024, 64
+    _small_network(c)
+    c.network.base, c.network.low_precision_blocks = (6, 4), 0
     c.network.z_dim = c.network.w_dim = 64
     c.network.mapping_layers = 2
-    c.data.train_batch = 16
-    c.data.train = common.domain("streets", split="train", style="target", height=96, width=144)
-    c.data.train.options.train = 1_000
+    c.data.classes = "figures12"
+    c.data.train = common.domain("figures", split="train", height=96, width=64, train=5_000)
     c.data.cache = True
     c.loss.r1_gamma = 0.5
-    c.average.kimg, c.average.ramp = 5.0, 0.05
-    c.augment.kimg = 100.0
-    c.train.kimg = 200.0
-    c.train.log_every, c.train.checkpoint_every, c.train.pictures_every = 32, 256, 1_024
-    c.distance.images = 512
+    c.train.kimg = 300.0
+    c.train.pictures_every = 2_048
+    c.distance.images = 1_024
 
 
 def small(c: ConfigDict) -> None:
@@ -180,8 +187,17 @@ def small(c: ConfigDict) -> None:
     c.network.channel_base = 256
     c.data.train.options.train = 100
     c.train.kimg = 2.0
-    c.train.pictures_every = 0
+    c.train.log_every, c.train.checkpoint_every, c.train.pictures_every = 32, 128, 0
     c.distance.images = 64
+
+
+def _small_network(c: ConfigDict) -> None:
+    """What a CPU can train: few channels, eight images at once, no geometry in augmentation."""
+    c.network.channel_base, c.network.channel_max, c.network.conv_clamp = 1024, 64, 0.0
+    c.data.train_batch = 8
+    c.average.kimg, c.average.ramp = 5.0, 0.05
+    c.augment.kinds, c.augment.kimg = "bc", 100.0
+    c.train.log_every = 256
 
 
 def _size(c: ConfigDict, resolution: int, fmaps: float) -> None:
@@ -194,4 +210,4 @@ def _rates(c: ConfigDict, lr: float) -> None:
 
 SIZED = ("auto", "stylegan2")
 PRESETS = dict(auto=auto, stylegan2=stylegan2, paper256=paper256, paper512=paper512)
-PRESETS |= dict(paper1024=paper1024, ccp=ccp, demo=demo, small=small)
+PRESETS |= dict(paper1024=paper1024, ccp=ccp, ccp_cpu=ccp_cpu, demo=demo, small=small)

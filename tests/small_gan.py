@@ -4,6 +4,8 @@ from configs import stylegan2
 
 SETTINGS = {
     "network.resolution": 8,
+    "network.base": (4, 6),
+    "network.mapping_layers": 1,
     "network.channel_base": 32,
     "network.channel_max": 4,
     "network.z_dim": 4,
@@ -15,7 +17,7 @@ SETTINGS = {
     "data.train.options.train": 10,
     "loss.path_every": 2,
     "loss.r1_every": 4,
-    "augment.kinds": "c",  # the others take long to compile, and have tests of their own
+    "augment.kinds": "b",  # the others take long to compile, and have tests of their own
     "augment.every": 2,
     "train.kimg": 0.072,
     "train.log_every": 4,

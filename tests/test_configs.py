@@ -3,8 +3,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
+from ml_collections import ConfigDict, config_flags
 
-from configs import common, ppl, segmentation, spl
+from configs import common, ppl, segmentation, spl, stylegan2
 from jax_labor.experiments import EXPERIMENTS
 from jax_labor.experiments.assembly import build_network, state_shape
 from jax_labor.experiments.phases import labor_phases, segmentation_phases
@@ -44,9 +46,54 @@ def test_every_card_builds_its_network(config):
     assert "selector" in state.params
 
 
+ANOTHER = {
+    bool: lambda value: not value,
+    int: lambda value: value + 1,
+    float: lambda value: value / 2 + 1,
+    str: lambda value: f"{value}_other",
+    tuple: lambda values: tuple(value + 1 for value in values),
+}
+
+
+def leaves(config, prefix=""):
+    for name, value in config.items():
+        if isinstance(value, ConfigDict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@pytest.mark.parametrize(
+    "card", ["spl.py", *(f"stylegan2.py:{name}" for name in stylegan2.PRESETS)]
+)
+def test_every_setting_can_be_overridden(card):
+    """As launch/main.py reads them from its command line."""
+    values = flags.FlagValues()
+    line = ["main.py", f"--config={ROOT}/configs/{card}"]
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=line)
+    values(line)
+    wanted = {name: ANOTHER[type(value)](value) for name, value in leaves(values.config)}
+    values = flags.FlagValues()
+    line += [f"--config.{name}={value}" for name, value in wanted.items()]
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=line)
+    values(line)
+    assert dict(leaves(values.config)) == wanted
+    assert values.config.experiment == wanted["experiment"]
+
+
+@pytest.mark.parametrize("preset", [*stylegan2.PRESETS, "auto,64", "stylegan2,512"])
+def test_every_generator_has_an_experiment(preset):
+    assert stylegan2.get_config(preset).experiment in EXPERIMENTS
+
+
 @pytest.mark.parametrize(
     ("card", "message"),
-    [("spl.py:demoo", "Did you mean 'demo'?"), ("segmentation.py:sorce", "Did you mean 'source'?")],
+    [
+        ("spl.py:demoo", "Did you mean 'demo'?"),
+        ("segmentation.py:sorce", "Did you mean 'source'?"),
+        ("stylegan2.py:ccp_cup", "Did you mean 'ccp_cpu'?"),
+    ],
 )
 def test_a_wrong_preset_suggests_the_right_one(card, message):
     command = [sys.executable, "launch/main.py", f"--config=configs/{card}"]
