@@ -3,9 +3,14 @@
 import difflib
 
 from jax_labor.errors import UserError
-from jax_labor.experiments import labor, segmentation, stylegan2
+from jax_labor.experiments import datasetgan, labor, segmentation, stylegan2
 
-EXPERIMENTS = {"labor": labor.run, "segmentation": segmentation.run, "stylegan2": stylegan2.run}
+EXPERIMENTS = {
+    "datasetgan": datasetgan.run,
+    "labor": labor.run,
+    "segmentation": segmentation.run,
+    "stylegan2": stylegan2.run,
+}
 
 
 def run(config, workdir: str, force: bool = False) -> dict:

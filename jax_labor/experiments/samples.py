@@ -130,8 +130,8 @@ def check_classes(labels: np.ndarray, table: ClassTable, smallest: int) -> None:
 
 def _render(generator, latents, psi, cutoff, names, maps=True):
     """Makes samples, a few at a time; float16 maps take half of the memory, as published."""
-    render = make_render(generator.network, psi, cutoff)
-    render = jax.jit(render if maps else lambda *args: render(*args)._replace(maps=()))
+    whole = make_render(generator.network, psi, cutoff)
+    render = jax.jit(whole if maps else lambda *args: whole(*args)._replace(maps=()))
     variables, count, parts = jax.device_put(generator.variables), len(names), []
     for start in range(0, count, _BATCH):
         # The last batch is filled up with its last sample, so that one program does all.

@@ -21,23 +21,21 @@ def oracle_run(config, workdir) -> str:
     """The work directory of the oracle segmenter's run, which is trained first where it is missing.
 
     It is `config.oracle.run`, or else `workdir/oracle`: the card's network and schedule, trained
-    on all labels of `config.data.target`.
+    on `config.oracle.data`.
     """
     if config.oracle.run:
         return config.oracle.run
     run = epath.Path(workdir) / "oracle"
     if not (run / "results.json").exists():
-        _LOG.info("training the oracle segmenter on all labels of config.data.target")
+        _LOG.info("training the oracle segmenter on config.oracle.data")
         segmentation.run(oracle_config(config), str(run))
     return str(run)
 
 
 def oracle_config(config) -> ConfigDict:
-    """Full supervision on the labels of `config.data.target`, with the card's other settings."""
+    """Full supervision on `config.oracle.data`, with the card's other settings."""
     c = ConfigDict(config.to_dict())
-    c.experiment = "segmentation"
-    c.data.source = c.data.target.copy_and_resolve_references()
-    c.data.source_view = c.data.target_view.copy_and_resolve_references()
+    c.experiment, c.data.source = "segmentation", c.oracle.data
     return c
 
 
