@@ -8,6 +8,7 @@ import numpy as np
 
 from jax_labor.data.builders import make_source
 from jax_labor.data.catalogue import load
+from jax_labor.data.generated import NAME as GENERATED
 from jax_labor.data.prepared import PreparedRecords
 from jax_labor.data.validate import validate
 from jax_labor.errors import UserError
@@ -24,7 +25,12 @@ class Request:
     options: Mapping = field(default_factory=dict)
 
     def splits(self) -> tuple[str, ...]:
-        """The splits asked for; `UserError` when the data set or its folder does not exist."""
+        """The splits asked for; `UserError` when the data set or its folder does not exist, or when
+        it was written as prepared data from the start."""
+        if self.dataset == GENERATED:
+            raise UserError(
+                f"data set '{GENERATED}' needs no preparing: give its folder as root in the config"
+            )
         source = make_source(self.dataset, self.root, self.classes, self.options)
         return tuple(self.split.split("+")) if self.split else source.splits()
 

@@ -7,16 +7,12 @@ the bytes do not depend on the number of processes. The finished data set needs 
 be read; `catalogue.load("generated", ...)` reads it as every other one.
 """
 
-from jax_labor.data.generated.blocks import (
-    Candidate,
-    block_done,
-    keep_certain,
-    read_scores,
-    write_block,
-)
-from jax_labor.data.generated.dataset import finish, is_finished, statistics
+from jax_labor.data.generated.blocks import block_done, read_scores, write_block
+from jax_labor.data.generated.dataset import finish, is_finished, remove_parts, statistics
 from jax_labor.data.generated.layout import LABELLED, NAME, TRAIN, version_folder
-from jax_labor.data.generated.shards import Sample, write_shards
+from jax_labor.data.generated.pairs import Candidate, Sample
+from jax_labor.data.generated.selection import keep_certain
+from jax_labor.data.generated.shards import write_shards
 
 __all__ = [
     "LABELLED",
@@ -29,6 +25,7 @@ __all__ = [
     "is_finished",
     "keep_certain",
     "read_scores",
+    "remove_parts",
     "statistics",
     "version_folder",
     "write_block",

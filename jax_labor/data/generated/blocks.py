@@ -13,23 +13,12 @@ import numpy as np
 from absl import logging
 
 from jax_labor import files
-from jax_labor.classes import IGNORE
-from jax_labor.data.builders import codec
 from jax_labor.data.generated.layout import parts_folder
+from jax_labor.data.generated.pairs import Candidate, count_pixels, encode_pair
 from jax_labor.errors import UserError
 
 # SHA-256 of the table, SHA-256 of the pictures, bytes of the table; then the two themselves.
 _HEAD = struct.Struct("<32s32sQ")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A generated image uint8[H, W, 3], its train ids uint8[H, W] with 255 = ignore, and the score:
-    its uncertainty, the higher the less certain."""
-
-    image: np.ndarray
-    label: np.ndarray
-    score: float
 
 
 @dataclass(frozen=True)
@@ -133,48 +122,6 @@ def read_pictures(folder: os.PathLike | str, number: int) -> list[tuple[bytes, b
     starts = np.concatenate(([0], table.ends.ravel()[:-1])).reshape(-1, 2)
     bounds = np.stack([starts, table.ends], axis=-1)
     return [(pictures[slice(*image)], pictures[slice(*label)]) for image, label in bounds]
-
-
-def keep_certain(scores: np.ndarray, count: int) -> np.ndarray:
-    """Indices int64[count], ascending, of the `count` lowest of `scores` float[M].
-
-    Dropping the most uncertain is DatasetGAN's filter (Zhang et al., CVPR 2021, section 3.3). Among
-    equal scores the lower index is kept.
-
-    Raises:
-      UserError: a score is not finite; the candidates are named.
-      ValueError: there are fewer than `count` candidates.
-    """
-    scores = np.asarray(scores)
-    wrong = np.flatnonzero(~np.isfinite(scores))
-    if len(wrong):
-        listed = ", ".join(map(str, wrong[:10])) + (", ..." if len(wrong) > 10 else "")
-        raise UserError(
-            f"the score of candidate {listed} is not finite: the generator or the classifiers are "
-            "broken. Take another checkpoint of them"
-        )
-    if not 0 <= count <= len(scores):
-        raise ValueError(f"cannot keep {count} of {len(scores)} candidates")
-    return np.sort(np.argsort(scores, kind="stable")[:count])
-
-
-def encode_pair(image: np.ndarray, label: np.ndarray) -> tuple[bytes, bytes]:
-    """PNG files of uint8[H, W, 3] and uint8[H, W]; `ValueError` on anything else."""
-    fits = image.ndim == 3 and image.shape == (*label.shape, 3)
-    if not fits or image.dtype != np.uint8 or label.dtype != np.uint8:
-        raise ValueError(
-            f"image {image.dtype}{list(image.shape)} and label {label.dtype}{list(label.shape)}; "
-            "uint8[H, W, 3] and uint8[H, W] are needed"
-        )
-    return codec.encode_png(image), codec.encode_png(label)
-
-
-def count_pixels(label: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixels int64[C + 1] of every class and, last, of `IGNORE`; `ValueError` on other ids."""
-    counts = np.bincount(label.ravel(), minlength=IGNORE + 1)
-    if counts[num_classes:IGNORE].any():
-        raise ValueError(f"train id {label[label != IGNORE].max()} of {num_classes} classes")
-    return counts[[*range(num_classes), IGNORE]]
 
 
 def _path(folder: os.PathLike | str, number: int) -> Path:

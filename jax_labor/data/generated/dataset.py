@@ -24,7 +24,8 @@ from jax_labor.data.generated.layout import (
     unfinished_folder,
     version_folder,
 )
-from jax_labor.data.generated.shards import FEATURES, Sample, write_labelled
+from jax_labor.data.generated.pairs import Sample
+from jax_labor.data.generated.shards import FEATURES, write_labelled
 from jax_labor.errors import UserError
 
 _STATISTICS_FILE = "statistics.json"
@@ -49,7 +50,8 @@ def finish(
 
     Writes the split "labelled" when there are hand-labelled samples, the files that TFDS and
     `catalogue.load` read, and `statistics`; then the whole appears under its final name and the
-    blocks go. Stopped at any moment it can be called again, also after the end.
+    blocks go. Stopped at any moment it can be called again, also after the end; a run that finds
+    the data set finished needs no more than `remove_parts`.
 
     Args:
       folder: the folder of `write_shards`.
@@ -61,14 +63,15 @@ def finish(
       labelled: the hand-labelled samples.
 
     Raises:
-      UserError: a shard or block is missing, the disk is full or not writable.
+      UserError: a shard or block is missing or of other classes, the disk is full or not writable.
+      ValueError: a hand-labelled sample has pixels of a wrong shape, type or class.
     """
     if not is_finished(folder):
         unfinished = unfinished_folder(folder)
         files.remove_parts(unfinished)
         shards = _shards(unfinished, len(kept), shard)
         tables = read_tables(folder, blocks)
-        facts = {TRAIN: facts_of_kept(tables, kept)}
+        facts = {TRAIN: facts_of_kept(tables, kept, table.num_classes)}
         if labelled:
             facts[LABELLED] = facts_of_samples(labelled, table.num_classes)
             shards[LABELLED] = [(write_labelled(folder, labelled), len(labelled))]
@@ -82,8 +85,15 @@ def finish(
         }
         _write_info(unfinished, shards, metadata)
         _publish(unfinished, version_folder(folder))
-    if parts_folder(folder).exists():
-        shutil.rmtree(parts_folder(folder))
+    remove_parts(folder)
+
+
+def remove_parts(folder: os.PathLike | str) -> None:
+    """Remove the blocks that a finished data set was made from, where they are still there."""
+    parts = parts_folder(folder)
+    with files.disk_errors(parts):
+        if parts.exists():
+            shutil.rmtree(parts)
 
 
 def statistics(folder: os.PathLike | str) -> dict:
@@ -91,8 +101,8 @@ def statistics(folder: os.PathLike | str) -> dict:
 
     Returns:
       dict(classes: names; splits: by split dict(images, class_pixels [C], ignored_pixels,
-      class_images [C], the images that contain each class); scores: dict(kept, dropped), the
-      candidates' in order).
+      class_images [C], the images that contain each class); scores: dict(kept, dropped), lists in
+      order of the candidates).
 
     Raises:
       UserError: there is no finished data set in `folder`.
@@ -110,7 +120,9 @@ def _shards(unfinished: Path, count: int, shard: int) -> dict[str, list[tuple[Pa
     return {TRAIN: [(p, min(shard, count - i * shard)) for i, p in enumerate(paths)]}
 
 
-def _write_info(unfinished: Path, shards: dict[str, list[tuple[Path, int]]], metadata: dict):
+def _write_info(
+    unfinished: Path, shards: dict[str, list[tuple[Path, int]]], metadata: dict
+) -> None:
     """Write what TFDS reads a data set by: its features, splits and metadata."""
     template = tfds.core.ShardedFileTemplate(
         data_dir=unfinished, dataset_name=NAME, filetype_suffix=SUFFIX

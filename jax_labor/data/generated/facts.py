@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from jax_labor.classes import ClassTable
-from jax_labor.data.generated.blocks import Table, count_pixels
-from jax_labor.data.generated.shards import Sample, record_name
+from jax_labor.data.generated.blocks import Table
+from jax_labor.data.generated.pairs import Sample, count_pixels
+from jax_labor.data.generated.shards import record_name
+from jax_labor.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,14 @@ class Facts:
         }
 
 
-def facts_of_kept(tables: Sequence[Table], kept: np.ndarray) -> Facts:
-    """Facts of the kept candidates."""
+def facts_of_kept(tables: Sequence[Table], kept: np.ndarray, num_classes: int) -> Facts:
+    """Facts of the kept candidates; `UserError` when a block counted other classes."""
+    for number, table in enumerate(tables):
+        if table.pixels.shape[1] != num_classes + 1:
+            raise UserError(
+                f"block {number} was made with {table.pixels.shape[1] - 1} classes, now there are "
+                f"{num_classes}. Choose another workdir, or the classes it was begun with"
+            )
     return Facts(
         [record_name(candidate) for candidate in kept],
         np.concatenate([table.sizes for table in tables])[kept],

@@ -3,7 +3,6 @@
 import functools
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from jax_labor import files
-from jax_labor.data.generated.blocks import encode_pair, read_pictures, read_tables
+from jax_labor.data.generated.blocks import read_pictures, read_tables
 from jax_labor.data.generated.layout import (
     LABELLED,
     TRAIN,
@@ -19,6 +18,7 @@ from jax_labor.data.generated.layout import (
     shard_path,
     unfinished_folder,
 )
+from jax_labor.data.generated.pairs import Sample, encode_pair
 
 FEATURES = tfds.features.FeaturesDict(
     {
@@ -29,15 +29,6 @@ FEATURES = tfds.features.FeaturesDict(
     }
 )
 _RANDOM_ACCESS = "group_size:1"  # how TFDS writes its own; it warns on reading any other
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A hand-labelled sample: name, image uint8[H, W, 3], train ids uint8[H, W]."""
-
-    name: str
-    image: np.ndarray
-    label: np.ndarray
 
 
 def record_name(candidate: int) -> str:
@@ -113,6 +104,8 @@ def _write_shard(path: Path, records: Iterable[dict]) -> None:
                 writer.write(example.SerializeToString(deterministic=True))
             writer.close()
         except RuntimeError as error:  # the writer's only kind, with the system's words in it
-            raise files.disk_mistake(path, error) or error from error
+            if mistake := files.disk_mistake(path, error):
+                raise mistake from error
+            raise
 
     files.write_with(path, write)
