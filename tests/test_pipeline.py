@@ -98,6 +98,46 @@ def test_augmentation_differs_between_epochs():
     assert not np.array_equal(one["image"], two["image"])
 
 
+@pytest.mark.parametrize(
+    ("native", "size", "inside"),
+    [
+        ((24, 32), (12, 12), (1, 0, 9, 12)),  # what is left over is shared, less of it above
+        ((20, 10), (12, 16), (0, 5, 12, 6)),
+        ((6, 8), (12, 16), (0, 0, 12, 16)),  # enlarged
+        ((1, 300), (12, 16), (5, 0, 1, 16)),  # never no pixel at all
+    ],
+)
+def test_padding_keeps_the_whole_image_in_its_shape(native, size, inside):
+    view = TrainView(size, "pad", flip=False, normalize="unit")
+    batch = next(train_iterator(Records(1, (native,)), view, 1, seed=0))
+    top, left, height, width = inside
+    mask = np.zeros((1, *size, 1), np.float32)
+    mask[:, top : top + height, left : left + width] = 1
+    np.testing.assert_array_equal(batch["mask"], mask)
+    assert batch["mask"].dtype == np.float32
+    record = Records(1, (native,))[0]
+    image = transforms.resize_image(record["image"], (height, width))
+    image = transforms.normalize(image, "unit")
+    label = transforms.resize_label(record["label"], (height, width))
+    window = np.s_[0, top : top + height, left : left + width]
+    np.testing.assert_array_equal(batch["image"][window], image)
+    np.testing.assert_array_equal(batch["label"][window], label)
+    outside = mask[..., 0] == 0
+    assert (np.abs(batch["image"][outside]) < 0.01).all()
+    assert (batch["label"][outside] == IGNORE).all()
+
+
+def test_padding_mirrors_the_mask_with_its_image():
+    view = TrainView((12, 15), "pad", normalize="unit")
+    masks = [
+        b["mask"][0, 0, :, 0] for b in take(train_iterator(Records(1, ((12, 8),)), view, 1, 0), 16)
+    ]
+    straight = np.zeros(15, np.float32)
+    straight[3:11] = 1
+    found = {tuple(mask) for mask in masks}
+    assert found == {tuple(straight), tuple(straight[::-1])}
+
+
 def test_batch_larger_than_the_data_set_repeats_it():
     batch = next(train_iterator(Records(2), PLAIN, 5, seed=0))
     assert sorted(batch["index"].tolist())[1:4] in ([0, 0, 1], [0, 1, 1])
@@ -266,6 +306,11 @@ def test_bad_requests_name_their_setting(changes, words):
     request = {"records": Records(3), "view": PLAIN, "batch_size": 2, "seed": 0, **changes}
     with pytest.raises(UserError, match=words):
         train_iterator(**request)
+
+
+def test_padding_needs_a_size():
+    with pytest.raises(UserError, match='resize="pad" needs view.size'):
+        TrainView(resize="pad")
 
 
 def test_image_that_is_not_rgb8_names_itself():

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from jax_labor.classes import IGNORE
 from jax_labor.data import transforms
 from jax_labor.data.sparse import resize_sparse
 from jax_labor.data.transforms import Window
 from jax_labor.data.views import TrainView
 from jax_labor.errors import UserError
+
+_TYPES = {"label": np.int32, "mask": np.float32}
 
 
 def augment(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
@@ -19,23 +22,45 @@ def augment(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
         rng: the only source of randomness.
 
     Returns:
-        dict(image float32[H, W, 3], label int32[H, W], index int32).
+        dict(image float32[H, W, 3], label int32[H, W], index int32), and under "pad" mask
+        float32[H, W, 1], 1 where the image is and 0 beside it.
     """
+    found = _fitted(example, view) if view.resize == "pad" else _resized(example, view, rng)
+    if view.flip and rng.random() < 0.5:
+        found = {name: array[:, ::-1] for name, array in found.items()}
+    image = _jittered(found.pop("image"), view, rng)
+    return {
+        "image": transforms.normalize(image, view.normalize),
+        **{name: array.astype(_TYPES[name]) for name, array in found.items()},
+        "index": np.int32(example["index"]),
+    }
+
+
+def _resized(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
+    """Image uint8[H, W, 3] and label uint8[H, W] of a part of both, or the whole."""
     image, label = example["image"], example["label"]
     size = view.size or image.shape[:2]
     window = choose_window(image.shape[:2], view, rng, example["name"])
     if window is not None:
         image = transforms.crop(image, window, transforms.mean_colour(view.normalize))
         label = transforms.crop_label(label, window)
+    return _scaled(example | {"image": image, "label": label}, size)
+
+
+def _fitted(example: dict, view: TrainView) -> dict:
+    """Image uint8[H, W, 3], label uint8[H, W] and mask uint8[H, W, 1] of the whole in its shape."""
+    place = transforms.fitted(example["image"].shape[:2], view.size)
+    found = _scaled(example, (place.height, place.width))
+    found["mask"] = np.ones((place.height, place.width, 1), np.uint8)
+    fills = {"image": transforms.mean_colour(view.normalize), "label": IGNORE, "mask": 0}
+    return {name: transforms.pad(found[name], place, view.size, fills[name]) for name in fills}
+
+
+def _scaled(example: dict, size: tuple[int, int]) -> dict:
     resize_labels = resize_sparse if example["sparse"] else transforms.resize_label
-    image, label = transforms.resize_image(image, size), resize_labels(label, size)
-    if view.flip and rng.random() < 0.5:
-        image, label = image[:, ::-1], label[:, ::-1]
-    image = _jittered(image, view, rng)
     return {
-        "image": transforms.normalize(image, view.normalize),
-        "label": label.astype(np.int32),
-        "index": np.int32(example["index"]),
+        "image": transforms.resize_image(example["image"], size),
+        "label": resize_labels(example["label"], size),
     }
 
 
@@ -47,7 +72,7 @@ def choose_window(
     Raises:
         UserError: the smallest crop of "random_crop" does not fit into the image.
     """
-    if view.resize == "fixed":
+    if view.resize in ("fixed", "pad"):
         return None
     height, width = view.size
     if view.resize == "random_crop":

@@ -105,6 +105,24 @@ def crop(array: np.ndarray, window: Window, fill) -> np.ndarray:
     return out
 
 
+def fitted(native: tuple[int, int], size: tuple[int, int]) -> Window:
+    """Where in the middle of `size` (H, W) an image of `native` (h, w) pixels fits, at its largest.
+
+    The sides keep their ratio but for rounding to whole pixels, at least one.
+    """
+    scale = min(size[0] / native[0], size[1] / native[1])
+    height, width = (max(1, round(length * scale)) for length in native)
+    return Window((size[0] - height) // 2, (size[1] - width) // 2, height, width)
+
+
+def pad(array: np.ndarray, place: Window, size: tuple[int, int], fill) -> np.ndarray:
+    """Lay uint8[place.height, place.width, ...] at `place` into uint8[*size, ...] of `fill`."""
+    out = np.empty((*size, *array.shape[2:]), np.uint8)
+    out[...] = fill
+    out[place.top : place.top + place.height, place.left : place.left + place.width] = array
+    return out
+
+
 def crop_label(labels: np.ndarray, window: Window) -> np.ndarray:
     """Cut `window` out of uint8[h, w]; outside is 255."""
     return crop(labels, window, IGNORE)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jax_labor.data.transforms import NORMALIZATIONS
 from jax_labor.errors import UserError
 
-RESIZE_RULES = ("fixed", "random_crop", "scale_crop")
+RESIZE_RULES = ("fixed", "random_crop", "scale_crop", "pad")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,9 @@ class TrainView:
         resize: "fixed": the whole image to `size` (AdaptSegNet, ADVENT, RIPU).
             "random_crop": a crop of random height and of the aspect of `size`, then to `size`
             (IAST). "scale_crop": the image at a random scale, then a crop of `size`; what lies
-            outside the image has the mean colour and label 255.
+            outside the image has the mean colour and label 255. "pad": the whole image in its own
+            shape, as large as fits into the middle of `size`; what is left has the mean colour and
+            label 255, and batches have a mask.
         crop_height: (lowest, highest) height of "random_crop" in pixels of the image as read;
             the highest is lowered to what fits the image. IAST: 341 to 950 (GTA5), 1000
             (Cityscapes), 640 (SYNTHIA).
