@@ -1,12 +1,14 @@
-"""What LabOR is measured against: no target labels, adversarial alignment, or all target labels.
+"""What LabOR and DatasetGAN are measured against: other ways to use the same labels, or more.
 
     python launch/main.py --config=configs/segmentation.py:source
     python launch/main.py --config=configs/segmentation.py:adversarial,demo
     python launch/main.py --config=configs/segmentation.py:supervised,camvid_dusk
+    python launch/main.py --config=configs/segmentation.py:semi,ccp \
+        --config.data.source.root=/path/to/factory/dataset
 
-The part before the comma is the method (adversarial is AdaptSegNet, Tsai et al., CVPR 2018: 42.4
-mIoU on GTA5 -> Cityscapes), the part after it a domain preset: synthia, streets_camvid,
-camvid_dusk, demo; without one the paper's GTA5 -> Cityscapes.
+The part before the comma is the method, the part after it a domain preset: synthia, streets_camvid,
+camvid_dusk, demo; ccp and figures for DatasetGAN's study, where `source` has all real labels;
+factory; without one the paper's GTA5 -> Cityscapes.
 """
 
 from configs import common
@@ -27,7 +29,7 @@ def source(c) -> None:
 
 
 def adversarial(c) -> None:
-    """Source labels, and target outputs that a discriminator cannot tell from source outputs."""
+    """Outputs that look like the source's (AdaptSegNet, Tsai et al., CVPR 2018: 42.4 mIoU)."""
     c.loss.target = 0.0
     c.loss.adversarial = 0.001
     if c.model.aux:
@@ -39,4 +41,17 @@ def supervised(c) -> None:
     c.loss.target = 1.0
 
 
+def transfer(c) -> None:
+    """The few generated images that were labelled for a factory, and nothing else."""
+    source(c)
+    c.data.source = common.domain("generated", root="generated", split="labelled")
+
+
+def semi(c) -> None:
+    """The same few, and the target's images under IAST's pseudo-labels (Mei et al., ECCV 2020)."""
+    transfer(c)
+    c.loss.pseudo = 1.0
+
+
 METHODS = dict(source=source, adversarial=adversarial, supervised=supervised)
+METHODS |= dict(transfer=transfer, semi=semi)

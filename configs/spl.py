@@ -6,7 +6,8 @@ Published: 66.6 mIoU, full supervision 66.7 (paper's protocol).
     python launch/main.py --config=configs/spl.py --workdir=runs/spl
     python launch/main.py --config=configs/spl.py:demo --config.rounds.share=0.01
 
-Presets: synthia, streets_camvid, camvid_dusk, demo.
+Presets: synthia, streets_camvid, camvid_dusk, demo, and factory: from a data set that DatasetGAN
+wrote (--config.data.source.root=/path/to/factory/dataset) to photos of people.
 """
 
 from configs import common

@@ -7,8 +7,10 @@ import numpy as np
 from etils import epath
 
 from jax_labor.data.evaluation import eval_batches
+from jax_labor.data.records import native_size
 from jax_labor.data.views import EvalView
 from jax_labor.engine.pictures import save_png
+from jax_labor.experiments.folds import assign, class_iou, mean_iou
 from jax_labor.steps import parallel
 from jax_labor.steps.evaluate import make_evaluation_step
 from jax_labor.tables import table
@@ -16,22 +18,25 @@ from jax_labor.tables import table
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A confusion matrix int64[C, C] (rows truth) and what follows from it."""
+    """Confusion matrices int64[F, C, C] (rows truth) by fold of images, and what follows of all."""
 
-    confusion: np.ndarray
+    by_fold: np.ndarray
     names: tuple[str, ...]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """int64[C, C] of all images."""
+        return self.by_fold.sum(0)
 
     @property
     def iou(self) -> np.ndarray:
         """float64[C], nan for a class that neither occurs nor is predicted."""
-        hits = np.diagonal(self.confusion)
-        union = self.confusion.sum(0) + self.confusion.sum(1) - hits
-        return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
+        return class_iou(self.confusion)
 
     @property
     def miou(self) -> float:
         """Mean over the classes that have an IoU."""
-        return float(np.nanmean(self.iou)) if np.isfinite(self.iou).any() else float("nan")
+        return mean_iou(self.iou)
 
     def report(self) -> dict:
         """The figures for results.json."""
@@ -51,25 +56,37 @@ class Evaluation:
 
 
 class Evaluator:
-    """Evaluates states of one model on one data set, as `config.eval` says."""
+    """Evaluates states of one model on one data set, as `config.eval` says.
 
-    def __init__(self, config, model, records):
+    Args:
+        config: settings `eval`, `data` and `align_corners` of a card.
+        model: a LaborNet.
+        records: the data set.
+        folds: parts of the images to count apart, see `folds`; 0 = one.
+    """
+
+    def __init__(self, config, model, records, folds: int = 0):
         self.records = records
+        fold = assign(records.names, folds)
+        self._folds = [np.flatnonzero(fold == each) for each in range(max(folds, 1))]
         views = [
             EvalView(size=config.eval.size, scale=scale, normalize=config.data.normalize)
             for scale in config.eval.scales
         ]
         self._passes = [
-            eval_batches(
-                records,
-                view,
-                config.data.eval_batch,
-                jax.process_index(),
-                jax.process_count(),
-                threads=config.data.threads,
-                name="config.data.eval",
-            )
-            for view in views
+            [
+                eval_batches(
+                    Part(records, indices),
+                    view,
+                    config.data.eval_batch,
+                    jax.process_index(),
+                    jax.process_count(),
+                    threads=config.data.threads,
+                    name="config.data.eval",
+                )
+                for view in views
+            ]
+            for indices in self._folds
         ]
         step = make_evaluation_step(
             model, records.table.num_classes, config.align_corners, config.eval.flip
@@ -83,17 +100,18 @@ class Evaluator:
             variables: {"params", "batch_stats"}.
             predictions: folder for label-id PNGs named after the images, "" for none.
         """
-        total = 0
-        for index, confusion, predicted in self._predictions(variables):
-            total = total + np.asarray(confusion, np.int64)
+        names = self.records.table.names
+        matrices = np.zeros((len(self._folds), len(names), len(names)), np.int64)
+        for fold, index, confusion, predicted in self._predictions(variables):
+            matrices[fold] += np.asarray(confusion)
             if predictions:
                 self._write(predictions, index, parallel.merge(predicted))
-        return Evaluation(total, self.records.table.names)
+        return Evaluation(matrices, names)
 
     def predict(self, variables, indices) -> dict[int, np.ndarray]:
         """Predictions uint8[H, W] of this process's images among `indices`, by index."""
         found = {}
-        for index, _, predicted in self._predictions(variables):
+        for _, index, _, predicted in self._predictions(variables):
             rows = {i: row for row, i in enumerate(index.tolist()) if i in indices}
             if rows:
                 predicted = parallel.merge(predicted)
@@ -101,17 +119,41 @@ class Evaluator:
         return found
 
     def _predictions(self, variables):
-        """Every batch's indices, confusion and predictions; all processes must take them all."""
-        for batches in zip(*self._passes, strict=True):
-            images = tuple(batch["image"] for batch in batches)
-            batch = {"images": images, "label": batches[0]["label"]}
-            yield batches[0]["index"], *self._step(variables, parallel.split(batch))
+        """Every batch's fold, record indices (-1 = padding), confusion and predictions.
+
+        All processes must take them all.
+        """
+        for fold, (indices, passes) in enumerate(zip(self._folds, self._passes, strict=True)):
+            for batches in zip(*passes, strict=True):
+                images = tuple(batch["image"] for batch in batches)
+                batch = {"images": images, "label": batches[0]["label"]}
+                index = batches[0]["index"]
+                index = np.where(index >= 0, indices[index], -1)
+                yield fold, index, *self._step(variables, parallel.split(batch))
 
     def _write(self, folder, indices, predicted) -> None:
         for index, train_ids in zip(indices.tolist(), predicted, strict=True):
             if index >= 0:
                 path = epath.Path(folder) / f"{self.records.names[index]}.png"
                 save_png(path, self.records.table.decode(train_ids))
+
+
+class Part:
+    """The records at `indices`."""
+
+    def __init__(self, records, indices):
+        self._records, self._indices = records, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> dict:
+        """Record `index` of the part."""
+        return self._records[int(self._indices[index])]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(h, w) of it as it lies on disk."""
+        return native_size(self._records, int(self._indices[index]))
 
 
 def _percent(value: float) -> str:

@@ -5,18 +5,20 @@ import logging
 import numpy as np
 
 from jax_labor.engine.results import write_results
+from jax_labor.experiments import folds
 from jax_labor.experiments.pictures import save_pictures
 
 _LOG = logging.getLogger(__name__)
 ROLES = ("source", "target", "eval")
 
 
-def finish(session, ledger=None) -> dict:
+def finish(session, ledger=None, more: dict | None = None) -> dict:
     """Evaluates the last state and writes results.json and pictures; returns the results.
 
     Args:
         session: a trained Session.
         ledger: what was asked, None for an experiment without queries.
+        more: further figures for results.json; they go before those of the same name.
     """
     evaluation = session.evaluate()
     save_pictures(session, ledger)
@@ -32,12 +34,16 @@ def finish(session, ledger=None) -> dict:
         "experiment": config.experiment,
         "strategy": config.rounds.strategy if ledger else None,
         "classes": list(session.data.table.names),
+        "labelled_images": len(session.data.source),
         "data": {role: getattr(session.data, role).description for role in ROLES},
         "steps": session.step,
         "seconds": session.clock.total_seconds(),
         "images_per_second": session.clock.mean_images_per_second(),
         "seed": config.seed,
+        **(more or {}),
     }
+    if config.eval.folds:
+        results["folds"] = _folds(session)
     results = write_results(session.workdir, results)
     _LOG.info("\n%s", evaluation.text())
     _LOG.info(
@@ -47,6 +53,11 @@ def finish(session, ledger=None) -> dict:
         session.workdir / "results.json",
     )
     return results
+
+
+def _folds(session) -> dict:
+    matrices, steps = folds.read(session.workdir, session.step)
+    return folds.report(matrices, steps, session.data.table.names)
 
 
 def _no_queries(target, pixels: int, full: bool) -> dict:

@@ -56,7 +56,11 @@ def labor_phases(config) -> list[Phase]:
 
 
 def segmentation_phases(config) -> list[Phase]:
-    """One phase, with no target labels or with all of them."""
-    full = config.loss.target > 0
-    aligned = bool(config.loss.adversarial or config.loss.adversarial_aux)
-    return [Phase(0, config.train.steps, FULL if full else NONE, full or aligned, False)]
+    """One phase, with no target labels or with all of them.
+
+    The target's images are read where a loss needs them: labels, alignment or pseudo-labels.
+    """
+    loss = config.loss
+    full = loss.target > 0
+    uses_target = full or bool(loss.adversarial or loss.adversarial_aux or loss.pseudo)
+    return [Phase(0, config.train.steps, FULL if full else NONE, uses_target, False)]

@@ -1,0 +1,131 @@
+"""Folds of the test images: assignment, the choice of a step, and what a run keeps of them."""
+
+import json
+
+import numpy as np
+import pytest
+from small import config, launch
+
+from configs import segmentation
+from jax_labor.errors import UserError
+from jax_labor.experiments import folds, run
+from jax_labor.experiments.evaluation import Evaluation
+
+
+def naive(matrices, steps):
+    """The protocol, pixel pair by pixel pair."""
+
+    def iou_of(matrix):
+        classes = range(len(matrix))
+        values = []
+        for c in classes:
+            hit = int(matrix[c][c])
+            union = sum(int(matrix[c][k]) + int(matrix[k][c]) for k in classes) - hit
+            values.append(hit / union if union else None)
+        return values
+
+    def mean(values):
+        known = [v for v in values if v is not None]
+        return sum(known) / len(known) if known else -1.0
+
+    chosen, tested = [], []
+    for fold in range(len(matrices[0])):
+        best, score = None, -2.0
+        for number, each in enumerate(matrices):
+            if mean(iou_of(each[fold])) > score:
+                best, score = number, mean(iou_of(each[fold]))
+        others = [m for f, m in enumerate(matrices[best]) if f != fold]
+        chosen.append(steps[best])
+        tested.append(iou_of(sum(others)))
+    return chosen, tested
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_report_is_the_naive_one(seed):
+    rng = np.random.default_rng(seed)
+    evaluations, parts, classes = rng.integers(1, 5), rng.integers(2, 6), rng.integers(2, 5)
+    # Few counts: ties between steps, absent classes and empty folds occur.
+    matrices = rng.integers(0, 2, (evaluations, parts, classes, classes)) * rng.integers(0, 9)
+    matrices[:, 0, :, 0] = matrices[:, 0, 0, :] = 0
+    steps = list(range(10, 10 * evaluations + 1, 10))
+    names = [f"c{i}" for i in range(classes)]
+    chosen, tested = naive(matrices, steps)
+    found = folds.report(matrices, steps, names)
+    assert [row["step"] for row in found["by_fold"]] == chosen
+    known = [[v for v in values if v is not None] for values in tested]
+    mious = [np.mean(values) if values else np.nan for values in known]
+    np.testing.assert_allclose([row["miou"] for row in found["by_fold"]], mious)
+    np.testing.assert_allclose(found["miou"], np.mean(mious))
+    np.testing.assert_allclose(found["miou_std"], np.std(mious))
+    as_published = [[v or 0.0 for v in values] for values in tested]
+    np.testing.assert_allclose(found["miou_of_all_classes"], np.mean(as_published))
+    for number, name in enumerate(names):
+        column = [values[number] for values in tested if values[number] is not None]
+        expected = np.mean(column) if column else None
+        assert found["iou_by_class"][name] == (expected and pytest.approx(expected))
+
+
+def test_each_fold_is_tested_on_the_others_at_the_step_it_chose():
+    right, wrong = np.diag([4, 4]), np.array([[0, 4], [4, 0]])
+    matrices = np.array([[right, wrong], [wrong, right]])
+    found = folds.report(matrices, [100, 200], ["a", "b"])
+    assert found["by_fold"] == [{"step": 100, "miou": 0.0}, {"step": 200, "miou": 0.0}]
+
+
+def test_folds_are_contiguous_in_the_order_of_names():
+    names = ["d", "a", "c", "b", "e"]
+    assert folds.assign(names, 2).tolist() == [1, 0, 0, 0, 1]
+    assert folds.assign(names, 0).tolist() == [0] * 5
+    sizes = np.bincount(folds.assign([f"{i:03d}" for i in range(103)], 5))
+    assert sizes.min() >= 20
+    assert sizes.max() <= 21
+
+
+@pytest.mark.parametrize("count", [-1, 1, 6])
+def test_a_number_of_folds_that_cannot_be(count):
+    with pytest.raises(UserError, match=r"config.eval.folds is .* 2 to 5"):
+        folds.assign("abcde", count)
+
+
+def test_evaluations_of_different_folds_do_not_mix(tmp_path):
+    folds.keep(tmp_path, 1, np.zeros((2, 3, 3), np.int64))
+    folds.keep(tmp_path, 2, np.zeros((3, 3, 3), np.int64))
+    with pytest.raises(UserError, match="config.eval.folds"):
+        folds.read(tmp_path, 2)
+    assert folds.read(tmp_path, 1)[1] == [1]
+
+
+SETTINGS = {"eval.folds": 2, "train.steps": 6, "train.eval_every": 2, "train.pictures": 0}
+
+
+@pytest.mark.usefixtures("quick_compilation")
+def test_a_run_reports_its_folds_and_counts_every_image_once(data, tmp_path):
+    settings = config(data, segmentation, "source,demo", **SETTINGS)
+    found = run(settings, str(tmp_path / "folds"))
+    matrices, steps = folds.read(tmp_path / "folds", 6)
+    assert steps == [2, 4, 6]
+    assert matrices.shape == (3, 2, 11, 11)
+    assert {row["step"] for row in found["folds"]["by_fold"]} <= set(steps)
+    assert Evaluation(matrices[-1], found["classes"]).miou == pytest.approx(found["miou"])
+    # Four images of 32x48; void pixels are not counted.
+    assert 0 < matrices[-1].sum() <= 4 * 32 * 48
+    settings.eval.folds = 0
+    plain = run(settings, str(tmp_path / "plain"))
+    assert "folds" not in plain
+    assert plain["iou_by_class"] == found["iou_by_class"]
+
+
+def test_a_stopped_run_has_the_same_folds(data, tmp_path):
+    flags = [f"--config.{name}={value}" for name, value in SETTINGS.items()]
+    card = "segmentation.py:source,demo"
+    launch(tmp_path / "whole", data, *flags, card=card)
+    launch(tmp_path / "stopped", data, *flags, card=card)
+    newest = tmp_path / "stopped" / "checkpoints" / "6"
+    newest.rename(tmp_path / "gone")
+    (tmp_path / "stopped" / "results.json").unlink()
+    launch(tmp_path / "stopped", data, *flags, card=card)
+    reports = [
+        json.loads((tmp_path / name / "results.json").read_text())["folds"]
+        for name in ("whole", "stopped")
+    ]
+    assert reports[0] == reports[1]
