@@ -45,7 +45,10 @@ class TrainIterator:
         return self
 
     def __next__(self) -> dict:
-        """Batch as dict(image float32[b,H,W,3], label int32[b,H,W], index int32[b])."""
+        """Batch as dict(image float32[b,H,W,3], label int32[b,H,W], index int32[b]).
+
+        Under the view's rule "pad" also mask float32[b,H,W,1], see `augment.augment`.
+        """
         if self._inner is None:
             self._inner = iter(self._dataset())
         batch = next(self._inner)
