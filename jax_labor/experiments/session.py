@@ -1,91 +1,49 @@
-"""A run in its work directory: resume, train from step to step, save, report."""
+"""A segmenter's training in its work directory: phase after phase, with or without a target."""
 
 import logging
 
 import jax
-from etils import epath
 
 from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
 from jax_labor.engine.checkpoint import Checkpoints
-from jax_labor.engine.clock import Clock
-from jax_labor.engine.config import record_config
-from jax_labor.engine.finite import check_finite
-from jax_labor.engine.profile import Profiler
-from jax_labor.engine.report import Progress, Reporter
-from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
+from jax_labor.experiments import folds
 from jax_labor.experiments.assembly import build_network, initial_state, load_data
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
-from jax_labor.files import prepare_workdir, remove_parts
+from jax_labor.experiments.run_session import FREE as SHARED_FREE
+from jax_labor.experiments.run_session import RunSession, Stopped
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
 
-# Settings that may change between a start and its resume: they do not change what is computed.
-FREE = (
-    *("data.root", "data.dir", "data.threads", "data.workers", "data.cache"),
-    *("train.log_every", "train.eval_every", "train.checkpoint_every", "train.keep"),
-    *("train.tensorboard", "train.profile", "train.pictures", "annotator_wait"),
-)
+__all__ = ["FREE", "Session", "Stopped"]
+
+FREE = (*SHARED_FREE, "train.eval_every", "annotator_wait")
 _LOG = logging.getLogger(__name__)
 
 
-class Stopped(Exception):
-    """A signal asked for a stop; the state is saved."""
-
-
-class Session:
-    """What a run needs while it lasts; a context manager.
+class Session(RunSession):
+    """What a segmenter's training needs while it lasts; a context manager.
 
     Attributes:
-        config: the card's settings.
-        workdir: the work directory.
         data: source, target and evaluation data.
         network: the network and its optimisers.
         state: the present TrainState.
+        evaluator: of the evaluation data.
     """
 
     def __init__(self, config, workdir: str, force: bool = False):
         for role in ("source", "target", "eval"):
             setting = f"config.data.{role}_batch"
             check_batch(config.data[f"{role}_batch"], jax.device_count(), setting)
-        self.config, self.workdir = config, epath.Path(workdir)
-        self.is_main = jax.process_index() == 0
-        if self.is_main:
-            prepare_workdir(workdir)
-            remove_parts(workdir)
-        record_config(workdir, config.to_dict(), FREE, force, self.is_main)
+        super().__init__(config, workdir, FREE, force)
         self.data = load_data(config)
         self.network = build_network(config, self.data.table.num_classes)
-        self._profiler = Profiler(config.train.profile, self.workdir / "profile")
-        self.clock = Clock()
-        self.checkpoints = Checkpoints(workdir, config.train.keep)
-        state, self._positions = self._first_state()
-        self.state = parallel.place(state)
-        self.evaluator = Evaluator(config, self.network.model, self.data.eval)
-        self._progress = Progress(config.train.steps, self.clock, is_main=self.is_main)
-        self._stop = StopFlag()
-        self._train_steps = {}
-        self._unchecked = []
-        self._cached = {}
-        # Last: it holds a file open, and everything above may refuse the settings.
-        self._reporter = Reporter(workdir, self.step, config.train.tensorboard, self.is_main)
-
-    def __enter__(self):
-        self._stop.__enter__()
-        return self
-
-    def __exit__(self, *error):
-        self._stop.__exit__(*error)
-        self._profiler.close()
-        self._reporter.close()
-        self.checkpoints.close()
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return int(self.state.step)
+        parts = config.eval.folds
+        self.evaluator = Evaluator(config, self.network.model, self.data.eval, parts)
+        self._train_steps, self._cached = {}, {}
+        self._open(config.train.steps)
 
     @property
     def variables(self) -> dict:
@@ -99,82 +57,48 @@ class Session:
             phase: where to stop and which target labels to use.
             overlay: target record index -> answered labels, for a phase that uses answers.
 
-        Raises:
-            Stopped: a signal came; the state is saved.
-            NonFiniteLoss: a loss term is not finite; the last good checkpoint is kept.
+        Raises as `RunSession._advance`.
         """
         iterators = self._iterators(phase, overlay)
         train_step = self._mapped_step(phase.trains_selector)
+
+        def iterate(_):
+            batch = {role: _arrays(next(it)) for role, it in iterators.items()}
+            self.state, metrics = train_step(self.state, parallel.split(batch))
+            return metrics
+
         images = sum(self.config.data[f"{role}_batch"] for role in iterators)
-        step = self.step
-        self.clock.start()
         try:
-            while step < phase.end:
-                self._profiler.before(step)
-                with self._profiler.annotate(step):
-                    batch = {role: _arrays(next(it)) for role, it in iterators.items()}
-                    batch = parallel.split(batch)
-                    self.state, metrics = train_step(self.state, batch)
-                step += 1
-                if self._unchecked:
-                    # One step may be under way while the next batch is made, no more: the clock
-                    # then counts work done, not work asked for.
-                    jax.block_until_ready(self._unchecked[-1][1])
-                self.clock.tick(images)
-                self._unchecked.append((step, metrics))
-                self._after(step, phase, iterators)
+            self._advance(
+                phase.end, images, iterate, lambda step: self._save(step, phase, iterators)
+            )
         finally:
             for iterator in iterators.values():
                 iterator.close()
 
     def evaluate(self) -> Evaluation:
-        """Evaluates the present state."""
+        """Evaluates the present state; with folds, what each counted is kept for the end."""
         with self.clock.pause():
-            return self.evaluator.run(self.variables)
+            evaluation = self.evaluator.run(self.variables)
+        if self.config.eval.folds and self.is_main:
+            folds.keep(self.workdir, self.step, evaluation.by_fold)
+        return evaluation
 
-    def check_stop(self) -> None:
-        """Raises Stopped if a signal came since the last checkpoint; call in all processes."""
-        if agreed(self._stop.set):
-            raise Stopped(f"stopped at step {self.step} by a signal; its checkpoint is saved")
-
-    def _after(self, step: int, phase: Phase, iterators) -> None:
-        """What follows a step, in this order: look at losses, log, evaluate, save, stop."""
-        train = self.config.train
-        last, saves = step == phase.end, step % train.checkpoint_every == 0
-        if step % train.log_every == 0 or last or saves:
-            self._look(step, logs=step % train.log_every == 0 or last)
-        stops = agreed(self._stop.set) if self._agrees(step) else False
-        # Lines of a step come before its checkpoint: a resume repeats what is not saved.
-        if train.eval_every and step % train.eval_every == 0 and step < train.steps:
+    def _between(self, step: int) -> None:
+        every = self.config.train.eval_every
+        if every and step % every == 0 and step < self.steps:
             miou = self.evaluate().miou
             self._reporter.write(step, {"miou": miou})
             _LOG.info("step %d: mIoU %.2f %%", step, 100 * miou)
-        if last or saves or stops:
-            self._save(step, phase, iterators)
-        if stops and step < train.steps:
-            raise Stopped(f"stopped at step {step} by a signal; its checkpoint is saved")
 
-    def _agrees(self, step: int) -> bool:
-        """Whether to ask all processes for a stop now: always alone, at times in company."""
-        return jax.process_count() == 1 or step % self.config.train.log_every == 0
-
-    def _look(self, step: int, logs: bool) -> None:
-        """Checks the losses since the last look, and writes this step's."""
-        for number, metrics in jax.device_get(self._unchecked):
-            check_finite(number, metrics)
-        if logs:
-            self._reporter.write(step, metrics)
-            self._progress.update(step, {"loss": metrics["loss"]})
-        self._unchecked.clear()
+    def _line(self, step: int, metrics: dict) -> tuple[dict, dict]:
+        return metrics, {"loss": metrics["loss"]}
 
     def _save(self, step: int, phase: Phase, iterators) -> None:
-        with self.clock.pause():
-            if self._unchecked:
-                self._look(step, logs=False)
-            self._positions |= {role: it.get_state() for role, it in iterators.items()}
-            if phase.round is None and step == phase.end < self.config.train.steps:
-                self._save_warmup(step, phase)
-            self.checkpoints.save(step, self.state, self._meta(phase))
+        self._positions |= {role: it.get_state() for role, it in iterators.items()}
+        if phase.round is None and step == phase.end < self.steps:
+            self._save_warmup(step, phase)
+        self.checkpoints.save(step, self.state, self._meta(phase))
 
     def _save_warmup(self, step: int, phase: Phase) -> None:
         """Keeps the end of the warm-up for good, for other runs to start from."""
@@ -193,13 +117,11 @@ class Session:
     def _first_state(self):
         """The newest checkpoint's state, else the warm-up's to start from, else a fresh one."""
         fresh = initial_state(self.config, self.network, self.data.table.num_classes)
-        found = self.checkpoints.restore(fresh)
-        if found is not None:
-            step, state, meta = found
-            self.clock.load(meta["clock"])
-            _LOG.info("%s: going on from step %d", self.workdir, step)
-            return state, meta["positions"]
-        return self._from_warmup(fresh) if self.config.start_from else (fresh, {})
+        state, meta = self._resumed(fresh)
+        if meta is None and self.config.start_from:
+            state, meta = self._from_warmup(fresh)
+        self._positions = meta["positions"] if meta else {}
+        return state
 
     def _from_warmup(self, fresh):
         place = self.config.start_from
@@ -213,7 +135,7 @@ class Session:
             )
         step, state, meta = found
         _LOG.info("warm-up of %d steps taken from %s", step, place)
-        return state, meta["positions"]
+        return state, meta
 
     def _mapped_step(self, trains_selector: bool):
         if trains_selector not in self._train_steps:
