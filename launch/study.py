@@ -1,14 +1,17 @@
-"""Compares methods over seeds: one table and one plot of mIoU against labelled pixels.
+"""Compares methods over seeds: tables and a plot.
 
     python launch/study.py --domain=camvid_dusk --methods=source,random,spl,supervised \
         --seeds=0,1,2 --workdir=runs/camvid_dusk -- --config.train.steps=2000
+    python launch/study.py --domain=ccp --methods=supervised,factory,transfer,semi \
+        --seeds=0,1,2 --workdir=runs/ccp --factory=--config.generator.path=runs/generator
 
-What stands after `--` goes to every run. All runs of a seed that ask share one warm-up, which does
-not depend on the strategy. A study that was stopped goes on with the same command: finished
-runs are kept, a half-done one resumes.
+What stands after `--` goes to every run, --factory to the runs of DatasetGAN's factory. All runs of
+a seed that ask share one warm-up, which does not depend on the strategy; in a study of a factory
+the fully supervised segmenter labels its samples, and transfer and semi learn from the same ones. A
+study that was stopped goes on with the same command: finished runs are kept, a half-done one
+resumes.
 """
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout n
 from absl import app, flags
 
 from jax_labor.engine.startup import setup_log
-from jax_labor.errors import UserError, exit_on_mistake
-from jax_labor.experiments import comparison
+from jax_labor.errors import exit_on_mistake
+from jax_labor.experiments import comparison, comparison_datasetgan
+from jax_labor.experiments.study import Study
+from jax_labor.files import read_json
 
 HERE = Path(__file__).resolve().parents[1]
 DOMAIN = flags.DEFINE_string("domain", "demo", "Domain preset of the cards; empty for the paper's.")
@@ -28,66 +33,40 @@ METHODS = flags.DEFINE_list(
 )
 SEEDS = flags.DEFINE_list("seeds", ["0"], "One run of each method for each of these.")
 WORKDIR = flags.DEFINE_string("workdir", "runs/study", "Folder of the study.")
-
-SHARE = {name: ("spl", name) for name in ("spl", "random", "entropy", "margin", "ripu")}
-POINTS = {f"{name}-points": ("ppl", name) for name in ("random", "entropy", "margin")}
-QUERIES = SHARE | {"ppl": ("ppl", "ppl")} | POINTS
-BASELINES = ("source", "adversarial", "supervised")
+FACTORY = flags.DEFINE_multi_string("factory", [], "A flag of the factory's runs; repeatable.")
 
 
-def command(method: str, domain: str, workdir: Path, seed: str, warmup: str, extra) -> list[str]:
-    """The command line of one run; `warmup` names the method whose warm-up it starts from."""
-    if method in BASELINES:
-        card = f"segmentation.py:{method}" + (f",{domain}" if domain else "")
-        flags_ = []
-    else:
-        name, strategy = QUERIES[method]
-        card = f"{name}.py" + (f":{domain}" if domain else "")
-        flags_ = [f"--config.rounds.strategy={strategy}"]
-    if warmup:
-        flags_.append(f"--config.start_from={workdir / f'{warmup}-{seed}' / 'warmup'}")
-    run = [sys.executable, str(HERE / "launch" / "main.py"), f"--config={HERE / 'configs' / card}"]
-    return [
-        *run,
-        f"--workdir={workdir / f'{method}-{seed}'}",
-        f"--config.seed={seed}",
-        *flags_,
-        *extra,
-    ]
-
-
-def study(domain: str, methods, seeds, workdir: Path, extra) -> None:
-    """Makes every run that is not finished, then the table and the plot."""
-    unknown = [m for m in methods if m not in QUERIES and m not in BASELINES]
-    if unknown:
-        known = ", ".join([*BASELINES, *QUERIES])
-        raise UserError(f"--methods: {', '.join(unknown)} unknown; there are {known}")
-    first = next((m for m in methods if m in QUERIES), "")
-    for seed in seeds:
-        for method in methods:
-            if (workdir / f"{method}-{seed}" / "results.json").exists():
-                continue
-            print(f"== {method}, seed {seed}", file=sys.stderr, flush=True)
-            warmup = first if method in QUERIES and method != first else ""
-            line = command(method, domain, workdir, seed, warmup, extra)
-            status = subprocess.run(line).returncode
-            if status:
-                sys.exit(status)
+def make(study: Study) -> None:
+    """Makes every run that is not finished, then the tables and the plot."""
+    for method, seed in study.runs():
+        if (study.folder(method, seed) / "results.json").exists():
+            continue
+        print(f"== {method}, seed {seed}", file=sys.stderr, flush=True)
+        status = subprocess.run(command(study, method, seed)).returncode
+        if status:
+            sys.exit(status)
     found = {
-        method: [_results(workdir / f"{method}-{seed}") for seed in seeds] for method in methods
+        method: [read_json(study.folder(method, seed) / "results.json") for seed in study.seeds]
+        for method in study.methods
     }
-    print(comparison.write(workdir, found))
+    write = comparison_datasetgan.write if study.is_datasetgan else comparison.write
+    print(write(study.workdir, found))
 
 
-def _results(folder: Path) -> dict:
-    return json.loads((folder / "results.json").read_text())
+def command(study: Study, method: str, seed: str) -> list[str]:
+    """The command line of one run."""
+    card, rest = study.run(method, seed)
+    main_ = HERE / "launch" / "main.py"
+    return [sys.executable, str(main_), f"--config={HERE / 'configs' / card}", *rest]
 
 
 def main(argv):
     """Runs the study."""
     setup_log()
     with exit_on_mistake():
-        study(DOMAIN.value, METHODS.value, SEEDS.value, Path(WORKDIR.value), argv[1:])
+        workdir = Path(WORKDIR.value)
+        rest = argv[1:], FACTORY.value
+        make(Study(DOMAIN.value, METHODS.value, SEEDS.value, workdir, *rest))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table and the plot of several runs: mIoU against labelled pixels."""
+"""The table and the plot of a LabOR study: mIoU against labelled pixels."""
 
 from pathlib import Path
 
@@ -92,6 +92,11 @@ def plot(rows: dict[str, dict]) -> bytes:
     axes.set(xscale="log", xlabel="labelled pixels per image", ylabel="mIoU, %")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return png(figure)
+
+
+def png(figure) -> bytes:
+    """The figure's picture; closes it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     pyplot.close(figure)

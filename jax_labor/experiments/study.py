@@ -1,0 +1,116 @@
+"""What a study runs: the command line of every method and seed, in an order that can be run.
+
+LabOR's methods share a warm-up; DatasetGAN's build on each other: a fully supervised segmenter
+labels the factory's samples, and the other methods learn from those same samples.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from jax_labor.errors import UserError
+
+SHARE = {name: ("spl", name) for name in ("spl", "random", "entropy", "margin", "ripu")}
+POINTS = {f"{name}-points": ("ppl", name) for name in ("random", "entropy", "margin")}
+QUERIES = SHARE | {"ppl": ("ppl", "ppl")} | POINTS
+BASELINES = ("source", "adversarial", "supervised")
+LABOR = (*BASELINES, *QUERIES)
+# In an order in which each finds what it needs.
+DATASETGAN = ("supervised", "factory", "transfer", "semi")
+NEEDS = {
+    "factory": ("supervised", "segmenter labels its samples"),
+    "transfer": ("factory", "labelled samples it learns from"),
+    "semi": ("factory", "labelled samples it learns from"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """Which runs, and where.
+
+    Attributes:
+        domain: preset of the cards, "" for the paper's.
+        methods: what to compare.
+        seeds: of the runs, as text.
+        workdir: folder of the study.
+        extra: flags of every run.
+        factory: flags of the factory's runs alone.
+    """
+
+    domain: str
+    methods: Sequence[str]
+    seeds: Sequence[str]
+    workdir: Path
+    extra: Sequence[str] = ()
+    factory: Sequence[str] = ()
+
+    @property
+    def is_datasetgan(self) -> bool:
+        """Whether any method needs a generator."""
+        return bool(set(NEEDS) & set(self.methods))
+
+    def folder(self, method: str, seed: str) -> Path:
+        """The work directory of one run."""
+        return self.workdir / f"{method}-{seed}"
+
+    def runs(self) -> list[tuple[str, str]]:
+        """(method, seed) of every run, in order.
+
+        Raises:
+            UserError: unknown methods, some that do not go together, or one that is missing.
+        """
+        _check(self.methods, self.is_datasetgan)
+        if self.factory and "factory" not in self.methods:
+            raise UserError("--factory: there is no factory among the --methods to pass it to.")
+        methods = self.methods
+        if self.is_datasetgan:
+            methods = sorted(methods, key=DATASETGAN.index)
+        return [(method, seed) for seed in self.seeds for method in methods]
+
+    def run(self, method: str, seed: str) -> tuple[str, list[str]]:
+        """One run's card, as a file below the folder configs, and its flags."""
+        card, flags = (self._datasetgan if self.is_datasetgan else self._labor)(method, seed)
+        own = [f"--workdir={self.folder(method, seed)}", f"--config.seed={seed}", *flags]
+        return card, [*own, *self.extra, *(self.factory if method == "factory" else ())]
+
+    def _labor(self, method: str, seed: str) -> tuple[str, list[str]]:
+        if method in BASELINES:
+            return self._segmentation(method), []
+        name, strategy = QUERIES[method]
+        flags = [f"--config.rounds.strategy={strategy}"]
+        first = next(m for m in self.methods if m in QUERIES)
+        if method != first:
+            flags.append(f"--config.start_from={self.folder(first, seed) / 'warmup'}")
+        return f"{name}.py" + (f":{self.domain}" if self.domain else ""), flags
+
+    def _datasetgan(self, method: str, seed: str) -> tuple[str, list[str]]:
+        if method == "supervised":
+            # The source of these domains is the real labelled data.
+            return self._segmentation("source"), []
+        if method == "factory":
+            oracle = self.folder("supervised", seed).resolve()
+            flags = ["--config.annotator=segmenter", f"--config.oracle.run={oracle}"]
+            return "datasetgan.py" + (f":{self.domain}" if self.domain else ""), flags
+        dataset = self.folder("factory", seed).resolve() / "dataset"
+        return self._segmentation(method), [f"--config.data.source.root={dataset}"]
+
+    def _segmentation(self, method: str) -> str:
+        return f"segmentation.py:{method}" + (f",{self.domain}" if self.domain else "")
+
+
+def _check(methods: Sequence[str], is_datasetgan: bool) -> None:
+    known = DATASETGAN if is_datasetgan else LABOR
+    everything = dict.fromkeys((*LABOR, *DATASETGAN))
+    if unknown := [m for m in methods if m not in everything]:
+        raise UserError(
+            f"--methods: {', '.join(unknown)} unknown; there are {', '.join(everything)}."
+        )
+    if strange := [m for m in methods if m not in known]:
+        raise UserError(
+            f"--methods: {', '.join(strange)} cannot be compared in one study with"
+            f" {', '.join(set(NEEDS) & set(methods))}: have two studies."
+        )
+    for method in methods:
+        need, why = NEEDS.get(method, (None, ""))
+        if need and need not in methods:
+            raise UserError(f"--methods: {method} needs {need}, whose {why}: add {need}.")

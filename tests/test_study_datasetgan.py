@@ -1,0 +1,174 @@
+"""DatasetGAN's study: which runs in which order, its tables and its plot."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import segmentation
+from jax_labor.errors import UserError
+from jax_labor.experiments import comparison_datasetgan as comparison
+from jax_labor.experiments.study import DATASETGAN, Study
+from launch import study as launcher
+
+
+def study(*methods, seeds=("0",), domain="ccp", **more):
+    return Study(domain, methods, seeds, Path("/studies/one"), **more)
+
+
+def test_every_method_comes_after_what_it_needs():
+    found = study("semi", "transfer", "factory", "supervised", seeds=("3", "4")).runs()
+    assert found == [(m, seed) for seed in ("3", "4") for m in DATASETGAN]
+
+
+def test_the_runs_build_on_each_other():
+    whole = study(*DATASETGAN, extra=["--config.train.steps=9"], factory=["--config.x=1"])
+    shared = ["--config.seed=0", "--config.train.steps=9"]
+    runs = {method: whole.run(method, seed) for method, seed in whole.runs()}
+    cards = {method: card for method, (card, _) in runs.items()}
+    assert cards == {
+        "supervised": "segmentation.py:source,ccp",
+        "factory": "datasetgan.py:ccp",
+        "transfer": "segmentation.py:transfer,ccp",
+        "semi": "segmentation.py:semi,ccp",
+    }
+    for method, (_, flags) in runs.items():
+        assert f"--workdir=/studies/one/{method}-0" in flags
+        assert set(shared) <= set(flags)
+        assert ("--config.x=1" in flags) == (method == "factory")
+    assert "--config.oracle.run=/studies/one/supervised-0" in runs["factory"][1]
+    assert "--config.annotator=segmenter" in runs["factory"][1]
+    for method in ("transfer", "semi"):
+        assert "--config.data.source.root=/studies/one/factory-0/dataset" in runs[method][1]
+
+
+def test_a_relative_workdir_is_passed_on_whole(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    relative = Study("ccp", DATASETGAN, ["0"], Path("runs/one"))
+    root = f"--config.data.source.root={tmp_path.resolve()}/runs/one/factory-0/dataset"
+    assert root in relative.run("semi", "0")[1]
+
+
+@pytest.mark.parametrize("method", ["transfer", "semi"])
+def test_the_cards_learn_from_the_labelled_samples_and_differ_in_the_target_alone(method):
+    config = segmentation.get_config(f"{method},ccp")
+    source = segmentation.get_config("source,ccp")
+    assert (config.data.source.name, config.data.source.split) == ("generated", "labelled")
+    assert (config.loss.pseudo > 0) == (method == "semi")
+    for name in ("model", "optimizer", "eval", "train"):
+        assert config[name] == source[name]
+    assert config.data.source_batch == source.data.source_batch
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        (["factory"], "factory needs supervised, whose segmenter labels"),
+        (["supervised", "transfer"], "transfer needs factory"),
+        (["supervised", "semi"], "semi needs factory"),
+        (["supervised", "factory", "spl"], "spl cannot be compared in one study with factory"),
+        (["supervised", "factoryy"], "factoryy unknown; there are .*factory"),
+    ],
+)
+def test_methods_that_do_not_go_together(methods, message):
+    with pytest.raises(UserError, match=message):
+        study(*methods).runs()
+
+
+def test_flags_for_a_factory_that_is_not_there():
+    with pytest.raises(UserError, match="--factory"):
+        study("source", "spl", factory=["--config.x=1"]).runs()
+
+
+def test_labor_studies_are_as_before():
+    found = study("source", "spl", "ppl", domain="demo")
+    assert found.runs() == [("source", "0"), ("spl", "0"), ("ppl", "0")]
+    assert found.run("source", "0")[0] == "segmentation.py:source,demo"
+    card, flags = found.run("ppl", "0")
+    assert card == "ppl.py:demo"
+    assert "--config.start_from=/studies/one/spl-0/warmup" in flags
+    assert not any("start_from" in flag for flag in found.run("spl", "0")[1])
+    assert study("spl", domain="").run("spl", "0")[0] == "spl.py"
+
+
+def result(miou, skin, labelled, folds=None):
+    found = {
+        "miou": miou,
+        "labelled_images": labelled,
+        "classes": ["background", "skin", "dress"],
+        "iou_by_class": {"background": 0.9, "skin": skin, "dress": None},
+    }
+    if folds is not None:
+        found["folds"] = {"miou": folds, "iou_by_class": found["iou_by_class"] | {"skin": folds}}
+    return found
+
+
+RESULTS = {
+    "factory": [result(0.60, 0.50, 20), result(0.64, None, 20)],
+    "transfer": [result(0.30, 0.10, 20), result(0.32, 0.20, 20)],
+    "supervised": [result(0.80, 0.70, 354), result(0.80, 0.70, 354)],
+}
+
+
+def test_the_summary_is_in_multiples_of_transfer():
+    rows = comparison.summarise(RESULTS)
+    assert rows["factory"]["miou"] == pytest.approx(62)
+    assert rows["factory"]["miou_std"] == pytest.approx(2)
+    assert rows["factory"]["times_transfer"] == pytest.approx(2)
+    assert rows["factory"]["percent_of_supervised"] == pytest.approx(77.5)
+    assert rows["supervised"]["labelled_images"] == 354
+    assert "times_transfer" not in comparison.summarise({"factory": RESULTS["factory"]})["factory"]
+
+
+def test_by_class_leaves_out_the_seeds_without_the_class():
+    found = comparison.by_class(RESULTS)
+    assert found["skin"] == pytest.approx({"factory": 50, "transfer": 15, "supervised": 70})
+    assert found["dress"] == {"factory": None, "transfer": None, "supervised": None}
+
+
+def test_the_folds_figures_are_preferred():
+    runs = {"transfer": [result(0.5, 0.5, 20, folds=0.4)]}
+    row = comparison.summarise(runs)["transfer"]
+    assert (row["miou"], row["miou_last"]) == (pytest.approx(40), pytest.approx(50))
+    assert comparison.by_class(runs)["skin"]["transfer"] == pytest.approx(40)
+
+
+def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tmp_path, capsys):
+    whole = Study("ccp", ["factory", "supervised"], ["0", "1"], tmp_path)
+    started = []
+
+    def run(line):
+        folder = Path(next(f for f in line if f.startswith("--workdir=")).partition("=")[2])
+        started.append(folder.name)
+        method, _, seed = folder.name.rpartition("-")
+        folder.mkdir()
+        (folder / "results.json").write_text(json.dumps(RESULTS[method][int(seed)]))
+        assert Path(line[1]).name == "main.py"
+        assert Path(line[2].partition("=")[2].partition(":")[0]).parent.name == "configs"
+        return type("Done", (), {"returncode": 0})
+
+    monkeypatch.setattr(launcher.subprocess, "run", run)
+    launcher.make(whole)
+    assert started == ["supervised-0", "factory-0", "supervised-1", "factory-1"]
+    launcher.make(whole)
+    assert len(started) == 4
+    text = (tmp_path / "study.txt").read_text()
+    assert text in capsys.readouterr().out
+    top, _, classes = text.partition("\n\n")
+    assert top.splitlines()[2].split() == [
+        "factory",
+        "20",
+        "62.00",
+        "2.00",
+        "62.00",
+        "-",
+        "77.50",
+        "2",
+    ]
+    assert classes.splitlines()[3].split() == ["skin", "50.00", "70.00"]
+    assert json.loads((tmp_path / "study.json").read_text())["by_class"]["skin"]["factory"] == 50
+    with Image.open(io.BytesIO((tmp_path / "study.png").read_bytes())) as image:
+        assert np.asarray(image).std() > 5
