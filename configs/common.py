@@ -235,7 +235,7 @@ def figures(c: ConfigDict) -> None:
     drawn = dict(height=96, width=64)
     c.data.source = domain("figures", split="train", train=300, **drawn)
     c.data.target = domain("figures", split="train", train=1000, seed=1, **drawn)
-    c.data.eval = domain("figures", split="test", **drawn)
+    c.data.eval = domain("figures", split="test", test=200, **drawn)
     c.train.steps, c.train.eval_every = 1000, 50
 
 

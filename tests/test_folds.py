@@ -1,14 +1,14 @@
 """Folds of the test images: assignment, the choice of a step, and what a run keeps of them."""
 
-import json
+import shutil
 
 import numpy as np
 import pytest
-from small import config, launch
+from small import config
 
 from configs import segmentation
 from jax_labor.errors import UserError
-from jax_labor.experiments import folds, run
+from jax_labor.experiments import folds, restored, run
 from jax_labor.experiments.evaluation import Evaluation
 
 
@@ -95,37 +95,46 @@ def test_evaluations_of_different_folds_do_not_mix(tmp_path):
     assert folds.read(tmp_path, 1)[1] == [1]
 
 
-SETTINGS = {"eval.folds": 2, "train.steps": 6, "train.eval_every": 2, "train.pictures": 0}
+SETTINGS = {
+    "eval.folds": 2,
+    "train.steps": 4,
+    "train.eval_every": 2,
+    "train.checkpoint_every": 3,
+    "train.pictures": 0,
+    "model.width": 4,
+}
 
 
-@pytest.mark.usefixtures("quick_compilation")
-def test_a_run_reports_its_folds_and_counts_every_image_once(data, tmp_path):
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory, quick_compilation):
+    workdir = tmp_path_factory.mktemp("runs") / "folds"
     settings = config(data, segmentation, "source,demo", **SETTINGS)
-    found = run(settings, str(tmp_path / "folds"))
-    matrices, steps = folds.read(tmp_path / "folds", 6)
-    assert steps == [2, 4, 6]
-    assert matrices.shape == (3, 2, 11, 11)
+    return workdir, settings, run(settings, str(workdir))
+
+
+def test_a_run_counts_every_image_once_at_every_evaluation(finished):
+    workdir, _, found = finished
+    matrices, steps = folds.read(workdir, 4)
+    assert steps == [2, 4]
+    assert matrices.shape == (2, 2, 11, 11)
     assert {row["step"] for row in found["folds"]["by_fold"]} <= set(steps)
-    assert Evaluation(matrices[-1], found["classes"]).miou == pytest.approx(found["miou"])
-    # Four images of 32x48; void pixels are not counted.
-    assert 0 < matrices[-1].sum() <= 4 * 32 * 48
-    settings.eval.folds = 0
-    plain = run(settings, str(tmp_path / "plain"))
-    assert "folds" not in plain
-    assert plain["iou_by_class"] == found["iou_by_class"]
+    last = Evaluation(matrices[-1], found["classes"])
+    assert last.report()["iou_by_class"] == found["iou_by_class"]
+    # Two images of 32x48 in each fold; void pixels are not counted.
+    assert (matrices[-1].sum((1, 2)) <= 2 * 32 * 48).all()
+    assert (matrices[-1].sum((1, 2)) > 1.5 * 32 * 48).all()
 
 
-def test_a_stopped_run_has_the_same_folds(data, tmp_path):
-    flags = [f"--config.{name}={value}" for name, value in SETTINGS.items()]
-    card = "segmentation.py:source,demo"
-    launch(tmp_path / "whole", data, *flags, card=card)
-    launch(tmp_path / "stopped", data, *flags, card=card)
-    newest = tmp_path / "stopped" / "checkpoints" / "6"
-    newest.rename(tmp_path / "gone")
-    (tmp_path / "stopped" / "results.json").unlink()
-    launch(tmp_path / "stopped", data, *flags, card=card)
-    reports = [
-        json.loads((tmp_path / name / "results.json").read_text())["folds"]
-        for name in ("whole", "stopped")
-    ]
-    assert reports[0] == reports[1]
+def test_a_run_that_went_on_has_the_folds_of_an_undisturbed_one(finished, tmp_path):
+    workdir, settings, found = finished
+    shutil.copytree(workdir, tmp_path / "stopped")
+    shutil.rmtree(tmp_path / "stopped" / "checkpoints" / "4")
+    (tmp_path / "stopped" / "folds" / "00000004.npy").unlink()
+    assert run(settings, str(tmp_path / "stopped"))["folds"] == found["folds"]
+
+
+def test_folds_do_not_change_what_all_images_say(finished):
+    workdir, settings, found = finished
+    found_state = restored.evaluate(settings, str(workdir))
+    assert found_state.by_fold.shape == (1, 11, 11)
+    assert found_state.report()["iou_by_class"] == found["iou_by_class"]

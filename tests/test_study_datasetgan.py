@@ -4,6 +4,8 @@ import io
 import json
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +13,11 @@ from PIL import Image
 from configs import segmentation
 from jax_labor.errors import UserError
 from jax_labor.experiments import comparison_datasetgan as comparison
+from jax_labor.experiments.assembly import build_network, state_shape
+from jax_labor.experiments.phases import NONE, segmentation_phases
 from jax_labor.experiments.study import DATASETGAN, Study
+from jax_labor.steps import parallel
+from jax_labor.steps.adapt import make_train_step
 from launch import study as launcher
 
 
@@ -64,6 +70,27 @@ def test_the_cards_learn_from_the_labelled_samples_and_differ_in_the_target_alon
 
 
 @pytest.mark.parametrize(
+    ("method", "roles", "terms"),
+    [
+        ("transfer", {"source"}, {"source", "loss"}),
+        ("semi", {"source", "target"}, {"source", "pseudo", "loss"}),
+    ],
+)
+def test_semi_alone_reads_the_target_and_never_its_labels(method, roles, terms):
+    config = segmentation.get_config(f"{method},figures")
+    [phase] = segmentation_phases(config)
+    assert (phase.labels, phase.trains_selector) == (NONE, False)
+    assert phase.uses_target == ("target" in roles)
+    network = build_network(config, 8)
+    image, label = jnp.zeros((4, 2, 48, 32, 3)), jnp.zeros((4, 2, 48, 32), int)
+    batch = {role: {"image": image, "label": label} for role in roles}
+    step = parallel.parallel_step(make_train_step(network, config, phase.trains_selector))
+    # Shapes alone: nothing is compiled.
+    _, metrics = jax.eval_shape(step, state_shape(config, network, 8), batch)
+    assert metrics.keys() == terms
+
+
+@pytest.mark.parametrize(
     ("methods", "message"),
     [
         (["factory"], "factory needs supervised, whose segmenter labels"),
@@ -81,6 +108,12 @@ def test_methods_that_do_not_go_together(methods, message):
 def test_flags_for_a_factory_that_is_not_there():
     with pytest.raises(UserError, match="--factory"):
         study("source", "spl", factory=["--config.x=1"]).runs()
+
+
+@pytest.mark.parametrize("domain", ["", "demo"])
+def test_a_factory_needs_a_domain_with_real_labels(domain):
+    with pytest.raises(UserError, match="--domain=.* ccp or figures"):
+        study("supervised", "factory", domain=domain).runs()
 
 
 def test_labor_studies_are_as_before():

@@ -17,6 +17,8 @@ BASELINES = ("source", "adversarial", "supervised")
 LABOR = (*BASELINES, *QUERIES)
 # In an order in which each finds what it needs.
 DATASETGAN = ("supervised", "factory", "transfer", "semi")
+# Presets of the cards whose source is real images with labels.
+FACTORY_DOMAINS = ("ccp", "figures")
 NEEDS = {
     "factory": ("supervised", "segmenter labels its samples"),
     "transfer": ("factory", "labelled samples it learns from"),
@@ -47,7 +49,7 @@ class Study:
     @property
     def is_datasetgan(self) -> bool:
         """Whether any method needs a generator."""
-        return bool(set(NEEDS) & set(self.methods))
+        return any(method in NEEDS for method in self.methods)
 
     def folder(self, method: str, seed: str) -> Path:
         """The work directory of one run."""
@@ -57,13 +59,19 @@ class Study:
         """(method, seed) of every run, in order.
 
         Raises:
-            UserError: unknown methods, some that do not go together, or one that is missing.
+            UserError: unknown methods, some that do not go together, one that is missing, or a
+                domain without real labels for a factory.
         """
         _check(self.methods, self.is_datasetgan)
         if self.factory and "factory" not in self.methods:
             raise UserError("--factory: there is no factory among the --methods to pass it to.")
         methods = self.methods
         if self.is_datasetgan:
+            if self.domain not in FACTORY_DOMAINS:
+                raise UserError(
+                    f"--domain={self.domain}: a study of a factory needs real images with labels as"
+                    f" its source: use {' or '.join(FACTORY_DOMAINS)}."
+                )
             methods = sorted(methods, key=DATASETGAN.index)
         return [(method, seed) for seed in self.seeds for method in methods]
 
@@ -81,21 +89,21 @@ class Study:
         first = next(m for m in self.methods if m in QUERIES)
         if method != first:
             flags.append(f"--config.start_from={self.folder(first, seed) / 'warmup'}")
-        return f"{name}.py" + (f":{self.domain}" if self.domain else ""), flags
+        return ":".join(filter(None, (f"{name}.py", self.domain))), flags
 
     def _datasetgan(self, method: str, seed: str) -> tuple[str, list[str]]:
         if method == "supervised":
-            # The source of these domains is the real labelled data.
+            # The source of FACTORY_DOMAINS is what the upper bound is trained on.
             return self._segmentation("source"), []
         if method == "factory":
             oracle = self.folder("supervised", seed).resolve()
             flags = ["--config.annotator=segmenter", f"--config.oracle.run={oracle}"]
-            return "datasetgan.py" + (f":{self.domain}" if self.domain else ""), flags
+            return f"datasetgan.py:{self.domain}", flags
         dataset = self.folder("factory", seed).resolve() / "dataset"
         return self._segmentation(method), [f"--config.data.source.root={dataset}"]
 
     def _segmentation(self, method: str) -> str:
-        return f"segmentation.py:{method}" + (f",{self.domain}" if self.domain else "")
+        return "segmentation.py:" + ",".join(filter(None, (method, self.domain)))
 
 
 def _check(methods: Sequence[str], is_datasetgan: bool) -> None:
@@ -108,7 +116,7 @@ def _check(methods: Sequence[str], is_datasetgan: bool) -> None:
     if strange := [m for m in methods if m not in known]:
         raise UserError(
             f"--methods: {', '.join(strange)} cannot be compared in one study with"
-            f" {', '.join(set(NEEDS) & set(methods))}: have two studies."
+            f" {', '.join(m for m in methods if m in NEEDS)}: have two studies."
         )
     for method in methods:
         need, why = NEEDS.get(method, (None, ""))
