@@ -1,0 +1,115 @@
+"""What both trainings share, on one that only counts: what follows a step, in which order."""
+
+import json
+import os
+import signal
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from jax_labor.engine.finite import NonFiniteLoss
+from jax_labor.experiments.run_session import FREE, RunSession, Stopped
+
+TRAIN = dict(steps=7, log_every=2, checkpoint_every=3, keep=2, tensorboard=False, profile="")
+
+
+@flax.struct.dataclass
+class State:
+    """The steps done and their sum."""
+
+    step: jax.Array
+    total: jax.Array
+
+
+class Counting(RunSession):
+    """Adds up its steps; `disturb(step)` is called within each, and gives its loss."""
+
+    def __init__(self, workdir, disturb=float):
+        config = ConfigDict({"train": TRAIN})
+        super().__init__(config, str(workdir), FREE, False)
+        self.disturb, self.events = disturb, []
+        self._open(config.train.steps)
+
+    def run(self):
+        with self:
+            self._advance(self.steps, 1, self._iterate, self._save)
+        return self
+
+    def _iterate(self, before):
+        step = before + 1
+        self.state = State(self.state.step + 1, self.state.total + step)
+        return {"loss": np.float32(self.disturb(step))}
+
+    def _save(self, step):
+        self.events.append((step, "save"))
+        self.checkpoints.save(step, self.state, {"clock": self.clock.state(), "sum": step})
+
+    def _between(self, step):
+        self.events.append((step, "between"))
+
+    def _line(self, step, metrics):
+        self.events.append((step, "line"))
+        return metrics, metrics
+
+    def _first_state(self):
+        state, self.meta = self._resumed(State(jnp.int32(0), jnp.int32(0)))
+        return state
+
+
+def lines(workdir):
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_what_follows_a_step_has_one_order(tmp_path):
+    session = Counting(tmp_path).run()
+    assert session.meta is None
+    every = [
+        (step, event)
+        for step in range(1, 8)
+        for event, due in (
+            ("line", step in (2, 4, 6, 7)),
+            ("between", True),
+            ("save", step in (3, 6, 7)),
+        )
+        if due
+    ]
+    assert session.events == every
+    assert lines(tmp_path) == [{"step": step, "loss": step} for step in (2, 4, 6, 7)]
+
+
+@pytest.mark.parametrize("when", [1, 5, 6])
+def test_a_signal_saves_and_the_next_start_goes_on(when, tmp_path):
+    def stop(step):
+        if step == when:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step
+
+    with pytest.raises(Stopped, match=f"step {when} by a signal"):
+        Counting(tmp_path, stop).run()
+    session = Counting(tmp_path)
+    assert (session.step, session.meta["sum"]) == (when, when)
+    session.run()
+    assert (session.step, int(session.state.total)) == (7, 28)
+    assert lines(tmp_path) == [{"step": step, "loss": step} for step in (2, 4, 6, 7)]
+
+
+def test_a_signal_in_the_last_step_is_none(tmp_path):
+    def stop(step):
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step
+
+    assert Counting(tmp_path, stop).run().step == 7
+
+
+def test_a_bad_loss_between_two_looks_is_found_and_not_saved(tmp_path):
+    with pytest.raises(NonFiniteLoss, match="step 5"):
+        Counting(tmp_path, lambda step: np.nan if step == 5 else step).run()
+    session = Counting(tmp_path)
+    assert session.step == 3
+    with session:
+        pass
