@@ -1,0 +1,312 @@
+"""DatasetGAN end to end: from a generator and answers to a data set and a segmenter."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+from small import ROOT, environment
+from small_factory import FLAGS, SIZE, config, make_generator
+
+from configs import segmentation, spl
+from jax_labor import experiments
+from jax_labor.classes import get_table
+from jax_labor.data import catalogue
+from jax_labor.errors import UserError
+from jax_labor.experiments import datasetgan, factory
+from jax_labor.experiments.annotators import Waiting
+from jax_labor.experiments.session import Stopped
+from jax_labor.files import read_json
+from jax_labor.labels import oracle
+from jax_labor.labels.store import SKIPPED, Answer, Round
+
+TABLE = get_table("ccp8")
+pytestmark = pytest.mark.usefixtures("quick_compilation", "shared_programs")
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    return make_generator(tmp_path_factory.mktemp("generator"))
+
+
+def launch(workdir, data, generator, *flags, status=0):
+    """Runs the card as a user does, small; returns what it printed on stderr."""
+    line = [sys.executable, str(ROOT / "launch/main.py")]
+    line += [f"--config={ROOT}/configs/datasetgan.py:demo", f"--workdir={workdir}", *FLAGS]
+    line += [f"--config.data.dir={data}", f"--compilation_cache={data}/compiled"]
+    line += [f"--config.generator.path={generator}", *flags]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True)
+    assert done.returncode == status, done.stderr[-3000:]
+    return done.stderr
+
+
+def bands(name):
+    """An answer that has every class: bands of rows."""
+    rows = np.arange(SIZE[0]) * TABLE.num_classes // SIZE[0]
+    return np.repeat(rows[:, None], SIZE[1], 1).astype(np.uint8)
+
+
+def written(folder) -> dict:
+    """Every file of a finished data set, by name."""
+    paths = sorted(Path(folder, "generated").rglob("*"))
+    return {p.name: p.read_bytes() for p in paths if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data, generator):
+    """A run from the command line, to its end."""
+    workdir = tmp_path_factory.mktemp("run") / "run"
+    launch(workdir, data, generator)
+    return workdir
+
+
+def test_a_run_leaves_what_it_promises(finished, data, generator):
+    results = json.loads((finished / "results.json").read_text())
+    assert results["annotator"] == "segmenter"
+    assert results["labelled_images"] == 3
+    assert (results["dataset"]["images"], results["dataset"]["candidates"]) == (11, 14)
+    assert set(results["iou_by_class"]) == set(TABLE.names)
+    card = json.loads((finished / "dataset/card.json").read_text())
+    assert (len(card["scores"]["kept"]), len(card["scores"]["dropped"])) == (11, 3)
+    assert max(card["scores"]["kept"]) <= min(card["scores"]["dropped"])
+    assert "11 images of a generator" in (finished / "dataset/README.md").read_text()
+    for name in ("sheet", "labelled", "scores"):
+        with Image.open(finished / f"dataset/{name}.png") as picture:
+            assert np.asarray(picture).std() > 5
+    assert (finished / "oracle/results.json").exists()
+    # Started again it trains nothing and writes the same data set.
+    before = written(finished / "dataset")
+    launch(finished, data, generator)
+    assert written(finished / "dataset") == before
+
+
+def test_the_data_set_is_read_by_tfds_alone(finished):
+    folder = finished / "dataset/generated/1.0.0"
+    builder = tfds.builder_from_directory(str(folder))
+    source = builder.as_data_source("train")
+    assert len(source) == 11
+    assert source[0]["image"].shape == (*SIZE, 3)
+    assert source[0]["label"].shape == (*SIZE, 1)
+    assert len(builder.as_data_source("labelled")) == 3
+
+
+def test_labelled_samples_stay_with_their_images(finished):
+    records = catalogue.load(
+        "generated", root=str(finished / "dataset"), split="labelled", classes="ccp8"
+    )
+    round_ = Round(finished, 0)
+    assert list(records.names) == round_.names()
+    for index, name in enumerate(records.names):
+        np.testing.assert_array_equal(records[index]["image"], round_.read_image(name))
+        np.testing.assert_array_equal(records.label(index)[..., 0], round_.read_answer(name))
+
+
+def test_people_label_the_samples(tmp_path, data, generator):
+    settings = config(data, generator, annotator="people")
+    with pytest.raises(Waiting) as waiting:
+        experiments.run(settings, str(tmp_path))
+    assert waiting.value.left == 3
+    oracle.answer(waiting.value.round, bands, "anna")
+    results = experiments.run(settings, str(tmp_path))
+    assert results["labelled_images"] == 3
+    assert Round(tmp_path, 0).is_closed
+    assert not (tmp_path / "oracle").exists()
+    card = read_json(tmp_path / "dataset/card.json")
+    assert card["splits"]["labelled"]["class_pixels"] == [3 * 3 * SIZE[1]] * TABLE.num_classes
+
+
+def test_the_same_bytes_on_any_number_of_devices(tmp_path, data, generator, monkeypatch):
+    first = _until_the_dataset(tmp_path / "four", config(data, generator))
+    devices = jax.local_devices()[:1]
+    monkeypatch.setattr(jax, "local_devices", lambda *args, **kwargs: devices)
+    monkeypatch.setattr(jax, "local_device_count", lambda *args, **kwargs: 1)
+    second = _until_the_dataset(tmp_path / "one", config(data, generator))
+    assert len(first) > 4
+    assert second == first
+
+
+@pytest.mark.parametrize("stops", [1, 3, 5])
+def test_stopped_and_resumed_is_undisturbed(tmp_path, data, generator, stops, monkeypatch):
+    """A stop after each number of looks: in the ensemble's training, and between blocks."""
+    whole = _until_the_dataset(tmp_path / "whole", config(data, generator))
+    looks = []
+
+    def check_stop(self):
+        looks.append(1)
+        if len(looks) == stops:
+            raise Stopped("now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(datasetgan.Preparation, "check_stop", check_stop)
+        with pytest.raises(Stopped):
+            _until_the_dataset(tmp_path / "cut", config(data, generator))
+    assert not (tmp_path / "cut/dataset/generated").exists()
+    assert _until_the_dataset(tmp_path / "cut", config(data, generator)) == whole
+    lines = [(tmp_path / name / "ensemble/metrics.jsonl").read_text() for name in ("cut", "whole")]
+    assert lines[0] == lines[1]
+
+
+def _until_the_dataset(workdir, settings) -> dict:
+    """Runs the part before the segmenter with answers of bands; returns the data set's files."""
+    settings.annotator = "people"
+    try:
+        datasetgan._make_dataset(settings, str(workdir), False)
+    except Waiting as waiting:
+        oracle.answer(waiting.round, bands, "anna")
+        datasetgan._make_dataset(settings, str(workdir), False)
+    return written(workdir / "dataset")
+
+
+def test_it_is_a_source_domain(tmp_path, data, finished):
+    """LabOR and a segmentation card both train on the data set."""
+    place = {"data.source.root": str(finished / "dataset"), "data.source.name": "generated"}
+    place |= {"data.source.split": "train"}
+    shared = config(data, "", **{"data.eval.options.test": 4})
+    for card, preset in ((segmentation, "source,figures"), (spl, "factory")):
+        settings = card.get_config(preset)
+        settings.data.dir = str(data)
+        for role in ("target", "eval"):
+            settings.data[role] = shared.data[role]
+        same = ("model", "optimizer", "eval")
+        for name in same:
+            settings[name].update(shared[name])
+        changes = {name: shared.data[name] for name in ("source_batch", "target_batch")}
+        settings.data.update({**changes, "eval_batch": 4})
+        settings.data.source.options = {}
+        settings.update_from_flattened_dict(
+            place
+            | {"data.source_view.size": SIZE, "data.target_view.size": SIZE, "train.steps": 4}
+            | {"train.tensorboard": False, "train.eval_every": 0, "train.checkpoint_every": 2}
+            | {"rounds.warmup": 1, "rounds.every": 1, "rounds.count": 2, "eval.folds": 0}
+        )
+        results = experiments.run(settings, str(tmp_path / preset.replace(",", "-")))
+        assert "generated" in results["data"]["source"]
+        assert results["steps"] == 4
+
+
+def test_candidates():
+    settings = config("", "x").factory
+    for count, drop, expected in ((11, 0.2, 14), (900, 0.1, 1000), (5, 0.0, 5), (1, 0.9, 10)):
+        settings.update(count=count, drop=drop)
+        assert factory.candidates(settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"factory.drop": 1.0}, "config.factory.drop"),
+        ({"factory.count": 0}, "config.factory.count"),
+        ({"factory.block": 3}, "config.factory.block=3 is no multiple"),
+        ({"factory.voting": "loud"}, "hard or soft"),
+        ({"annotator": "oracle"}, "use segmenter or people"),
+        ({"samples.count": 0}, "config.samples.count"),
+        ({"generator.path": ""}, "config.generator.path is empty"),
+        ({"generator.path": "nowhere.npz"}, "nowhere.npz"),
+        ({"ensemble.members": 0}, "config.ensemble.members"),
+        ({"ensemble.dropout": (0.1,)}, "config.ensemble.dropout has 1 rates for 2"),
+    ],
+)
+def test_settings_that_cannot_be(tmp_path, data, generator, change, words):
+    settings = config(data, generator, annotator="people")
+    settings.update_from_flattened_dict(change)
+    with pytest.raises(UserError, match=words):
+        _answered_run(settings, tmp_path)
+
+
+def _answered_run(settings, workdir, truth=bands):
+    try:
+        experiments.run(settings, str(workdir))
+    except Waiting as waiting:
+        oracle.answer(waiting.round, truth)
+        experiments.run(settings, str(workdir))
+
+
+def _asked(workdir, data, generator):
+    """A run that waits for answers: its settings and its round."""
+    settings = config(data, generator, annotator="people")
+    with pytest.raises(Waiting) as waiting:
+        experiments.run(settings, str(workdir))
+    return settings, waiting.value.round
+
+
+def _put(path, label):
+    Image.fromarray(label).save(path)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (np.zeros((5, 5), np.uint8), "5x5 pixels, its sample 24x16"),
+        (np.full(SIZE, 9, np.uint8), "has the id 9, but the classes are 0 to 7"),
+    ],
+)
+def test_answers_that_do_not_fit(tmp_path, data, generator, label, words):
+    settings, round_ = _asked(tmp_path, data, generator)
+    oracle.answer(round_, bands)
+    _put(round_.folder / "answers/sample-0001.png", label)
+    with pytest.raises(UserError, match=f"sample-0001.png.*{words}"):
+        experiments.run(settings, str(tmp_path))
+    assert not round_.is_closed
+
+
+def test_classes_that_nobody_labelled_are_named(tmp_path, data, generator):
+    settings, round_ = _asked(tmp_path, data, generator)
+    settings.ensemble.smallest = 1
+    oracle.answer(round_, lambda name: np.minimum(bands(name), 5))
+    with pytest.raises(UserError, match="another configuration"):
+        experiments.run(settings, str(tmp_path))
+    with pytest.raises(UserError, match=r"feet \(0 pixels\), item \(0 pixels\) in 3 samples"):
+        experiments.run(settings, str(tmp_path), force=True)
+
+
+def test_skipped_samples_are_left_out(tmp_path, data, generator):
+    settings, round_ = _asked(tmp_path, data, generator)
+    nothing = np.full(SIZE, 255, np.uint8)
+    round_.write_answer(Answer("sample-0000", nothing, SKIPPED))
+    oracle.answer(round_, bands)
+    assert experiments.run(settings, str(tmp_path))["labelled_images"] == 2
+
+
+def test_all_skipped_is_a_mistake(tmp_path, data, generator):
+    settings, round_ = _asked(tmp_path, data, generator)
+    for name in round_.names():
+        round_.write_answer(Answer(name, np.full(SIZE, 255, np.uint8), SKIPPED))
+    with pytest.raises(UserError, match="every sample was skipped"):
+        experiments.run(settings, str(tmp_path))
+
+
+def test_another_generator_is_refused(tmp_path, data, generator):
+    settings, round_ = _asked(tmp_path / "run", data, generator)
+    oracle.answer(round_, bands)
+    settings.generator.path = make_generator(tmp_path / "other", seed=1)
+    with pytest.raises(UserError, match="name the generator that made them"):
+        experiments.run(settings, str(tmp_path / "run"), force=True)
+
+
+def test_a_changed_picture_is_found(tmp_path, data, generator):
+    settings, round_ = _asked(tmp_path, data, generator)
+    oracle.answer(round_, bands)
+    first, second = (round_.image_path(f"sample-000{i}") for i in (0, 1))
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(UserError, match="sample-0000.png is not what the generator makes"):
+        experiments.run(settings, str(tmp_path))
+
+
+def test_a_generator_that_is_not_finite(tmp_path, data):
+    blown = make_generator(tmp_path / "generator", scale=1e30)
+    with pytest.raises(UserError, match="sample-0000 is not finite"):
+        experiments.run(config(data, blown, annotator="people"), str(tmp_path / "run"))
+    assert not Round(tmp_path / "run", 0).is_open
+
+
+def test_labels_changed_after_training_are_found(tmp_path, data, generator):
+    settings = config(data, generator)
+    _until_the_dataset(tmp_path, settings)
+    _put(tmp_path / "rounds/000/answers/sample-0001.png", np.zeros(SIZE, np.uint8))
+    with pytest.raises(UserError, match="was trained on other labels"):
+        datasetgan._make_dataset(settings, str(tmp_path), False)
