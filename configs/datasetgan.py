@@ -12,13 +12,9 @@ trained on it and evaluated on real images. Presets: demo (rendered figures, the
 of the project), ccp (people).
 """
 
-from pathlib import Path
-
 from ml_collections import ConfigDict
 
 from configs import common
-
-GENERATORS = Path(__file__).resolve().parent / "generators"
 
 
 def get_config(preset: str = ""):
@@ -41,7 +37,7 @@ def base() -> ConfigDict:
     c.data.eval = common.domain("image_folder", root="real", split="test")
 
     c.generator = ConfigDict()
-    c.generator.path = ""  # work directory of configs/stylegan2.py, or .pkl, .pt, .npz
+    c.generator.path = ""  # work directory of configs/stylegan2.py; .pkl, .pt, .npz; figures (ours)
     c.generator.psi = 1.0  # truncation; 1 = none, which served segmenters best
     c.generator.cutoff = 0  # rows of styles to truncate; 0 = all
 
@@ -86,7 +82,7 @@ def demo(c: ConfigDict) -> None:
     """Rendered figures and a generator that is part of the project; minutes on two CPU cores."""
     common.choose(common.DOMAINS, "figures", "preset")(c)
     _experiment(c)
-    c.generator.path = str(GENERATORS / "figures.npz")
+    c.generator.path = "figures"
     c.samples.count = 20
     c.factory.count = 1_000
 

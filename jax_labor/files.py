@@ -29,7 +29,10 @@ def disk_errors(path: epath.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise disk_mistake(path, error) or error from error
+        mistake = disk_mistake(path, error)
+        if mistake is None:
+            raise
+        raise mistake from error
 
 
 def disk_mistake(path: epath.PathLike, error: BaseException) -> UserError | None:

@@ -69,6 +69,8 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
     maker = Maker(preparation.config, generator, ensemble)
     if not generated.is_finished(folder):
         _write(preparation, maker, labelled, table, folder)
+    elif preparation.is_main:
+        generated.remove_parts(folder)  # of a run that was killed in its last moment
     if preparation.is_main and not (folder / "card.json").exists():
         write_card(folder, maker, labelled, table)
     multihost_utils.sync_global_devices("data set written")

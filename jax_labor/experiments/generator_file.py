@@ -26,6 +26,8 @@ from jax_labor.models.stylegan2 import (
 )
 
 FOLDER = "generator"
+# Generators that are part of the project, by name: NAME.npz, with the run's config in NAME.json.
+_OWN = epath.Path(__file__).parent.parent / "generators"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +63,8 @@ def open_generator(path: epath.PathLike) -> OpenGenerator:
     """Reads the generator of a run, or of a file.
 
     Args:
-        path: the work directory of a run of configs/stylegan2.py; or an official .pkl, rosinality's
-            .pt or an .npz of launch/weights.py.
+        path: the work directory of a run of configs/stylegan2.py; an official .pkl, rosinality's
+            .pt or an .npz of launch/weights.py; or the name of a generator of the project.
 
     Raises:
         UserError: nothing is there, or it is damaged, or is no generator.
@@ -72,7 +74,10 @@ def open_generator(path: epath.PathLike) -> OpenGenerator:
             "config.generator.path is empty: name the --workdir of a run of configs/stylegan2.py,"
             " or a file of weights."
         )
-    if epath.Path(path).is_dir():
+    own = _OWN / f"{path}.npz"
+    if own.exists():
+        network, variables, _ = load_stylegan(own)
+    elif epath.Path(path).is_dir():
         network, variables, _ = load_generator(path)
     else:
         network, variables, _ = load_stylegan(path)
