@@ -34,7 +34,7 @@ def finish(session, ledger=None, more: dict | None = None) -> dict:
         "experiment": config.experiment,
         "strategy": config.rounds.strategy if ledger else None,
         "classes": list(session.data.table.names),
-        "labelled_images": len(session.data.source),
+        "labelled_images": len(session.data.source) + full * len(target),
         "data": {role: getattr(session.data, role).description for role in ROLES},
         "steps": session.step,
         "seconds": session.clock.total_seconds(),
@@ -57,7 +57,10 @@ def finish(session, ledger=None, more: dict | None = None) -> dict:
 
 def _folds(session) -> dict:
     matrices, steps = folds.read(session.workdir, session.step)
-    return folds.report(matrices, steps, session.data.table.names)
+    report = folds.report(matrices, steps, session.data.table.names)
+    miou, std = 100 * report["miou"], 100 * report["miou_std"]
+    _LOG.info("mIoU %.2f %% +- %.2f, by the checkpoints that the folds chose", miou, std)
+    return report
 
 
 def _no_queries(target, pixels: int, full: bool) -> dict:
