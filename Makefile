@@ -2,10 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo demo-datasetgan test lint clean
 
 demo: $(VENV)/installed
 	$(RUN) launch/study.py --domain=demo --methods=source,adversarial,spl,supervised --seeds=0 --workdir=runs/demo
+
+demo-datasetgan: $(VENV)/installed
+	$(RUN) launch/study.py --domain=figures --methods=supervised,factory,transfer,semi --seeds=0 --workdir=runs/demo-datasetgan
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest
