@@ -21,13 +21,22 @@ from jax_labor.steps.gan_state import lazy_adam
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
-def reals(count, seed=0):
-    return np.random.default_rng(seed).normal(0, 0.5, (count, 8, 12, 3)).astype(np.float32)
+def reals(devices, seed=0):
+    """Eight images, each of another width, over some devices."""
+    images = np.random.default_rng(seed).normal(0, 0.5, (8, 8, 12, 3)).astype(np.float32)
+    masks = np.zeros((8, 8, 12, 1), np.float32)
+    for width, mask in enumerate(masks, 3):
+        mask[:, :width] = 1
+    batch = {"image": images, "mask": masks}
+    return {name: x.reshape(devices, -1, *x.shape[1:]) for name, x in batch.items()}
 
 
 @pytest.fixture(scope="module")
 def trained():
-    """States and metrics after two iterations with every phase, on one device and on four."""
+    """States and metrics after two iterations with every phase, on one device and on four.
+
+    Returns the first state, those found, and the phases on one device.
+    """
     config = small_config()
     config.loss.path_every = config.loss.r1_every = config.augment.every = 1
     config.augment.p = 0.5
@@ -39,7 +48,7 @@ def trained():
     )
     first = gan_assembly.first_state(config, gan)
     found = {}
-    for devices in (1, 4):
+    for devices in (4, 1):
         mapped = {
             name: jax.pmap(
                 phase,
@@ -52,16 +61,16 @@ def trained():
         }
         state, metrics = first, {}
         for step in range(2):
-            batch = {"image": reals(8, step).reshape(devices, -1, 8, 12, 3)}
+            batch = reals(devices, step)
             for name in steps.phases_of(step, config.loss):
                 state, more = mapped[name](state, batch)
                 metrics |= more
         found[devices] = jax.device_get((state, metrics))
-    return first, found
+    return first, found, mapped
 
 
 def test_four_devices_equal_one(trained):
-    _, found = trained
+    _, found, _ = trained
     (one, metrics1), (four, metrics4) = found[1], found[4]
     assert metrics1.keys() == metrics4.keys()
     for name, value in metrics1.items():
@@ -71,7 +80,7 @@ def test_four_devices_equal_one(trained):
 
 
 def test_an_iteration_changes_what_it_should(trained):
-    first, found = trained
+    first, found, _ = trained
     state, metrics = found[1]
     assert state.step == 2
     assert all(np.isfinite(value) for value in metrics.values())
@@ -82,6 +91,21 @@ def test_an_iteration_changes_what_it_should(trained):
     assert state.path_length > 0
     noise = [s.stats["synthesis"]["b8"]["conv1"]["noise_const"] for s in (first, state)]
     np.testing.assert_array_equal(*noise)
+
+
+def assert_equal(a, b):
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, a, b)))
+
+
+def test_what_is_beside_an_image_counts_for_nothing(trained):
+    first, _, phases = trained
+    batch = reals(1)
+    other = batch | {"image": np.where(batch["mask"] > 0, batch["image"], 9)}
+    for name in ("discriminator", "r1"):
+        assert_equal(*(jax.device_get(phases[name](first, b)) for b in (batch, other)))
+    nothing = batch | {"mask": 0 * batch["mask"]}
+    assert_equal(phases["generator"](first, nothing)[0].generator, first.generator)
+    assert phases["r1"](first, nothing)[1]["r1_penalty"] == 0
 
 
 def test_phases_run_when_due():

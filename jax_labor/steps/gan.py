@@ -1,9 +1,11 @@
 """One iteration of StyleGAN2's training, as up to five phases that follow each other.
 
 Karras et al., CVPR 2020, section 3 and appendix B; augmentation after Karras et al., NeurIPS 2020.
-Each phase is phase(state, batch) -> (state, metrics) for one device of the axis "data"; the batch
-is dict(image float32[B, H, W, 3], real images from -1 to 1), metrics are float32[] and equal on
-every device.
+Each phase is phase(state, batch) -> (state, metrics) for one device of the axis "data"; metrics are
+float32[] and equal on every device. The batch is dict(image float32[B, H, W, 3], real images from
+-1 to 1) and, where those do not fill their size, mask float32[B, H, W, 1], 1 where there is an
+image. D then sees real and generated images alike through the masks of the real ones, so that
+neither network can learn from what is beside an image.
 
 A sample's draws depend on (seed, step, phase, its number in the global batch) alone, and the
 minibatch deviation of D compares consecutive samples, as many as its group holds: so any number of
@@ -84,7 +86,7 @@ class _Phases:
 
         def objective(params):
             images, stats = self._generate(params, state.stats, common, draws)
-            logits = self._judge(state, state.discriminator, images, draws.fake)
+            logits = self._judge(state, state.discriminator, images, batch, draws.fake)
             return gan_losses.wants_real(logits).mean(), stats
 
         (loss, stats), grads = jax.value_and_grad(objective, has_aux=True)(state.generator)
@@ -125,8 +127,8 @@ class _Phases:
         fake, stats = self._generate(state.generator, state.stats, common, draws)
 
         def objective(params):
-            on_fake = self._judge(state, params, fake, draws.fake)
-            on_real = self._judge(state, params, batch["image"], draws.real)
+            on_fake = self._judge(state, params, fake, batch, draws.fake)
+            on_real = self._judge(state, params, batch["image"], batch, draws.real)
             losses = gan_losses.wants_fake(on_fake).mean(), gan_losses.wants_real(on_real).mean()
             return sum(losses), (on_fake, on_real)
 
@@ -145,7 +147,8 @@ class _Phases:
 
         def objective(params):
             penalty = gan_losses.r1_penalty(
-                lambda images: self._judge(state, params, images, draws.real), batch["image"]
+                lambda images: self._judge(state, params, images, batch, draws.real),
+                batch["image"],
             ).mean()
             return penalty * (self._loss.r1_gamma / 2 * self._loss.r1_every), penalty
 
@@ -204,8 +207,9 @@ class _Phases:
         first = (jnp.arange(generator.num_ws) < cut)[None, :, None]
         return jnp.where(first, ws, mixed), stats
 
-    def _judge(self, state, params, images, keys):
-        """Logits [B] of augmented images, not in the order of the images."""
+    def _judge(self, state, params, images, batch, keys):
+        """Logits [B] of images through the batch's masks, augmented; not in the images' order."""
+        images = images * batch["mask"] if "mask" in batch else images
         images = augment(images, keys, state.augment_p, self._augment.kinds)
         discriminator = self._gan.discriminator
         images = _interleaved(images, discriminator.mbstd_group or images.shape[0])
