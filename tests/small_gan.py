@@ -1,5 +1,11 @@
 """A generator's training small enough to repeat: 8x12 pixels, a handful of iterations."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+from small import environment
+
 from configs import stylegan2
 
 SETTINGS = {
@@ -17,7 +23,7 @@ SETTINGS = {
     "data.train.options.train": 10,
     "loss.path_every": 2,
     "loss.r1_every": 4,
-    "augment.kinds": "b",  # the others take long to compile, and have tests of their own
+    "augment.kinds": "c",  # the others take long to compile, and have tests of their own
     "augment.every": 2,
     "train.kimg": 0.072,
     "train.log_every": 4,
@@ -28,11 +34,21 @@ SETTINGS = {
     "distance.images": 8,
 }
 FLAGS = [f"--config.{name}={value}" for name, value in SETTINGS.items()]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def config(data=None, **changes):
-    """The demo card's settings, made small."""
-    settings = stylegan2.get_config("demo")
+    """The small card's settings, made smaller."""
+    settings = stylegan2.get_config("small")
     settings.data.dir = str(data or "")
     settings.update_from_flattened_dict(SETTINGS | changes)
     return settings
+
+
+def start(workdir, data):
+    """The same run as a user starts it; what it prints goes to WORKDIR.log."""
+    command = [sys.executable, str(ROOT / "launch" / "main.py")]
+    command += [f"--config={ROOT}/configs/stylegan2.py:small", f"--workdir={workdir}"]
+    command += [f"--config.data.dir={data}", f"--compilation_cache={data}/compiled", *FLAGS]
+    with open(f"{workdir}.log", "a") as log:
+        return subprocess.Popen(command, env=environment(), stdout=log, stderr=log)

@@ -95,10 +95,10 @@ def test_stopped_and_resumed_is_undisturbed(undisturbed, data, tmp_path, monkeyp
     """A signal in the sixth iteration, between two checkpoints; bit for bit."""
     iterate = gan_session.GanSession._iterate
 
-    def stop_in_the_sixth(self, step, images):
+    def stop_in_the_sixth(self, step, batch):
         if step == 5:
             os.kill(os.getpid(), signal.SIGTERM)
-        return iterate(self, step, images)
+        return iterate(self, step, batch)
 
     monkeypatch.setattr(gan_session.GanSession, "_iterate", stop_in_the_sixth)
     with pytest.raises(Stopped, match="step 6"):
@@ -117,10 +117,15 @@ def test_stopped_and_resumed_is_undisturbed(undisturbed, data, tmp_path, monkeyp
         np.testing.assert_array_equal(*pictures)
 
 
-def test_a_loss_that_is_not_finite_stops(undisturbed, data, tmp_path):
-    wild = config(data, **{"discriminator_optimizer.lr": 1e38, "train.pictures": 0})
+def test_a_loss_that_is_not_finite_stops(undisturbed, data, tmp_path, monkeypatch):
+    iterate = gan_session.GanSession._iterate
+    monkeypatch.setattr(
+        gan_session.GanSession,
+        "_iterate",
+        lambda self, step, batch: iterate(self, step, {"image": batch["image"] * np.nan}),
+    )
     with pytest.raises(NonFiniteLoss, match="last good checkpoint"):
-        run(wild, str(tmp_path))
+        run(config(data), str(tmp_path))
     assert not (tmp_path / "results.json").exists()
     assert not (tmp_path / "generator").exists()
 

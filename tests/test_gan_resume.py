@@ -1,0 +1,64 @@
+"""A generator's training in a process of its own: to its end, and killed on the way."""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from small_gan import start
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, data):
+    """The run's folder, and how many seconds it took."""
+    workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
+    begun = time.monotonic()
+    finish(workdir, data)
+    return workdir, time.monotonic() - begun
+
+
+def finish(workdir, data):
+    status = start(workdir, data).wait()
+    assert status == 0, Path(f"{workdir}.log").read_text()[-3000:]
+
+
+def arrays(workdir, place):
+    """The last state below `place` by a bare Orbax restore, as a notebook would read it."""
+    with ocp.StandardCheckpointer() as reader:
+        return reader.restore((workdir / place / "9" / "state").absolute())
+
+
+def test_it_runs_to_its_end(undisturbed):
+    workdir, _ = undisturbed
+    results = json.loads((workdir / "results.json").read_text())
+    assert (results["steps"], results["network"]["base"]) == (9, [4, 6])
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [4, 8, 9]
+    assert arrays(workdir, "generator/checkpoints").keys() == {"params", "stats"}
+
+
+def test_killed_at_any_moment_it_ends_the_same(undisturbed, data, tmp_path):
+    expected, seconds = undisturbed
+    workdir = tmp_path / "killed"
+    process = start(workdir, data)
+    while not any(workdir.glob("checkpoints/4*")):  # in the middle of writing the first one
+        assert process.poll() is None, Path(f"{workdir}.log").read_text()[-3000:]
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    process = start(workdir, data)
+    time.sleep(random.Random(0).uniform(0, seconds))
+    process.kill()
+    process.wait()
+    finish(workdir, data)
+    for place in ("generator/checkpoints", "checkpoints"):
+        same = jax.tree.map(np.array_equal, arrays(workdir, place), arrays(expected, place))
+        assert all(jax.tree.leaves(same)), place
+    for name in ("metrics.jsonl", "pictures/samples.png", "pictures/interpolation.png"):
+        assert (workdir / name).read_bytes() == (expected / name).read_bytes(), name
+    swd = [json.loads((w / "results.json").read_text())["swd"] for w in (workdir, expected)]
+    assert swd[0] == swd[1]
