@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from jax_labor.experiments.gan_quality import distances
+from jax_labor.experiments.gan_quality import distances, masked
 from jax_labor.ops.wasserstein import (
     laplacian_pyramid,
     normalise,
@@ -93,3 +93,19 @@ def test_like_images_are_nearer_than_others(rng):
     assert near["mean"] == pytest.approx((near["32x32"] + near["16x16"]) / 2)
     assert far["mean"] > 1.5 * near["mean"]
     assert distances(real, like, 0) == near
+
+
+def test_what_is_beside_masked_images_does_not_count(rng):
+    def some(beside):
+        images = rng.integers(0, 256, (4, 16, 16, 3), np.uint8)
+        images[:, :, 10:] = beside
+        return images
+
+    masks = np.zeros((4, 16, 16, 1), np.float32)
+    masks[:, :, :10] = 1
+    real, fake = some(0), some(255)
+    other = np.where(masks > 0, fake, np.uint8(7))
+    found = distances(masked(real, masks), masked(fake, masks), 0)
+    assert found == distances(masked(real, masks), masked(other, masks), 0)
+    assert found != distances(real, fake, 0)
+    np.testing.assert_array_equal(masked(real, masks)[:, :, :10], real[:, :, :10])

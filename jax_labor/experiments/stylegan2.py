@@ -6,7 +6,7 @@ import numpy as np
 
 from jax_labor.engine.results import write_results
 from jax_labor.experiments.gan_pictures import save_pictures
-from jax_labor.experiments.gan_quality import distances
+from jax_labor.experiments.gan_quality import Features, distances, masked
 from jax_labor.experiments.gan_session import GanSession
 from jax_labor.experiments.generator_file import save_generator
 from jax_labor.models.stylegan2 import settings_of
@@ -16,20 +16,22 @@ _LOG = logging.getLogger(__name__)
 
 def run(config, workdir: str, force: bool = False) -> dict:
     """Trains a generator; returns the content of results.json."""
+    # Read before the training, as its mistakes would else show only after it.
+    features = Features(config.distance.features) if config.distance.features else None
     with GanSession(config, workdir, force) as session:
         session.train()
-        return _finish(session) if session.is_main else {}
+        return _finish(session, features) if session.is_main else {}
 
 
-def _finish(session: GanSession) -> dict:
+def _finish(session: GanSession, features: Features | None) -> dict:
     """Writes the generator, pictures and results.json."""
     save_generator(session.workdir, session.gan.generator, session.variables, session.step)
     save_pictures(session)
-    distance = _distance(session)
+    measured = _measured(session, features)
     config = session.config
     results = {
         "experiment": config.experiment,
-        "swd": distance,
+        **measured,
         "data": {"train": session.records.description, "images": len(session.images)},
         "network": settings_of(session.gan.generator),
         "steps": session.step,
@@ -40,19 +42,29 @@ def _finish(session: GanSession) -> dict:
         "seed": config.seed,
     }
     results = write_results(session.workdir, results)
-    shown = ", ".join(f"{name} {value:.2f}" for name, value in distance.items())
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in measured["swd"].items())
     _LOG.info("SWD x 1000: %s; %s", shown or "not asked", session.workdir / "results.json")
     return results
 
 
-def _distance(session: GanSession) -> dict[str, float]:
-    """SWD between generated images and as many real ones, each of them at most once."""
+def _measured(session: GanSession, features: Features | None) -> dict:
+    """SWD, and FID where there are features, of generated images and as many real ones.
+
+    Each real image counts at most once.
+    """
     count = min(session.config.distance.images, len(session.images))
     if not count:
-        return {}
+        return {"swd": {}}
     iterator = session.images.batches(1)
-    real = np.concatenate([next(iterator)["image"] for _ in range(count)])
+    batches = [next(iterator) for _ in range(count)]
     iterator.close()
+    real = np.concatenate([batch["image"] for batch in batches])
     real = np.rint((real + 1) * 127.5).astype(np.uint8)
     fake = session.sampler.images(session.variables, count)
-    return distances(real, fake, session.config.seed)
+    if "mask" in batches[0]:
+        masks = np.concatenate([batch["mask"] for batch in batches])
+        real, fake = masked(real, masks), masked(fake, masks)
+    found = {"swd": distances(real, fake, session.config.seed)}
+    if features:
+        found |= {"fid": features.distance(real, fake), "fid_images": count}
+    return found

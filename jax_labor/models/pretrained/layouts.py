@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterable
 
 from jax_labor.errors import UserError
+from jax_labor.models.pretrained.inception_layout import INCEPTION
 from jax_labor.models.pretrained.layout import Layout
 from jax_labor.models.pretrained.naming import Module, conv, norm
 from jax_labor.models.pretrained.pixel_layouts import PIXEL_CLASSIFIER
@@ -226,6 +227,7 @@ LAYOUTS = {
         _ADAPTSEGNET_D,
         _ADVENT_D,
         PIXEL_CLASSIFIER,
+        INCEPTION,
         *STYLEGAN_LAYOUTS,
     )
 }
