@@ -69,6 +69,7 @@ def base() -> ConfigDict:
     c.loss.adversarial = 0.0  # L3 on the main output; 0 trains no discriminator
     c.loss.adversarial_aux = 0.0  # L3 on the auxiliary output
     c.loss.pseudo = 0.0  # IAST pseudo-labels train the segmenter too
+    c.loss.pseudo_start = 0.0  # share of the steps before they do; segmentation only
     c.loss.selector_source = 1.0
     c.loss.selector_target = 1.0
     c.loss.selector_pseudo = 1.0  # L5
@@ -225,7 +226,8 @@ def ccp(c: ConfigDict) -> None:
     c.data.source = domain("ccp", root="ccp", split="train")
     c.data.target = domain("ccp", root="ccp", split="train+unlabelled", unlabelled=True)
     c.data.eval = domain("ccp", root="ccp", split="test", size=PHOTO)
-    c.train.steps, c.train.eval_every = 2000, 100
+    c.train.eval_every = 100
+    _schedule(c, warmup=100, rounds=5, every=160, steps=2000)
 
 
 def figures(c: ConfigDict) -> None:
@@ -236,7 +238,8 @@ def figures(c: ConfigDict) -> None:
     c.data.source = domain("figures", split="train", train=300, **drawn)
     c.data.target = domain("figures", split="train", train=1000, seed=1, **drawn)
     c.data.eval = domain("figures", split="test", test=200, **drawn)
-    c.train.steps, c.train.eval_every = 1000, 50
+    c.train.eval_every = 50
+    _schedule(c, warmup=100, rounds=5, every=80, steps=1000)
 
 
 def factory(c: ConfigDict) -> None:

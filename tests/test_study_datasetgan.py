@@ -78,7 +78,10 @@ def test_the_cards_learn_from_the_labelled_samples_and_differ_in_the_target_alon
 )
 def test_semi_alone_reads_the_target_and_never_its_labels(method, roles, terms):
     config = segmentation.get_config(f"{method},figures")
-    [phase] = segmentation_phases(config)
+    *before, phase = segmentation_phases(config)
+    assert [(p.start, p.end, p.uses_target) for p in before] == (
+        [(0, 500, False)] if method == "semi" else []
+    )
     assert (phase.labels, phase.trains_selector) == (NONE, False)
     assert phase.uses_target == ("target" in roles)
     network = build_network(config, 8)

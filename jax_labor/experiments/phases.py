@@ -56,11 +56,18 @@ def labor_phases(config) -> list[Phase]:
 
 
 def segmentation_phases(config) -> list[Phase]:
-    """One phase, with no target labels or with all of them.
+    """One phase, with no target labels or with all of them; before pseudo-labels one without any.
 
     The target's images are read where a loss needs them: labels, alignment or pseudo-labels.
+
+    Raises:
+        UserError: pseudo-labels would start before the first step or after the last.
     """
-    loss = config.loss
-    full = loss.target > 0
-    uses_target = full or bool(loss.adversarial or loss.adversarial_aux or loss.pseudo)
-    return [Phase(0, config.train.steps, FULL if full else NONE, uses_target, False)]
+    loss, steps = config.loss, config.train.steps
+    labels = FULL if loss.target > 0 else NONE
+    needs_target = labels == FULL or bool(loss.adversarial or loss.adversarial_aux)
+    if not 0 <= loss.pseudo_start < 1:
+        raise UserError(f"config.loss.pseudo_start is {loss.pseudo_start}: use 0 to below 1.")
+    start = int(loss.pseudo_start * steps) if loss.pseudo and not needs_target else 0
+    before = [Phase(0, start, NONE, False, False)] if start else []
+    return [*before, Phase(start, steps, labels, needs_target or bool(loss.pseudo), False)]
