@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from configs import common, ppl, segmentation, spl, stylegan2
+from configs import common, datasetgan, ppl, segmentation, spl, stylegan2
 from jax_labor.experiments import EXPERIMENTS
 from jax_labor.experiments.assembly import build_network, state_shape
 from jax_labor.experiments.phases import labor_phases, segmentation_phases
@@ -23,6 +23,8 @@ def cards():
         for method in segmentation.METHODS:
             name = f"{method},{preset}" if preset else method
             yield pytest.param(segmentation.get_config(name), id=f"segmentation:{name}")
+    for preset in ["", *datasetgan.PRESETS]:
+        yield pytest.param(datasetgan.get_config(preset), id=f"datasetgan:{preset}")
 
 
 @pytest.mark.parametrize("config", list(cards()))
@@ -65,7 +67,8 @@ def leaves(config, prefix=""):
 
 @pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
 @pytest.mark.parametrize(
-    "card", ["spl.py", *(f"stylegan2.py:{name}" for name in stylegan2.PRESETS)]
+    "card",
+    ["spl.py", "datasetgan.py:demo", *(f"stylegan2.py:{name}" for name in stylegan2.PRESETS)],
 )
 def test_every_setting_can_be_overridden(card):
     """As launch/main.py reads them from its command line."""
