@@ -51,7 +51,8 @@ def semi(c) -> None:
     """The same few, and the target's images under IAST's pseudo-labels (Mei et al., ECCV 2020)."""
     transfer(c)
     c.loss.pseudo = 1.0
-    # From the first step they fix early mistakes: mIoU 19.7 against 32.7 without any (20 figures).
+    # From the first step they fix early mistakes. 20 figures, 400 steps, one seed: mIoU 32.7
+    # without pseudo-labels, 19.7 with them from the first step, 35.0 from the middle.
     c.loss.pseudo_start = 0.5
 
 
