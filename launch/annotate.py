@@ -9,7 +9,8 @@
 
 `serve` shows the newest round that waits for answers (a run with --config.annotator=people writes
 them) until it is stopped with Ctrl-C. `simulate` answers from the run's ground truth, with errors
-and at a speed that can be set, over the page's own interface.
+and at a speed that can be set, over the page's own interface; samples of a generator have no ground
+truth, so there a segmenter that was trained on real labels says what they are.
 """
 
 import sys
@@ -42,6 +43,9 @@ ANNOTATOR = flags.DEFINE_string("annotator", "", "import: who labelled.")
 
 URL = flags.DEFINE_string("url", "http://127.0.0.1:8765", "simulate: the page's address.")
 TOKEN = flags.DEFINE_string("token", "", "simulate: the page's token or password.")
+ORACLE = flags.DEFINE_string(
+    "oracle", "", "simulate: finished run of a segmenter to label a generator's samples with."
+)
 PEOPLE = flags.DEFINE_integer("annotators", 1, "simulate: how many at once.")
 ERROR = flags.DEFINE_float("error", 0.0, "simulate: share of wrong answers.", 0.0, 1.0)
 SECONDS = flags.DEFINE_float("seconds", 1.0, "simulate: median seconds per answer; 0 = at once.")
@@ -94,8 +98,8 @@ def import_() -> None:
 
 
 def simulate() -> None:
-    """Answers the newest round through the page, from ground truth."""
-    from jax_labor.experiments.restored import target_truth
+    """Answers the newest round through the page, from what is known of its labels."""
+    from jax_labor.experiments.segmenter_oracle import run_truth
     from jax_labor.labels.simulate import simulate as run
 
     _need(token=TOKEN.value)
@@ -103,7 +107,7 @@ def simulate() -> None:
         URL.value,
         TOKEN.value,
         annotators=PEOPLE.value,
-        truth=target_truth(WORKDIR.value),
+        truth=run_truth(WORKDIR.value, ORACLE.value),
         error=ERROR.value,
         seconds=SECONDS.value,
         real_time=REAL_TIME.value,

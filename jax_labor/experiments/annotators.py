@@ -53,7 +53,8 @@ def answer_round(desk: Desk, round_: Round, truth: Callable[[], Truth]) -> None:
     Args:
         desk: where.
         round_: an open round.
-        truth: called in the main process, if a program is to answer: gives name -> uint8[H, W].
+        truth: called in all processes, if a program is to answer what is still open: gives name
+            -> uint8[H, W].
 
     Raises:
         Waiting: people have not answered all, and `config.annotator_wait` does not say to wait.
@@ -61,8 +62,10 @@ def answer_round(desk: Desk, round_: Round, truth: Callable[[], Truth]) -> None:
     """
     if desk.config.annotator == PEOPLE:
         _ask_people(desk, round_)
-    elif desk.is_main:
-        oracle.answer(round_, truth(), desk.config.annotator)
+    elif _left(desk, round_):
+        known = truth()
+        if desk.is_main:
+            oracle.answer(round_, known, desk.config.annotator)
 
 
 def truth_of(target) -> Truth:

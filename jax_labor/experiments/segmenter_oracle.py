@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from etils import epath
+from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored, segmentation
+from jax_labor.experiments.assembly import load_domain
 from jax_labor.experiments.evaluation import Evaluator
 from jax_labor.files import read_json
 from jax_labor.labels.store import Round
@@ -21,7 +23,7 @@ def oracle_run(config, workdir) -> str:
     """The work directory of the oracle segmenter's run, which is trained first where it is missing.
 
     It is `config.oracle.run`, or else `workdir/oracle`: the card's network and schedule, trained
-    on `config.oracle.data`.
+    on `config.oracle.data`. Call in all processes, which train it together.
     """
     if config.oracle.run:
         return config.oracle.run
@@ -29,6 +31,7 @@ def oracle_run(config, workdir) -> str:
     if not (run / "results.json").exists():
         _LOG.info("training the oracle segmenter on config.oracle.data")
         segmentation.run(oracle_config(config), str(run))
+    multihost_utils.sync_global_devices("oracle trained")
     return str(run)
 
 
@@ -39,24 +42,59 @@ def oracle_config(config) -> ConfigDict:
     return c
 
 
+def run_truth(workdir: str, oracle: str = "") -> Callable[[str], np.ndarray]:
+    """Name -> uint8[H, W], what a program answers the rounds of the run in `workdir` with.
+
+    It is the ground truth of the target. Samples of a generator have none: there it is what the
+    finished run `oracle` says of them, else `config.oracle.run`, else `workdir/oracle`.
+
+    Raises:
+        UserError: there is no such run, nothing is asked yet, or nobody knows the labels.
+    """
+    config = restored.read_config(workdir)
+    if config.experiment != "datasetgan":
+        if oracle:
+            raise UserError(f"--oracle={oracle}: {workdir} has ground truth; leave --oracle out.")
+        return restored.target_truth(workdir)
+    round_ = Round(workdir, 0)
+    if not round_.is_open:
+        raise UserError(f"{workdir}: no samples are there to label; start launch/main.py first.")
+    run = epath.Path(oracle or config.oracle.run or epath.Path(workdir) / "oracle")
+    if not (run / "results.json").exists():
+        raise UserError(
+            f"{run}: no finished run. Samples of a generator have no ground truth: train a"
+            " segmenter on real labels of the same classes (configs/segmentation.py) and name its"
+            " workdir with --oracle."
+        )
+    return predictor(str(run), round_, load_domain(config, "eval").table)
+
+
 def predictor(run: str, round_: Round, table: ClassTable) -> Callable[[str], np.ndarray]:
     """Name -> uint8[H, W], what the segmenter of `run` says of each image of the round.
 
+    Call in all processes, which share the images out.
+
     Raises:
-        UserError: there is no such run, or it is of other classes.
+        UserError: there is no such run, it has not ended, or it is of other classes.
     """
     config = restored.read_config(run)
-    network, variables = restored.restore_network(config, run, table.num_classes)
     classes = read_json(epath.Path(run) / "results.json")["classes"]
     if tuple(classes) != tuple(table.names):
         raise UserError(
             f"config.oracle.run={run} has the classes {', '.join(classes)}, this run"
             f" {', '.join(table.names)}: train the oracle in the same class table."
         )
+    network, variables = restored.restore_network(config, run, table.num_classes)
     names = round_.names()
     records = RoundImages(round_, names, table)
-    predicted = Evaluator(config, network.model, records).predict(variables, range(len(names)))
-    return lambda name: predicted[names.index(name)].astype(np.uint8)
+    evaluator = Evaluator(config, network.model, records)
+    shape = (len(names), *records[0]["label"].shape)
+    predicted = np.zeros(shape, np.uint8)
+    for index, label in evaluator.predict(variables, range(len(names))).items():
+        predicted[index] = label
+    # Each image is the work of one process, and zero in the others.
+    predicted = multihost_utils.process_allgather(predicted).max(0)
+    return lambda name: predicted[names.index(name)]
 
 
 class RoundImages(Sequence):

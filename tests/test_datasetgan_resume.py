@@ -1,0 +1,156 @@
+"""DatasetGAN killed at any point, or shared by two processes, ends as an undisturbed run."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import ROOT, environment
+from small_factory import FLAGS, make_generator
+from test_datasetgan import bands, written
+from test_distributed import free_port
+from test_resume import final_state, wait_for
+
+from jax_labor.labels import oracle
+from jax_labor.labels.store import Round
+
+WAITING = 75
+MOMENTS = (
+    # Before the kill of a moment the run was killed at all earlier ones.
+    "ensemble/checkpoints/4*",
+    "dataset/parts/block-000001",
+    "dataset/parts/*/*train*00001-of*",
+    "dataset/sheet.png",  # card.json comes last
+    "checkpoints/2*",
+)
+FIGURES_OF_THE_DAY = ("date", "seconds", "images_per_second")
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    return make_generator(tmp_path_factory.mktemp("generator"))
+
+
+@pytest.fixture(scope="module")
+def begin(data, generator):
+    """Starts the run of a workdir in a process of its own; it logs beside the workdir."""
+
+    def start(workdir, **env):
+        line = [sys.executable, str(ROOT / "launch/main.py")]
+        line += [f"--config={ROOT}/configs/datasetgan.py:demo", f"--workdir={workdir}"]
+        line += [*FLAGS, f"--config.data.dir={data}", f"--compilation_cache={data}/compiled"]
+        line += [f"--config.generator.path={generator}", "--config.annotator=people"]
+        with Path(f"{workdir}.log").open("a") as log:
+            return subprocess.Popen(line, env=environment(**env), stdout=log, stderr=log)
+
+    return start
+
+
+def ends(process, workdir, status=0):
+    assert process.wait() == status, Path(f"{workdir}.log").read_text()[-3000:]
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory, begin):
+    """The workdir of a run that waits for answers to its samples."""
+    workdir = tmp_path_factory.mktemp("asked") / "run"
+    ends(begin(workdir), workdir, WAITING)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, begin, asked):
+    workdir = answered(asked, tmp_path_factory.mktemp("undisturbed") / "run")
+    ends(begin(workdir), workdir)
+    return workdir
+
+
+def answered(asked, workdir):
+    """A copy of the waiting run, with its answers."""
+    shutil.copytree(asked, workdir)
+    oracle.answer(Round(workdir, 0), bands, "anna")
+    return workdir
+
+
+def kill(process, workdir):
+    assert process.poll() is None, Path(f"{workdir}.log").read_text()[-3000:]
+    process.kill()
+    process.wait()
+
+
+def contents(workdir, *patterns) -> dict:
+    """The files that the patterns find, by path."""
+    paths = sorted(p for pattern in patterns for p in workdir.glob(pattern) if p.is_file())
+    return {str(p.relative_to(workdir)): p.read_bytes() for p in paths}
+
+
+def results(workdir) -> dict:
+    """results.json without what differs from run to run."""
+    found = json.loads((workdir / "results.json").read_text())
+    assert found["dataset"].pop("folder") == str(workdir / "dataset")
+    return {name: value for name, value in found.items() if name not in FIGURES_OF_THE_DAY}
+
+
+def assert_same(workdir, undisturbed):
+    assert written(workdir / "dataset") == written(undisturbed / "dataset")
+    for place in ("ensemble", "."):
+        (step, state), (last, expected) = (final_state(w / place) for w in (workdir, undisturbed))
+        assert step == last and state.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
+    same = ("dataset/*", "rounds/**/*", "metrics.jsonl", "ensemble/metrics.jsonl", "folds/*")
+    ours, theirs = contents(workdir, *same), contents(undisturbed, *same)
+    assert ours.keys() == theirs.keys() >= {"dataset/card.json", "dataset/README.md"}
+    for name in theirs:
+        assert ours[name] == theirs[name], name
+    assert not (workdir / "dataset/parts").exists()
+    assert results(workdir) == results(undisturbed)
+
+
+def test_killed_while_samples_are_written(tmp_path, begin, asked):
+    workdir = tmp_path / "run"
+    process = begin(workdir)
+    wait_for(lambda: any(workdir.glob("rounds/images/*")))
+    kill(process, workdir)
+    ends(begin(workdir), workdir, WAITING)
+    assert contents(workdir, "rounds/**/*") == contents(asked, "rounds/**/*")
+
+
+def test_killed_at_delicate_moments(tmp_path, begin, asked, undisturbed):
+    workdir = answered(asked, tmp_path / "run")
+    for moment in MOMENTS:
+        process = begin(workdir)
+        wait_for(lambda: any(workdir.glob(moment)))  # noqa: B023 - at once
+        kill(process, workdir)
+        assert not (workdir / "results.json").exists()
+    ends(begin(workdir), workdir)
+    assert_same(workdir, undisturbed)
+
+
+def test_killed_at_random(tmp_path, begin, asked, undisturbed):
+    workdir, rng = answered(asked, tmp_path / "run"), random.Random(0)
+    for _ in range(2):
+        process = begin(workdir)
+        wait_for(lambda: (workdir / "ensemble").exists())
+        time.sleep(rng.uniform(0, 4))
+        process.kill()
+        process.wait()
+    ends(begin(workdir), workdir)
+    assert_same(workdir, undisturbed)
+
+
+def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed):
+    workdir = answered(asked, tmp_path / "run")
+    shared = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
+    for process in [begin(workdir, **shared, JAX_PROCESS_ID=str(i)) for i in range(2)]:
+        ends(process, workdir)
+    assert "2 processes" in Path(f"{workdir}.log").read_text()
+    assert written(workdir / "dataset") == written(undisturbed / "dataset")
+    (_, ours), (_, theirs) = (final_state(w / "ensemble") for w in (workdir, undisturbed))
+    for name in theirs:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
