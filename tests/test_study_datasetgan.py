@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import segmentation
+from configs import datasetgan, segmentation
 from jax_labor.errors import UserError
 from jax_labor.experiments import comparison_datasetgan as comparison
 from jax_labor.experiments.assembly import build_network, state_shape
@@ -49,6 +49,12 @@ def test_the_runs_build_on_each_other():
     assert "--config.annotator=segmenter" in runs["factory"][1]
     for method in ("transfer", "semi"):
         assert "--config.data.source.root=/studies/one/factory-0/dataset" in runs[method][1]
+
+
+def test_an_oracle_of_its_own_is_left_to_the_card():
+    _, flags = study(*DATASETGAN, domain="figures").run("factory", "0")
+    assert not any("oracle" in flag for flag in flags)
+    assert datasetgan.get_config("figures").oracle.run == ""
 
 
 def test_a_relative_workdir_is_passed_on_whole(monkeypatch, tmp_path):

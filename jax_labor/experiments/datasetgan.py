@@ -17,7 +17,7 @@ from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator, open_generator
 from jax_labor.experiments.phases import segmentation_phases
 from jax_labor.experiments.pixel_training import read_ensemble, train_ensemble
-from jax_labor.experiments.session import FREE, Session, Stopped
+from jax_labor.experiments.session import Session, Stopped, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
 
@@ -70,7 +70,7 @@ def _make_dataset(config, workdir, force) -> dict:
     is_main = jax.process_index() == 0
     if is_main:
         prepare_workdir(workdir)
-    record_config(workdir, config.to_dict(), FREE, force, is_main)
+    record_config(workdir, config.to_dict(), free_settings(config), force, is_main)
     generator = open_generator(config.generator.path)
     table = load_domain(config, "eval").table
     with StopFlag() as stop:

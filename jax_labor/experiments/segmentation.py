@@ -1,13 +1,23 @@
 """Source only, adversarial adaptation or full supervision: what LabOR is measured against."""
 
+from jax_labor.errors import UserError
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.phases import segmentation_phases
 from jax_labor.experiments.session import Session
 
 
 def run(config, workdir: str, force: bool = False) -> dict:
-    """Trains without queries; returns the content of results.json."""
+    """Trains without queries; returns the content of results.json.
+
+    Raises:
+        UserError: the target's labels are to be used, and it has none.
+    """
     with Session(config, workdir, force) as session:
+        if config.loss.target and not session.data.target.has_labels:
+            raise UserError(
+                "config.loss.target is above 0, but config.data.target has no labels: choose a"
+                " labelled split, or train with configs/segmentation.py:source."
+            )
         for phase in segmentation_phases(config):
             if session.step < phase.end:
                 session.train(phase)

@@ -17,10 +17,16 @@ from jax_labor.experiments.run_session import RunSession, Stopped
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
 
-__all__ = ["FREE", "Session", "Stopped"]
+__all__ = ["Session", "Stopped", "free_settings"]
 
-FREE = (*SHARED_FREE, "train.eval_every", "annotator_wait")
 _LOG = logging.getLogger(__name__)
+
+
+def free_settings(config) -> tuple[str, ...]:
+    """Settings that may change between a start and its resume."""
+    # Folds choose among the steps that are evaluated.
+    evaluated = () if config.eval.folds else ("train.eval_every",)
+    return (*SHARED_FREE, "annotator_wait", *evaluated)
 
 
 class Session(RunSession):
@@ -37,7 +43,7 @@ class Session(RunSession):
         for role in ("source", "target", "eval"):
             setting = f"config.data.{role}_batch"
             check_batch(config.data[f"{role}_batch"], jax.device_count(), setting)
-        super().__init__(config, workdir, FREE, force)
+        super().__init__(config, workdir, free_settings(config), force)
         self.data = load_data(config)
         self.network = build_network(config, self.data.table.num_classes)
         parts = config.eval.folds

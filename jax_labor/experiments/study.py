@@ -1,6 +1,6 @@
 """What a study runs: the command line of every method and seed, in an order that can be run.
 
-LabOR's methods share a warm-up; DatasetGAN's build on each other: a fully supervised segmenter
+LabOR's methods share a warm-up; DatasetGAN's build on each other: a segmenter trained on real labels
 labels the factory's samples, and the other methods learn from those same samples.
 """
 
@@ -19,6 +19,8 @@ LABOR = (*BASELINES, *QUERIES)
 DATASETGAN = ("supervised", "factory", "transfer", "semi")
 # Presets of the cards whose source is real images with labels.
 FACTORY_DOMAINS = ("ccp", "figures")
+# Those whose oracle segmenter, by the card, is the fully supervised one; another trains its own.
+SHARED_ORACLE = ("ccp",)
 NEEDS = {
     "factory": ("supervised", "segmenter labels its samples"),
     "transfer": ("factory", "labelled samples it learns from"),
@@ -96,8 +98,10 @@ class Study:
             # The source of FACTORY_DOMAINS is what the upper bound is trained on.
             return self._segmentation("source"), []
         if method == "factory":
-            oracle = self.folder("supervised", seed).resolve()
-            flags = ["--config.annotator=segmenter", f"--config.oracle.run={oracle}"]
+            flags = ["--config.annotator=segmenter"]
+            if self.domain in SHARED_ORACLE:
+                oracle = self.folder("supervised", seed).resolve()
+                flags.append(f"--config.oracle.run={oracle}")
             return f"datasetgan.py:{self.domain}", flags
         dataset = self.folder("factory", seed).resolve() / "dataset"
         return self._segmentation(method), [f"--config.data.source.root={dataset}"]
