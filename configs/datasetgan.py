@@ -8,8 +8,8 @@
 Samples of the generator are labelled by people (launch/annotate.py) or, in an experiment, by a
 segmenter trained on real labels; an ensemble of pixel classifiers learns to read the labels off the
 generator's features; the labelled data set is written to WORKDIR/dataset; and a segmenter is
-trained on it and evaluated on real images. Presets: demo or figures (rendered figures; the generator
-is part of the project), ccp (photos of people).
+trained on it and evaluated on real images. Presets: demo or figures (rendered figures, with a
+generator that is part of the project), ccp (photos of people).
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """What a study runs: the command line of every method and seed, in an order that can be run.
 
-LabOR's methods share a warm-up; DatasetGAN's build on each other: a segmenter trained on real labels
-labels the factory's samples, and the other methods learn from those same samples.
+LabOR's methods share a warm-up; DatasetGAN's build on each other: a segmenter trained on real
+labels labels the factory's samples, and the other methods learn from those same samples.
 """
 
 import dataclasses
