@@ -47,6 +47,7 @@ def base() -> ConfigDict:
     c.oracle = ConfigDict()
     c.oracle.run = ""  # a finished run of configs/segmentation.py; "" trains one in WORKDIR/oracle
     c.oracle.data = common.domain("image_folder", root="real", split="train")  # to train it on
+    c.oracle.steps = 0  # of its training; 0 = train.steps
 
     c.ensemble = ConfigDict()
     c.ensemble.weights = ""  # folder of published model_<i>.pth: nothing is labelled then
@@ -83,6 +84,8 @@ def demo(c: ConfigDict) -> None:
     common.choose(common.DOMAINS, "figures", "preset")(c)
     _experiment(c)
     c.generator.path = "figures"
+    # People know more than a segmenter of few images: what stands for them sees many.
+    c.oracle.data.options.train, c.oracle.steps = 3_000, 3_000
     c.samples.count = 20
     c.factory.count = 1_000
 

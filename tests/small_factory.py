@@ -33,6 +33,7 @@ SETTINGS = {
     "oracle.data.options.height": 24,
     "oracle.data.options.width": 16,
     "oracle.data.options.train": 8,
+    "oracle.steps": 2,
     "data.target.options.train": 6,
     "data.eval.options.test": 10,
     "data.source_batch": 4,

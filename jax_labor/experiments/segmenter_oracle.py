@@ -39,6 +39,8 @@ def oracle_config(config) -> ConfigDict:
     """Full supervision on `config.oracle.data`, with the card's other settings."""
     c = ConfigDict(config.to_dict())
     c.experiment, c.data.source = "segmentation", c.oracle.data
+    c.train.steps = c.oracle.steps or c.train.steps
+    c.train.eval_every = c.eval.folds = 0  # nobody chooses among its checkpoints
     return c
 
 
