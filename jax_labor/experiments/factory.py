@@ -19,6 +19,7 @@ from jax_labor.engine.clock import Clock
 from jax_labor.engine.report import Progress
 from jax_labor.errors import UserError
 from jax_labor.experiments.dataset_card import write_card
+from jax_labor.files import remove_parts
 from jax_labor.ops.divergence import SCORES, VOTES
 from jax_labor.steps import parallel
 from jax_labor.steps.generate import make_generation
@@ -72,6 +73,7 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
     elif preparation.is_main:
         generated.remove_parts(folder)  # of a run that was killed in its last moment
     if preparation.is_main and not (folder / "card.json").exists():
+        remove_parts(folder)
         write_card(folder, maker, labelled, table)
     multihost_utils.sync_global_devices("data set written")
     facts = generated.statistics(folder)
