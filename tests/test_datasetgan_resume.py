@@ -19,7 +19,7 @@ from test_resume import final_state, wait_for
 from jax_labor.labels import oracle
 from jax_labor.labels.store import Round
 
-WAITING = 75
+WAITING, LONGEST = 75, 900
 MOMENTS = (
     # Before the kill of a moment the run was killed at all earlier ones.
     "ensemble/checkpoints/4*",
@@ -115,7 +115,7 @@ def assert_same(workdir, undisturbed):
 def test_killed_while_samples_are_written(tmp_path, begin, asked):
     workdir = tmp_path / "run"
     process = begin(workdir)
-    wait_for(lambda: any(workdir.glob("rounds/images/*")))
+    wait_for(lambda: any(workdir.glob("rounds/images/*")), LONGEST)
     kill(process, workdir)
     ends(begin(workdir), workdir, WAITING)
     assert contents(workdir, "rounds/**/*") == contents(asked, "rounds/**/*")
@@ -125,7 +125,7 @@ def test_killed_at_delicate_moments(tmp_path, begin, asked, undisturbed):
     workdir = answered(asked, tmp_path / "run")
     for moment in MOMENTS:
         process = begin(workdir)
-        wait_for(lambda: any(workdir.glob(moment)))  # noqa: B023 - at once
+        wait_for(lambda: any(workdir.glob(moment)), LONGEST)  # noqa: B023 - at once
         kill(process, workdir)
         assert not (workdir / "results.json").exists()
     ends(begin(workdir), workdir)
@@ -136,7 +136,7 @@ def test_killed_at_random(tmp_path, begin, asked, undisturbed):
     workdir, rng = answered(asked, tmp_path / "run"), random.Random(0)
     for _ in range(2):
         process = begin(workdir)
-        wait_for(lambda: (workdir / "ensemble").exists())
+        wait_for(lambda: (workdir / "ensemble").exists(), LONGEST)
         time.sleep(rng.uniform(0, 4))
         process.kill()
         process.wait()
