@@ -202,6 +202,18 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
         generated.finish(tmp_path, kept, blocks=BLOCKS, shard=SHARD, table=TABLE, description="")
 
 
+@pytest.mark.parametrize("left", [0, 10, 40_000, -1])
+def test_a_cut_shard_is_written_again(whole, tmp_path, caplog, left):
+    written(tmp_path)
+    kept = generated.keep_certain(generated.read_scores(tmp_path, BLOCKS), KEPT)
+    generated.write_shards(tmp_path, kept, blocks=BLOCKS, shard=SHARD)
+    second = sorted(tmp_path.glob("parts/1.0.0/*"))[1]
+    second.write_bytes(second.read_bytes()[:left])
+    small.make(tmp_path)
+    assert "00001-of-00003: damaged" in caplog.text and "00000-of" not in caplog.text
+    assert small.tree(tmp_path) == small.tree(whole)
+
+
 def test_finishing_twice_changes_nothing(whole):
     before = small.tree(whole)
     generated.finish(whole, np.arange(KEPT), blocks=BLOCKS, shard=SHARD, table=TABLE,

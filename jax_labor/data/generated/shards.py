@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordWriter
+from absl import logging
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from jax_labor import files
 from jax_labor.data.generated.blocks import read_pictures, read_tables
@@ -47,7 +48,8 @@ def write_shards(
 ) -> None:
     """Write the kept candidates, in order, as the split "train": this process's share of the files.
 
-    A file that is there already is left alone; none appears before it is whole.
+    A file that is there already is left alone, unless it was cut off; none appears before it is
+    whole.
 
     Args:
       folder: the folder the blocks were written for.
@@ -75,8 +77,9 @@ def write_shards(
     shards = count_shards(len(kept), shard)
     for index in range(process_index, shards, process_count):
         path = shard_path(unfinished_folder(folder), TRAIN, index, shards)
-        if not path.exists():
-            _write_shard(path, records(kept[index * shard : (index + 1) * shard]))
+        own = kept[index * shard : (index + 1) * shard]
+        if not _is_whole(path, len(own)):
+            _write_shard(path, records(own))
 
 
 def write_labelled(folder: os.PathLike | str, samples: Iterable[Sample]) -> Path:
@@ -87,6 +90,18 @@ def write_labelled(folder: os.PathLike | str, samples: Iterable[Sample]) -> Path
         path, (_record(each.name, *encode_pair(each.image, each.label), 0.0) for each in samples)
     )
     return path
+
+
+def _is_whole(path: Path, records: int) -> bool:
+    """Whether the file is there and holds `records` records; logs when it is damaged."""
+    if not path.exists():
+        return False
+    reader = ArrayRecordReader(str(path))
+    if reader.ok() and reader.num_records() == records:
+        reader.close()
+        return True
+    logging.warning("%s: damaged; it is written again", path)
+    return False
 
 
 def _record(name: str, image: bytes, label: bytes, score: float) -> dict:
