@@ -40,11 +40,11 @@ def generator(tmp_path_factory):
 def begin(data, generator):
     """Starts the run of a workdir in a process of its own; it logs beside the workdir."""
 
-    def start(workdir, **env):
+    def start(workdir, *flags, **env):
         line = [sys.executable, str(ROOT / "launch/main.py")]
         line += [f"--config={ROOT}/configs/datasetgan.py:demo", f"--workdir={workdir}"]
         line += [*FLAGS, f"--config.data.dir={data}", f"--compilation_cache={data}/compiled"]
-        line += [f"--config.generator.path={generator}", "--config.annotator=people"]
+        line += [f"--config.generator.path={generator}", "--config.annotator=people", *flags]
         with Path(f"{workdir}.log").open("a") as log:
             return subprocess.Popen(line, env=environment(**env), stdout=log, stderr=log)
 
@@ -144,13 +144,27 @@ def test_killed_at_random(tmp_path, begin, asked, undisturbed):
     assert_same(workdir, undisturbed)
 
 
+def run_two(begin, workdir, *flags):
+    """Two processes run to their end together."""
+    shared = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
+    for process in [begin(workdir, *flags, **shared, JAX_PROCESS_ID=str(i)) for i in range(2)]:
+        ends(process, workdir)
+
+
 def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed):
     workdir = answered(asked, tmp_path / "run")
-    shared = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
-    for process in [begin(workdir, **shared, JAX_PROCESS_ID=str(i)) for i in range(2)]:
-        ends(process, workdir)
+    run_two(begin, workdir)
     assert "2 processes" in Path(f"{workdir}.log").read_text()
     assert written(workdir / "dataset") == written(undisturbed / "dataset")
     (_, ours), (_, theirs) = (final_state(w / "ensemble") for w in (workdir, undisturbed))
     for name in theirs:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def test_two_processes_train_the_oracle(tmp_path, begin):
+    workdir = tmp_path / "run"
+    short = ("train.steps=1", "train.eval_every=0", "eval.folds=0", "factory.count=3")
+    run_two(begin, workdir, "--config.annotator=segmenter", *(f"--config.{s}" for s in short))
+    round_ = Round(workdir, 0)
+    assert [round_.answer_facts(n)["annotator"] for n in round_.names()] == ["segmenter"] * 3
+    assert results(workdir)["dataset"]["images"] == 3
