@@ -20,6 +20,7 @@ from jax_labor.experiments.pixel_training import read_ensemble, train_ensemble
 from jax_labor.experiments.session import Session, Stopped, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
+from jax_labor.labels.store import Round
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,12 +47,13 @@ def run(config, workdir: str, force: bool = False) -> dict:
 
 @dataclasses.dataclass
 class Preparation:
-    """What comes before the segmenter's training, and can be stopped; a context manager.
+    """Where the data set is made, before the segmenter's training: a Desk that can be stopped.
 
     Attributes:
         config: the card's settings.
         workdir: the work directory.
         is_main: whether this process writes.
+        stop: set by a signal.
     """
 
     config: ConfigDict
@@ -98,7 +100,7 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
     if preparation.is_main:
         samples.write_samples(config, generator, table, workdir)
     multihost_utils.sync_global_devices("samples written")
-    round_ = samples.Round(workdir, 0)
+    round_ = Round(workdir, 0)
 
     def oracle():
         run = segmenter_oracle.oracle_run(config, workdir)
