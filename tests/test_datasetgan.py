@@ -218,6 +218,11 @@ def test_settings_that_cannot_be(tmp_path, data, generator, change, words):
         _answered_run(settings, tmp_path)
 
 
+def test_a_bucket_is_refused_at_once(data, generator):
+    with pytest.raises(UserError, match="not to a bucket"):
+        experiments.run(config(data, generator), "gs://bucket/run")
+
+
 def _answered_run(settings, workdir, truth=bands):
     try:
         experiments.run(settings, str(workdir))

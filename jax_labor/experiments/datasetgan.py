@@ -4,7 +4,6 @@ import dataclasses
 import logging
 
 import jax
-from etils import epath
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
@@ -34,9 +33,9 @@ def run(config, workdir: str, force: bool = False) -> dict:
         UserError: see the parts.
     """
     check_annotator(config.annotator, SEGMENTER)
-    factory.check(config.factory)
+    factory.check(config.factory, workdir)
     config = ConfigDict(config.to_dict())
-    config.data.source.root = str(epath.Path(workdir).resolve() / "dataset")
+    config.data.source.root = str(factory.dataset_folder(workdir).resolve())
     made = _make_dataset(config, workdir, force)
     with Session(config, workdir, force) as session:
         for phase in segmentation_phases(config):

@@ -27,8 +27,9 @@ from jax_labor.steps.generate import make_generation
 _LOG = logging.getLogger(__name__)
 
 
-def check(settings) -> None:
-    """Raises a UserError that names the setting of `config.factory` that cannot be."""
+def check(settings, workdir) -> None:
+    """Raises a UserError that names what cannot be: a setting of `config.factory`, a bucket."""
+    generated.parts_folder(dataset_folder(workdir))
     for name in ("count", "batch", "block", "shard"):
         if settings[name] < 1:
             raise UserError(f"config.factory.{name} is {settings[name]}: use 1 or more.")
@@ -43,6 +44,11 @@ def check(settings) -> None:
         if settings[name] not in known:
             found = settings[name]
             raise UserError(f"config.factory.{name} is {found!r}: use {' or '.join(known)}.")
+
+
+def dataset_folder(workdir) -> epath.Path:
+    """Where the data set of a run lies."""
+    return epath.Path(workdir) / "dataset"
 
 
 def candidates(settings) -> int:
@@ -66,7 +72,7 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
         UserError: a sample is not finite; the disk is full.
     """
     settings = preparation.config.factory
-    folder = epath.Path(preparation.workdir) / "dataset"
+    folder = dataset_folder(preparation.workdir)
     maker = Maker(preparation.config, generator, ensemble)
     if not generated.is_finished(folder):
         _write(preparation, maker, labelled, table, folder)
