@@ -35,7 +35,7 @@ def test_iou_equals_the_official_evaluation(scripts, tmp_path):
     args = scripts.args
     args.evalInstLevelScore, args.quiet, args.JSONOutput = False, True, False
     official = scripts.evaluateImgLists([p for p, _ in pairs], [t for _, t in pairs], args)
-    ours = Evaluation(total, table.names)
+    ours = Evaluation(total[None], table.names)
     for name, value in zip(ours.names, ours.iou, strict=True):
         assert official["classScores"][name] == pytest.approx(value, abs=1e-12)
     assert official["averageScoreClasses"] == pytest.approx(ours.miou, abs=1e-12)
