@@ -10,7 +10,14 @@ from jax.experimental.compilation_cache import compilation_cache
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# Files of whole trainings go first: at the end no process then waits long for the other.
+LONGEST = ("test_launch", "test_resume", "test_datasetgan", "test_steps", "test_waiting")
+LONGEST += ("test_distributed", "test_gan_", "test_stylegan2", "test_people", "test_own_data")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: not item.path.name.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

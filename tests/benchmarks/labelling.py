@@ -5,14 +5,16 @@
 
 Features have the shapes of a StyleGAN2 of configuration f (6,016 channels at 512), with random
 values. The direct way builds the upsampled features [H, W, C] and runs the classifiers over them
-one by one, jitted too, with the same weights. Prints one JSON line. Times alternate between the two
-ways in one process, so that other work on the machine meets both. Peak memory is the resident set
-of a process of its own that compiles and does one way alone.
+one by one, jitted too, with the same weights. Ours labels an image per core, as the factory does;
+the direct way takes all cores for one image, whose features fill the memory. Prints one JSON line.
+Times alternate between the two ways in one process, so that other work on the machine meets both.
+Peak memory is the resident set of a process of its own that compiles and does one way alone.
 """
 
 import argparse
 import functools
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -26,6 +28,7 @@ import optax
 from jax_labor.models.pixel_ensemble import PixelClassifier
 from jax_labor.ops.corners import feature_bytes
 from jax_labor.ops.resize import resize_bilinear
+from jax_labor.steps import parallel
 from jax_labor.steps.pixel_ensemble import (
     LEARNING_RATE,
     create_ensemble,
@@ -97,8 +100,13 @@ def direct_way(args):
 
 
 def projected_way(args):
-    """Returns the labelling of steps/pixel_labels.py."""
-    return jax.jit(make_labelling((args.size, args.size)))
+    """Returns the labelling of steps/pixel_labels.py, of the same image on every device."""
+    step = parallel.local_map(make_labelling((args.size, args.size)))
+
+    def label(variables, maps):
+        return step(variables, [jnp.broadcast_to(x, (args.devices, *x.shape)) for x in maps])
+
+    return label
 
 
 WAYS = {"direct": direct_way, "projected": projected_way}
@@ -119,7 +127,8 @@ def measure_peak(args):
 
 def peak_in_own_process(args, way):
     """Returns what `measure_peak` prints in a process of its own."""
-    settings = ["--size", str(args.size), "--classes", str(args.classes), "--peak", way]
+    settings = {"size": args.size, "classes": args.classes, "devices": args.devices, "peak": way}
+    settings = [f"--{name}={value}" for name, value in settings.items()]
     command = [sys.executable, __file__, *settings]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -137,15 +146,18 @@ def compare(args):
     inputs = make_inputs(args)
     labels = {way: make(args) for way, make in WAYS.items()}
     out = {way: jax.device_get(label(*inputs)) for way, label in labels.items()}
+    out["projected"] = jax.tree.map(lambda x: x[-1], out["projected"])
+    images = {"direct": 1, "projected": args.devices}
     times = {way: [] for way in WAYS}
     for _ in range(args.repeats):
         for way, label in labels.items():
             times[way].append(seconds(label, *inputs))
-    best = {way: np.min(times[way], 0) for way in WAYS}
+    best = {way: np.min(times[way], 0) / images[way] for way in WAYS}
     a, b = out.values()
     report = {
         "size": args.size,
         "channels": sum(s[-1] for s in shapes(args.size)),
+        "devices": args.devices,
         "seconds": {way: round(float(best[way][0]), 2) for way in WAYS},
         "cpu_seconds": {way: round(float(best[way][1]), 2) for way in WAYS},
         "images_per_second": {way: round(float(1 / best[way][0]), 3) for way in WAYS},
@@ -211,8 +223,10 @@ def main():
     parser.add_argument("--train", action="store_true")
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--devices", type=int, default=os.cpu_count(), help="of a CPU")
     parser.add_argument("--peak", choices=WAYS)
     args = parser.parse_args()
+    jax.config.update("jax_num_cpu_devices", 1 if args.train else args.devices)
     if args.train:
         train(args)
     elif args.peak:
