@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jax_labor.models.pixel_ensemble import PixelClassifier
 from jax_labor.ops.corners import feature_bytes
@@ -102,11 +103,22 @@ def direct_way(args):
 def projected_way(args):
     """Returns the labelling of steps/pixel_labels.py, of the same image on every device."""
     step = parallel.local_map(make_labelling((args.size, args.size)))
+    placed = []
 
     def label(variables, maps):
-        return step(variables, [jnp.broadcast_to(x, (args.devices, *x.shape)) for x in maps])
+        if not placed:
+            placed.extend(on_every_device(x) for x in maps)
+        return step(variables, placed)
 
     return label
+
+
+def on_every_device(x):
+    """x with a leading axis of devices, a copy on each, as the factory's generator leaves them."""
+    devices = jax.local_devices()
+    sharding = NamedSharding(Mesh(devices, ("data",)), PartitionSpec("data"))
+    parts = [jax.device_put(x[None], device) for device in devices]
+    return jax.make_array_from_single_device_arrays((len(devices), *x.shape), sharding, parts)
 
 
 WAYS = {"direct": direct_way, "projected": projected_way}
