@@ -72,6 +72,10 @@ class ClassTable:
         lookup[IGNORE] = self.ignored_ids[0] if self.ignored_ids else IGNORE
         return _look_up(np.asarray(train_ids), lookup, f"class table {self.name}, train ids")
 
+    def legend(self) -> dict[str, tuple[int, int, int]]:
+        """Colour of every class by its name, for a picture's legend."""
+        return dict(zip(self.names, self.colors, strict=True))
+
     def palette(self) -> np.ndarray:
         """Colours by train id, uint8[256, 3]; unused rows and `IGNORE` are black."""
         palette = np.zeros((256, 3), np.uint8)

@@ -1,5 +1,7 @@
 """Strict settings for every test: several host devices, no silent rank promotion."""
 
+import runpy
+import sys
 from pathlib import Path
 
 import jax
@@ -49,6 +51,22 @@ def forgotten_programs():
     """Every compiled program maps memory: thousands in one process end at the system's limit."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def weights_command(monkeypatch, capsys):
+    """Runs launch/weights.py in this process: (exit status, what it printed, its error line)."""
+    command = Path(__file__).resolve().parents[1] / "launch" / "weights.py"
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["weights.py", *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(command), run_name="__main__")
+        printed = capsys.readouterr()
+        return stop.value.code, printed.out, printed.err
+
+    return run
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import jax
@@ -246,15 +244,12 @@ def test_what_is_not_stylegan2(tmp_path):
 
 
 @pytest.fixture
-def weights(monkeypatch, capsys):
-    """Runs the command in this process; returns its status and what it printed."""
+def weights(weights_command):
+    """Runs the command; returns its status and all that it printed."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["weights.py", *map(str, arguments)])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        with pytest.raises(SystemExit) as exit_:
-            runpy.run_path(str(COMMAND), run_name="__main__")
-        return exit_.value.code, "".join(capsys.readouterr())
+        status, *printed = weights_command(*arguments)
+        return status, "".join(printed)
 
     return run
 

@@ -1,8 +1,6 @@
 """Starting a model from a file, and the command that makes such files."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import jax
@@ -116,21 +114,6 @@ def test_a_backbone_leaves_the_heads_as_they_were_drawn(tmp_path):
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
-    """Run the command as a script: (exit status, what it printed, its error line)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["weights.py", *map(str, arguments)])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        with pytest.raises(SystemExit) as stop:
-            runpy.run_path(str(COMMAND), run_name="__main__")
-        printed = capsys.readouterr()
-        return stop.value.code, printed.out, printed.err
-
-    return run
-
-
-@pytest.fixture
 def card(tmp_path):
     path = tmp_path / "card.py"
     model = json.dumps(MODEL).replace("{", "dict(**{").replace("}", "})")
@@ -144,25 +127,25 @@ def card(tmp_path):
     return path
 
 
-def test_the_command_imports_and_exports(tmp_path, card, run):
+def test_the_command_imports_and_exports(tmp_path, card, weights_command):
     source = variables(1, classes=11)
     tensors = export_weights(source, "ripu")
     save_checkpoint(tmp_path / "a.npz", tensors)
     out = tmp_path / "ours.npz"
     flag = f"--config={card}:own"
-    status, printed, error = run("import", tmp_path / "a.npz", flag, f"--out={out}")
+    status, printed, error = weights_command("import", tmp_path / "a.npz", flag, f"--out={out}")
     assert (status, error) == (0, "")
     assert "layout ripu" in printed
     assert f"--config.weights={out}" in printed
     equal(initialise(variables(2, classes=11), out), source)
 
     back = tmp_path / "back.npz"
-    assert run("export", out, "--layout=ripu", f"--out={back}")[0] == 0
+    assert weights_command("export", out, "--layout=ripu", f"--out={back}")[0] == 0
     found = read_checkpoint(back)
     assert found.keys() == tensors.keys()
     assert all((found[key] == value).all() for key, value in tensors.items())
 
-    status, printed, _ = run("inspect", back)
+    status, printed, _ = weights_command("inspect", back)
     assert status == 0
     assert "feature_extractor.backbone.conv1.weight" in printed
     assert "layout ripu: RIPU" in printed
@@ -183,35 +166,35 @@ def test_the_command_imports_and_exports(tmp_path, card, run):
         (["export", "none.npz", "--layout=ripu", "--out=o.pth", "--x"], "what is --x"),
     ],
 )
-def test_a_mistake_is_one_message_and_status_2(card, checkpoint, run, arguments, named):
+def test_a_mistake_is_one_message_and_status_2(card, checkpoint, weights_command, arguments, named):
     places = {"card": card, "file": checkpoint[0]}
     arguments = [argument.format(**places) for argument in arguments]
-    status, _, error = run(*arguments)
+    status, _, error = weights_command(*arguments)
     assert status == 2
     assert error.startswith("weights: ")
     assert named in error
     assert "Traceback" not in error
 
 
-def test_export_refuses_another_dialect(tmp_path, checkpoint, run):
+def test_export_refuses_another_dialect(tmp_path, checkpoint, weights_command):
     filled, report = load_variables(checkpoint[0], variables(2))
     save_variables(tmp_path / "ours.npz", filled, report)
-    status, _, error = run(
+    status, _, error = weights_command(
         "export", tmp_path / "ours.npz", "--layout=iast", f"--out={tmp_path}/o.npz"
     )
     assert status == 2
     assert "Export them in layout ripu" in error
     assert not (tmp_path / "o.npz").exists()
-    status, _, error = run("export", checkpoint[0], "--layout=ripu", "--out=o.npz")
+    status, _, error = weights_command("export", checkpoint[0], "--layout=ripu", "--out=o.npz")
     assert status == 2
     assert "`import` it first" in error
 
 
-def test_the_command_exports_a_run(tmp_path, run):
+def test_the_command_exports_a_run(tmp_path, weights_command):
     workdir, out = tmp_path / "run", tmp_path / "out.npz"
     workdir.mkdir()
     record_config(workdir, {"model": MODEL | FOUR, "data": {"classes": "camvid11"}})
-    status, _, error = run("export", workdir, "--layout=ripu", f"--out={out}")
+    status, _, error = weights_command("export", workdir, "--layout=ripu", f"--out={out}")
     assert (status, "no checkpoint yet" in error) == (2, True)
 
     for step in (3, 5):
@@ -219,14 +202,14 @@ def test_the_command_exports_a_run(tmp_path, run):
         checkpoints = Checkpoints(workdir)
         checkpoints.save(step, {**trained, "opt_state": {"momentum": np.ones(2)}}, {})
         checkpoints.close()
-    status, printed, _ = run("export", workdir, "--layout=ripu", f"--out={out}")
+    status, printed, _ = weights_command("export", workdir, "--layout=ripu", f"--out={out}")
     assert (status, "step 5" in printed) == (0, True)
     found, expected = read_checkpoint(out), export_weights(trained, "ripu")
     assert found.keys() == expected.keys()
     assert all((found[key] == value).all() for key, value in expected.items())
     assert not any("selector" in key for key in found)
 
-    status, _, error = run("export", workdir, "--layout=iast", f"--out={out}")
+    status, _, error = weights_command("export", workdir, "--layout=iast", f"--out={out}")
     assert (status, "model.bn_eps must be 1e-05" in error) == (2, True)
-    status, _, error = run("export", tmp_path, "--layout=iast", f"--out={out}")
+    status, _, error = weights_command("export", tmp_path, "--layout=iast", f"--out={out}")
     assert (status, "config.json: no such file" in error) == (2, True)

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 from PIL import Image
 from small_gan import config
 
@@ -25,21 +24,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """Runs of this module share their compiled programs."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    before = [getattr(jax.config, name) for name in names]
-    for name, value in zip(names, (str(tmp_path_factory.mktemp("compiled")), 0), strict=True):
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()  # it remembers that it was off
-    yield
-    for name, value in zip(names, before, strict=True):
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, data, cache):
+def undisturbed(tmp_path_factory, data, shared_programs):
     workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
     return workdir, run(config(data), str(workdir))
 

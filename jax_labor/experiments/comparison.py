@@ -58,10 +58,15 @@ def write(folder: Path, results: dict[str, list[dict]]) -> str:
     """Writes study.json, study.txt and study.png into `folder`; returns the table."""
     rows = summarise(results)
     text = table([_cells(method, row) for method, row in rows.items()], COLUMNS)
-    write_json(folder / "study.json", {"methods": rows, "runs": results})
-    write_text(folder / "study.txt", text + "\n")
-    write_bytes(folder / "study.png", plot(rows))
+    save(folder, text, {"methods": rows, "runs": results}, plot(rows))
     return text
+
+
+def save(folder: Path, text: str, facts: dict, picture: bytes) -> None:
+    """Writes the files of any study: study.json, study.txt and study.png."""
+    write_json(folder / "study.json", facts)
+    write_text(folder / "study.txt", text + "\n")
+    write_bytes(folder / "study.png", picture)
 
 
 def _cells(method: str, row: dict) -> list:

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import pyplot
 
-from jax_labor.experiments.comparison import png
-from jax_labor.files import write_bytes, write_json, write_text
+from jax_labor.experiments.comparison import png, save
 from jax_labor.tables import table
 
 COLUMNS = [
@@ -80,9 +79,7 @@ def write(folder: Path, results: dict[str, list[dict]]) -> str:
     methods = table([_cells(method, row) for method, row in rows.items()], COLUMNS)
     ious = table([[n, *v.values()] for n, v in classes.items()], ["IoU %", *rows])
     text = f"{methods}\n\n{ious}"
-    write_json(folder / "study.json", {"methods": rows, "by_class": classes, "runs": results})
-    write_text(folder / "study.txt", text + "\n")
-    write_bytes(folder / "study.png", plot(rows))
+    save(folder, text, {"methods": rows, "by_class": classes, "runs": results}, plot(rows))
     return text
 
 

@@ -1,21 +1,18 @@
 """The card of a written data set: its content, its labels' uncertainty, and its looks."""
 
-import io
 import textwrap
 
 import jax
-import matplotlib
 import numpy as np
+from matplotlib import pyplot
 
 from jax_labor.classes import IGNORE
 from jax_labor.data import catalogue, generated
 from jax_labor.engine.pictures import Panel, colourise, save_sheet
+from jax_labor.experiments.comparison import png
 from jax_labor.files import write_bytes, write_json, write_text
 from jax_labor.steps.pixel_labels import make_labelling
 from jax_labor.tables import table as text_table
-
-matplotlib.use("agg")
-from matplotlib import pyplot
 
 _ROWS, _HEIGHT = 8, 192
 _UNCERTAIN = pyplot.get_cmap("magma")
@@ -33,7 +30,7 @@ def write_card(folder, maker, labelled, table) -> None:
         table: the classes.
     """
     facts = generated.statistics(folder)
-    _draw_sheet(folder, maker, table)
+    _draw_sheet(folder, maker, table, facts["scores"])
     if labelled:
         facts["agreement"] = _draw_labelled(folder, maker, labelled, table)
     write_bytes(folder / "scores.png", _draw_scores(facts))
@@ -43,13 +40,12 @@ def write_card(folder, maker, labelled, table) -> None:
     write_json(folder / "card.json", facts)
 
 
-def _draw_sheet(folder, maker, table) -> None:
+def _draw_sheet(folder, maker, table, scores) -> None:
     """Kept and dropped candidates, from the most to the least certain of each."""
     names = catalogue.load(
         generated.NAME, root=str(folder), split=generated.TRAIN, classes=""
     ).names
     kept = np.array([int(name.rpartition("-")[2]) for name in names])
-    scores = generated.statistics(folder)["scores"]
     dropped = np.setdiff1d(np.arange(len(kept) + len(scores["dropped"])), kept)
     halves = []
     for numbers, score in ((kept, scores["kept"]), (dropped, scores["dropped"])):
@@ -62,7 +58,7 @@ def _draw_sheet(folder, maker, table) -> None:
     columns = ("kept", "label", "uncertainty", "dropped", "label", "uncertainty")
     title = "from the most (top) to the least certain (bottom)"
     save_sheet(
-        folder / "sheet.png", rows, columns, legend=_legend(table), title=title, height=_HEIGHT
+        folder / "sheet.png", rows, columns, legend=table.legend(), title=title, height=_HEIGHT
     )
 
 
@@ -95,7 +91,7 @@ def _draw_labelled(folder, maker, labelled, table) -> dict:
         )
     ][:_ROWS]
     columns = ("sample", "labelled", "classifiers", "uncertainty")
-    save_sheet(folder / "labelled.png", rows, columns, legend=_legend(table), height=_HEIGHT)
+    save_sheet(folder / "labelled.png", rows, columns, legend=table.legend(), height=_HEIGHT)
     return {"samples": len(labelled.names), "pixels": float(right.sum() / known.sum())}
 
 
@@ -122,10 +118,7 @@ def _draw_scores(facts) -> bytes:
     right.invert_yaxis()
     right.set(xlabel="pixels, %")
     right.legend(frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    pyplot.close(figure)
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _words(facts) -> str:
@@ -167,7 +160,3 @@ Read it with TensorFlow Datasets alone:
 
 or train on it: `--config.data.source.name=generated --config.data.source.root=THIS_FOLDER`.
 """
-
-
-def _legend(table) -> dict:
-    return dict(zip(table.names, table.colors, strict=True))

@@ -129,11 +129,7 @@ class Maker:
             made = parallel.merge(self._generate(self._state, parallel.split({"number": filled})))
             parts.append({name: value[: len(part)] for name, value in made.items()})
         made = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        if not made["finite"].all():
-            raise UserError(
-                f"{self.generator.source}: sample {numbers[int(np.argmin(made['finite']))]} is not"
-                " finite, so the generator is damaged or diverged: choose an earlier checkpoint."
-            )
+        self.generator.check_finite(made["finite"], [f"sample {number}" for number in numbers])
         return made
 
 

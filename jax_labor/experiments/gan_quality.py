@@ -1,10 +1,13 @@
 """How far generated images are from real ones: by patches at each scale, and by features."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jax_labor.errors import UserError
+from jax_labor.experiments.batches import filled_batches
 from jax_labor.models.inception import SIZE, Inception, prepare
 from jax_labor.models.pretrained import import_weights, read_checkpoint
 from jax_labor.ops.frechet import frechet_distance
@@ -71,14 +74,10 @@ class Features:
 
     def _of(self, images: np.ndarray) -> np.ndarray:
         variables = jax.device_put(self._variables)
-        parts = []
-        for start in range(0, len(images), _AT_ONCE):
-            part = images[start : start + _AT_ONCE]
-            # The last one is filled up, so that one program serves all.
-            full = np.concatenate(
-                [part, np.zeros((_AT_ONCE - len(part), *part.shape[1:]), np.uint8)]
-            )
-            parts.append(np.asarray(self._apply(variables, full))[: len(part)])
+        parts = [
+            np.asarray(self._apply(variables, images[rows]))[:kept]
+            for rows, kept in filled_batches(len(images), _AT_ONCE)
+        ]
         return np.concatenate(parts)
 
 
@@ -89,28 +88,15 @@ def masked(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 def _cloud(images, level: int, key) -> jax.Array:
     parts = [
-        _patches(images[start : start + _AT_ONCE], level, jax.random.fold_in(key, start))
+        np.asarray(_cut(images[start : start + _AT_ONCE], jax.random.fold_in(key, start), level))
         for start in range(0, len(images), _AT_ONCE)
     ]
     return _normalise(np.concatenate(parts))
 
 
-@jax.jit
-def _normalise(cloud):
-    return normalise(cloud)
-
-
-@jax.jit
-def _distance(real, fake, key):
-    return sliced_wasserstein(real, fake, key)
-
-
-def _patches(images, level, key):
-    return np.asarray(_cut(images, key, level))
-
-
-def _cut_level(images, key, level):
+@functools.partial(jax.jit, static_argnums=2)
+def _cut(images, key, level):
     return patches(laplacian_pyramid(images.astype(jnp.float32))[level], key)
 
 
-_cut = jax.jit(_cut_level, static_argnums=2)
+_normalise, _distance = jax.jit(normalise), jax.jit(sliced_wasserstein)

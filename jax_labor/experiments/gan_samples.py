@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_labor.experiments.batches import filled_batches
 from jax_labor.steps.samples import PICTURES, STOPS, draw_latents, to_pixels
 
 
@@ -54,15 +55,12 @@ class Sampler:
         return np.asarray(z), keys
 
     def _in_batches(self, variables, start, end, share, keys, psi):
-        batch, count = self._batch, len(start)
         variables = jax.device_put(variables)
-        # The last batch is filled up with the first sample.
-        rows = np.append(np.arange(count), np.zeros(-count % batch, int)).reshape(-1, batch)
-        parts = (
-            np.asarray(self._render(variables, start[r], end[r], share[r], keys[r], psi))
-            for r in rows
-        )
-        return np.concatenate(list(parts))[:count]
+        parts = [
+            np.asarray(self._render(variables, start[r], end[r], share[r], keys[r], psi))[:kept]
+            for r, kept in filled_batches(len(start), self._batch)
+        ]
+        return np.concatenate(parts)
 
     def _images(self, variables, start, end, share, keys, psi):
         apply = self._generator.apply

@@ -58,6 +58,14 @@ class OpenGenerator:
             digest.update(np.ascontiguousarray(leaf).tobytes())
         return digest.hexdigest()
 
+    def check_finite(self, finite: np.ndarray, names) -> None:
+        """Raises a UserError that names the first of the samples `names` where not `finite`."""
+        if not finite.all():
+            raise UserError(
+                f"{self.source}: {names[int(np.argmin(finite))]} is not finite, so the generator is"
+                " damaged or diverged: choose an earlier checkpoint of its training."
+            )
+
 
 def open_generator(path: epath.PathLike) -> OpenGenerator:
     """Reads the generator of a run, or of a file.

@@ -52,8 +52,7 @@ def _queries(session, count: int):
 
 
 def _words(session) -> dict:
-    table = session.data.table
-    return {"legend": dict(zip(table.names, table.colors, strict=True))}
+    return {"legend": session.data.table.legend()}
 
 
 def _spread(records, count: int) -> list[int]:

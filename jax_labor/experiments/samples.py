@@ -16,6 +16,7 @@ from etils import epath
 
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
+from jax_labor.experiments.batches import filled_batches
 from jax_labor.experiments.generator_file import OpenGenerator
 from jax_labor.files import read_json, write_json, write_with
 from jax_labor.labels.store import ANSWERED, FULL, Query, Round
@@ -133,21 +134,13 @@ def _render(generator, latents, psi, cutoff, names, maps=True):
     whole = make_render(generator.network, psi, cutoff)
     render = jax.jit(whole if maps else lambda *args: whole(*args)._replace(maps=()))
     variables, count, parts = jax.device_put(generator.variables), len(names), []
-    for start in range(0, count, _BATCH):
-        # The last batch is filled up with its last sample, so that one program does all.
-        rows = np.minimum(np.arange(start, start + _BATCH), count - 1)
+    for rows, kept in filled_batches(count, _BATCH):
         part = render(variables, jax.tree.map(lambda x: x[rows], latents))  # noqa: B023 - at once
-        kept = min(_BATCH, count - start)
         half = tuple(x[:kept].astype(jnp.float16) for x in part.maps)
         parts.append(jax.device_get((part.images[:kept], half, part.finite[:kept])))
     images, half, finite = jax.tree.map(lambda *x: np.concatenate(x), *parts)
     finite &= np.stack([np.isfinite(x).all((1, 2, 3)) for x in half] or [finite]).all(0)
-    if not finite.all():
-        bad = names[int(np.argmin(finite))]
-        raise UserError(
-            f"{generator.source}: {bad} is not finite, so the generator is damaged or diverged:"
-            " choose an earlier checkpoint of its training."
-        )
+    generator.check_finite(finite, names)
     return images, half
 
 
