@@ -16,9 +16,8 @@ from jax_labor.steps.pixel_labels import make_labelling
 RNG = np.random.default_rng(0)
 
 
-def random_maps(shapes, images=None, dtype=np.float32):
-    lead = () if images is None else (images,)
-    return tuple(RNG.standard_normal((*lead, *shape)).astype(dtype) for shape in shapes)
+def random_maps(shapes, images, dtype=np.float32):
+    return tuple(RNG.standard_normal((images, *shape)).astype(dtype) for shape in shapes)
 
 
 def upsampled(maps, size):
@@ -75,7 +74,7 @@ def test_windows_hold_every_tap(n, size, outputs, span):
     np.testing.assert_allclose(raised[len(direct) :], direct[-1], atol=1e-6)
 
 
-def run(maps, kernel, bias, size, rows, sizes):
+def run(maps, image, kernel, bias, size, rows, sizes):
     """Sum over members of relu(first layer + bias), per unit, as [K, rows, W]."""
 
     def member(hidden, own):
@@ -84,7 +83,7 @@ def run(maps, kernel, bias, size, rows, sizes):
     def finish(total):
         return dict(enumerate(total))
 
-    out = map_ensemble(member, finish, maps, kernel, bias, size, rows, sizes)
+    out = map_ensemble(member, finish, maps, image, kernel, bias, size, rows, sizes)
     return jnp.stack(list(out.values()))
 
 
@@ -97,11 +96,11 @@ CUTS = {"whole": None, "rows": Sizes(5, 1, 1), "uneven": Sizes(7, 2**9, 2**11)}
 def test_first_layer_equals_the_direct_way(case, cut):
     (shapes, size), sizes = CASES[case], CUTS[cut]
     rows = (2, size[0] - 1) if sizes else None
-    maps = random_maps(shapes)
+    maps, image = random_maps(shapes, 2), 1
     kernel = RNG.standard_normal((3, sum(s[-1] for s in shapes), 4)).astype(np.float32)
     bias = RNG.standard_normal((3, 4)).astype(np.float32)
-    found = jax.jit(run, static_argnums=(3, 4, 5))(maps, kernel, bias, size, rows, sizes)
-    features = upsampled([x[None] for x in maps], size)[0, slice(*(rows or (0, size[0])))]
+    found = jax.jit(run, static_argnums=(4, 5, 6))(maps, image, kernel, bias, size, rows, sizes)
+    features = upsampled(maps, size)[image, slice(*(rows or (0, size[0])))]
     hidden = np.einsum("hwc,mck->mkhw", features, kernel) + bias[:, :, None, None]
     np.testing.assert_allclose(found, np.maximum(hidden, 0).sum(0), atol=1e-5)
 
@@ -109,7 +108,8 @@ def test_first_layer_equals_the_direct_way(case, cut):
 def test_maps_that_do_not_fit_the_kernel():
     with pytest.raises(ValueError, match=r"maps of \[2, 3\] channels for a kernel of 6"):
         run(
-            random_maps([(2, 2, 2), (4, 4, 3)]),
+            random_maps([(2, 2, 2), (4, 4, 3)], 1),
+            0,
             np.ones((1, 6, 2)),
             np.ones((1, 2)),
             (4, 4),

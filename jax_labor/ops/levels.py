@@ -16,7 +16,7 @@ class Level(NamedTuple):
     """The maps of one resolution.
 
     Attributes:
-      maps: float [h, w, C_l] each.
+      maps: float [N, h, w, C_l] each, of a batch.
       kernel: float32[M, sum C_l, K], their part of the first layer.
       rows: groups are strips of the image's rows.
       columns: groups are runs of the image's columns.
@@ -30,7 +30,7 @@ class Level(NamedTuple):
     @property
     def pixels(self) -> int:
         """Pixels of this level that one strip reads."""
-        return self.rows.length * self.maps[0].shape[1]
+        return self.rows.length * self.maps[0].shape[2]
 
 
 def make_levels(
@@ -40,10 +40,10 @@ def make_levels(
     strip: int,
     columns: int,
 ) -> list[Level]:
-    """Gathers pairs (map [h,w,C], kernel [M,C,K]) by resolution; the rest as in `windows`."""
+    """Gathers pairs (map [N,h,w,C], kernel [M,C,K]) by resolution; the rest as in `windows`."""
     groups: dict[tuple[int, int], list] = {}
     for x, own in maps:
-        groups.setdefault(x.shape[:2], []).append((x, own))
+        groups.setdefault(x.shape[1:3], []).append((x, own))
     levels = []
     for (h, w), pairs in groups.items():
         own, kernels = zip(*pairs, strict=True)
@@ -52,15 +52,15 @@ def make_levels(
     return levels
 
 
-def project(levels: Sequence[Level], strip: jax.Array) -> jax.Array:
-    """Projects what strip number `strip` reads of every level.
+def project(levels: Sequence[Level], image: jax.Array | int, strip: jax.Array) -> jax.Array:
+    """Projects what strip number `strip` of one image of the batch reads of every level.
 
     Maps of one resolution are summed by the product itself.
 
     Returns:
       float32[M * P, K], the P pixels of all levels for one member after the other.
     """
-    inputs = [_strip(level, strip) for level in levels]
+    inputs = [_strip(level, image, strip) for level in levels]
 
     def member(kernels):
         return jnp.concatenate(
@@ -71,10 +71,11 @@ def project(levels: Sequence[Level], strip: jax.Array) -> jax.Array:
     return projected.reshape(-1, projected.shape[-1])
 
 
-def _strip(level: Level, strip: jax.Array) -> jax.Array:
+def _strip(level: Level, image: jax.Array | int, strip: jax.Array) -> jax.Array:
     """Returns the pixels that a strip reads, float32[pixels, C]."""
-    start = jnp.asarray(level.rows.start)[strip]
-    parts = [jax.lax.dynamic_slice_in_dim(x, start, level.rows.length) for x in level.maps]
+    place = (image, jnp.asarray(level.rows.start)[strip], 0, 0)
+    sizes = [(1, level.rows.length, *x.shape[2:]) for x in level.maps]
+    parts = [jax.lax.dynamic_slice(x, place, n) for x, n in zip(level.maps, sizes, strict=True)]
     joined = jnp.concatenate(parts, -1)
     return joined.reshape(level.pixels, -1).astype(jnp.float32)
 
@@ -97,7 +98,7 @@ def tile_taps(levels: Sequence[Level], strip: jax.Array, first: jax.Array, count
     """Returns the taps of `count` rows of a strip, from its row `first` on."""
     parts, base = [], 0
     for level in levels:
-        rows, columns, width = level.rows, level.columns, level.maps[0].shape[1]
+        rows, columns, width = level.rows, level.columns, level.maps[0].shape[2]
         low, high, weight = (
             jax.lax.dynamic_slice_in_dim(jnp.asarray(a)[strip], first, count)
             for a in (rows.low, rows.high, rows.weight)

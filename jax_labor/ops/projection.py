@@ -53,6 +53,7 @@ def map_ensemble(
     member: Callable[[jax.Array, Any], Any],
     finish: Callable[[Any], Any],
     maps: Sequence[jax.Array],
+    image: jax.Array | int,
     kernel: jax.Array,
     rest: Any,
     size: tuple[int, int],
@@ -63,12 +64,14 @@ def map_ensemble(
 
     The features are those of DatasetGAN (Zhang et al., CVPR 2021, section 3.1), resized as in
     `gather_pixels`. Exact wherever the first layer is linear: what follows it is up to `member`.
+    The maps of a batch are read where they lie: those of one image are not copied out.
 
     Args:
       member: takes the first layer's products float32[P, K] at P pixels and one member's part of
         `rest`; returns a pytree of arrays [..., P], which are summed over the members.
       finish: takes that sum; returns a pytree of arrays [P].
-      maps: float [h_l, w_l, C_l] of one image, in the order of the kernel's channels.
+      maps: float [N, h_l, w_l, C_l] of a batch, in the order of the kernel's channels.
+      image: int32[], which image of it.
       kernel: float32[M, sum C_l, K], first layer of the M members.
       rest: pytree of the members' other parameters, leading axis M.
       size: static (H, W) of the image.
@@ -85,10 +88,10 @@ def map_ensemble(
         found = [x.shape[-1] for x in maps]
         raise ValueError(f"maps of {found} channels for a kernel of {kernel.shape[1]}")
     kind = CPU if jax.default_backend() == "cpu" else ACCELERATOR
-    work = _Work(maps, kernel, size, rows or (0, size[0]), sizes or kind)
+    work = _Work(maps, image, kernel, size, rows or (0, size[0]), sizes or kind)
 
     def strip(index: jax.Array) -> Any:
-        projected = project(work.levels, index) if work.levels else None
+        projected = project(work.levels, image, index) if work.levels else None
         return jax.lax.map(lambda t: tile(projected, index, t), jnp.arange(work.tiles))
 
     def tile(projected: jax.Array | None, index: jax.Array, number: jax.Array) -> Any:
@@ -106,7 +109,7 @@ def map_ensemble(
         zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
         return finish(jax.lax.scan(add, zero, parts)[0])
 
-    return jax.tree.map(work.image, jax.lax.map(strip, jnp.arange(work.strips)))
+    return jax.tree.map(work.place, jax.lax.map(strip, jnp.arange(work.strips)))
 
 
 class _Work:
@@ -116,23 +119,23 @@ class _Work:
     pixels are left of them. A tile's pixels run along its columns, and down its rows within one.
     """
 
-    def __init__(self, maps, kernel, size, span, sizes):
+    def __init__(self, maps, image, kernel, size, span, sizes):
         edges = np.cumsum([0] + [x.shape[-1] for x in maps])
         owned = [(x, kernel[:, a:b]) for x, a, b in zip(maps, edges, edges[1:], strict=False)]
-        small = [(x, w) for x, w in owned if x.shape[0] < size[0] or x.shape[1] < size[1]]
-        large = [(x, w) for x, w in owned if x.shape[0] >= size[0] and x.shape[1] >= size[1]]
+        small = [(x, w) for x, w in owned if x.shape[1] < size[0] or x.shape[2] < size[1]]
+        large = [(x, w) for x, w in owned if x.shape[1] >= size[0] and x.shape[2] >= size[1]]
         self.size, self.span, height = size, span, span[1] - span[0]
         runs = math.ceil(size[1] / sizes.columns)
         columns = math.ceil(size[1] / runs)
         self.column = np.minimum(np.arange(runs * columns), size[1] - 1)
         self.rows = max(1, min(height, sizes.tile // (size[1] * kernel.shape[2])))
         most = sizes.strip // (kernel.shape[0] * kernel.shape[2])
-        shapes = {x.shape[:2] for x, _ in small}
+        shapes = {x.shape[1:3] for x, _ in small}
         self.tiles = _tiles_in_strip(shapes, size, span, self.rows, most)
         self.strips = math.ceil(height / (self.tiles * self.rows))
         self.levels = make_levels(small, size, span, self.tiles * self.rows, columns)
         self.matrix = interpolation(self.levels) if small else None
-        self.large = [x[None] for x, _ in large]
+        self.large, self.image = [x for x, _ in large], image
         self.large_kernel = jnp.concatenate([w for _, w in large], 1) if large else None
 
     def reader(self, projected, strip, tile):
@@ -147,12 +150,12 @@ class _Work:
             row = self.span[0] + strip * self.tiles * self.rows + first + np.arange(self.rows)
             row = jnp.minimum(row, self.span[1] - 1)
             column, row = jnp.broadcast_arrays(self.column[:, None], row[None])
-            x = gather_pixels(self.large, self.size, jnp.zeros_like(row), row, column)
+            x = gather_pixels(self.large, self.size, jnp.full_like(row, self.image), row, column)
             x = x.reshape(-1, x.shape[-1])
             parts.append(lambda _, kernel: jnp.dot(x, kernel, precision=FULL))
         return lambda m, kernel: sum(part(m, kernel) for part in parts)
 
-    def image(self, x):
+    def place(self, x):
         """Puts values [strips, tiles, pixels of a tile] in their places in [rows, W]."""
         x = x.reshape(self.strips * self.tiles, len(self.column), self.rows)
         x = x.transpose(0, 2, 1).reshape(-1, len(self.column))

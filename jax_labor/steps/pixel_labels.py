@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jax_labor.models.pixel_ensemble import fold, later_layers
 from jax_labor.ops.divergence import divergence, image_score, opinion, vote
@@ -53,10 +54,12 @@ def make_labelling(
         def finish(total):
             return vote(total, voting), divergence(total, len(ensemble.kernel))
 
-        def image(maps):
-            label, js = map_ensemble(member, finish, maps, ensemble.kernel, rest, size, rows)
+        def image(number):
+            label, js = map_ensemble(
+                member, finish, maps, number, ensemble.kernel, rest, size, rows
+            )
             return PixelLabels(label, js, image_score(js, score))
 
-        return jax.lax.map(image, tuple(maps))
+        return jax.lax.map(image, jnp.arange(maps[0].shape[0]))
 
     return label

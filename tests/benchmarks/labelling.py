@@ -1,10 +1,11 @@
 """Times the labelling of images against the direct way, and the training of an ensemble.
 
-    python tests/benchmarks/labelling.py [--size 512] [--classes 20] [--repeats 3]
+    python tests/benchmarks/labelling.py [--size 512] [--base 6x8] [--classes 20] [--repeats 3]
     python tests/benchmarks/labelling.py --train [--size 512] [--images 16] [--steps 20]
 
 Features have the shapes of a StyleGAN2 of configuration f (6,016 channels at 512), with random
-values. The direct way builds the upsampled features [H, W, C] and runs the classifiers over them
+values; --base is the size of its smallest map, so 6x8 at 512 means images of 768x1024, the largest
+whose upsampled features fit into 24 GiB. The direct way builds the upsampled features [H, W, C] and runs the classifiers over them
 one by one, jitted too, with the same weights. Ours labels an image per core, as the factory does;
 the direct way takes all cores for one image, whose features fill the memory. Prints one JSON line.
 Times alternate between the two ways in one process, so that other work on the machine meets both.
@@ -41,21 +42,38 @@ from jax_labor.steps.pixel_labels import PixelLabels, make_labelling
 MEMBERS = 10
 
 
-def shapes(size):
+def shapes(args):
     """(h, w, C) of every feature map: the constant, conv1 at 4, then two per resolution."""
-    sides = [4 * 2**i for i in range((size // 4).bit_length())]
-    return [(side, side, min(32768 // side, 512)) for side in sides for _ in range(2)]
+    high, wide = args.base
+    factors = [2**i for i in range((args.size // 4).bit_length())]
+    return [(f * high, f * wide, min(8192 // f, 512)) for f in factors for _ in range(2)]
 
 
-def make_inputs(args):
-    """Returns the classifiers' variables and one image's float32 feature maps."""
+def image_size(args):
+    """(H, W): that of the largest map."""
+    return shapes(args)[-1][:2]
+
+
+def make_inputs(args, images):
+    """Returns the classifiers' variables and float32 feature maps [images, 1, h, w, C].
+
+    One image on each of so many devices, as the factory's generator leaves them; all are alike.
+    """
     rng = np.random.default_rng(0)
     draw = functools.partial(rng.standard_normal, dtype=np.float32)
-    maps = tuple(jnp.asarray(draw((1, *shape))) for shape in shapes(args.size))
+    maps = [on_devices(draw((1, 1, *shape)), images) for shape in shapes(args)]
     model = PixelClassifier(args.classes)
     x = jnp.zeros((1, sum(m.shape[-1] for m in maps)))
     one = jax.eval_shape(lambda: model.init(jax.random.key(0), x, False))
     return jax.tree_util.tree_map_with_path(lambda path, a: weights(path, a.shape, draw), one), maps
+
+
+def on_devices(x, images):
+    """x [1, ...] on each of the first devices: [images, ...]."""
+    devices = jax.local_devices()[:images]
+    sharding = NamedSharding(Mesh(devices, ("data",)), PartitionSpec("data"))
+    parts = [jax.device_put(x, device) for device in devices]
+    return jax.make_array_from_single_device_arrays((images, *x.shape[1:]), sharding, parts)
 
 
 def weights(path, shape, draw):
@@ -70,11 +88,11 @@ def weights(path, shape, draw):
 
 def direct_way(args):
     """Returns label(variables, maps) that upsamples all features, as the published code does."""
-    model, size = PixelClassifier(args.classes), (args.size, args.size)
+    model, size = PixelClassifier(args.classes), image_size(args)
 
     @functools.partial(jax.jit, donate_argnums=0)
     def fill(features, x, channel):
-        raised = resize_bilinear(x[0], size, align_corners=False).reshape(-1, x.shape[-1])
+        raised = resize_bilinear(x[0, 0], size, align_corners=False).reshape(-1, x.shape[-1])
         return jax.lax.dynamic_update_slice(features, raised, (0, channel))
 
     @jax.jit
@@ -101,27 +119,16 @@ def direct_way(args):
 
 
 def projected_way(args):
-    """Returns the labelling of steps/pixel_labels.py, of the same image on every device."""
-    step = parallel.local_map(make_labelling((args.size, args.size)))
-    placed = []
-
-    def label(variables, maps):
-        if not placed:
-            placed.extend(on_every_device(x) for x in maps)
-        return step(variables, placed)
-
-    return label
-
-
-def on_every_device(x):
-    """x with a leading axis of devices, a copy on each, as the factory's generator leaves them."""
-    devices = jax.local_devices()
-    sharding = NamedSharding(Mesh(devices, ("data",)), PartitionSpec("data"))
-    parts = [jax.device_put(x[None], device) for device in devices]
-    return jax.make_array_from_single_device_arrays((len(devices), *x.shape), sharding, parts)
+    """Returns the labelling of steps/pixel_labels.py, of an image on every device."""
+    return parallel.local_map(make_labelling(image_size(args)))
 
 
 WAYS = {"direct": direct_way, "projected": projected_way}
+
+
+def images_of(args):
+    """How many images each way labels at once."""
+    return {"direct": 1, "projected": args.devices}
 
 
 def peak_gigabytes():
@@ -131,7 +138,7 @@ def peak_gigabytes():
 
 def measure_peak(args):
     """Does one way once and prints (peak with inputs alone, peak)."""
-    inputs = jax.block_until_ready(make_inputs(args))
+    inputs = jax.block_until_ready(make_inputs(args, images_of(args)[args.peak]))
     before, label = peak_gigabytes(), WAYS[args.peak](args)
     jax.block_until_ready(label(*inputs))
     print(json.dumps([before, peak_gigabytes()]))
@@ -139,7 +146,8 @@ def measure_peak(args):
 
 def peak_in_own_process(args, way):
     """Returns what `measure_peak` prints in a process of its own."""
-    settings = {"size": args.size, "classes": args.classes, "devices": args.devices, "peak": way}
+    settings = {name: getattr(args, name) for name in ("size", "classes", "devices")}
+    settings |= {"base": "{}x{}".format(*args.base), "peak": way}
     settings = [f"--{name}={value}" for name, value in settings.items()]
     command = [sys.executable, __file__, *settings]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -155,20 +163,20 @@ def seconds(function, *inputs):
 def compare(args):
     """Prints times and memory of both ways and how far their results lie apart."""
     peaks = {way: peak_in_own_process(args, way) for way in WAYS}
-    inputs = make_inputs(args)
+    images = images_of(args)
+    inputs = {way: make_inputs(args, images[way]) for way in WAYS}
     labels = {way: make(args) for way, make in WAYS.items()}
-    out = {way: jax.device_get(label(*inputs)) for way, label in labels.items()}
+    out = {way: jax.device_get(label(*inputs[way])) for way, label in labels.items()}
     out["projected"] = jax.tree.map(lambda x: x[-1], out["projected"])
-    images = {"direct": 1, "projected": args.devices}
     times = {way: [] for way in WAYS}
     for _ in range(args.repeats):
         for way, label in labels.items():
-            times[way].append(seconds(label, *inputs))
+            times[way].append(seconds(label, *inputs[way]))
     best = {way: np.min(times[way], 0) / images[way] for way in WAYS}
     a, b = out.values()
     report = {
-        "size": args.size,
-        "channels": sum(s[-1] for s in shapes(args.size)),
+        "size": image_size(args),
+        "channels": sum(s[-1] for s in shapes(args)),
         "devices": args.devices,
         "seconds": {way: round(float(best[way][0]), 2) for way in WAYS},
         "cpu_seconds": {way: round(float(best[way][1]), 2) for way in WAYS},
@@ -189,12 +197,12 @@ def compare(args):
 def train(args):
     """Trains the ensemble on random half-precision features of many images; prints the costs."""
     rng = np.random.default_rng(0)
-    size = (args.size, args.size)
-    maps = tuple(jnp.asarray(half(rng, (args.images, *shape))) for shape in shapes(args.size))
+    size = image_size(args)
+    maps = tuple(jnp.asarray(half(rng, (args.images, *shape))) for shape in shapes(args))
     labels = rng.integers(0, args.classes, (args.images, *size), dtype=np.uint8)
     pixels = jax.device_put(find_labelled(labels))
     model, tx = PixelClassifier(args.classes), optax.adam(LEARNING_RATE)
-    channels = sum(s[-1] for s in shapes(args.size))
+    channels = sum(s[-1] for s in shapes(args))
     state = create_ensemble(model, tx, jax.random.key(0), channels, range(MEMBERS))
     before = peak_gigabytes()
     run = jax.jit(make_training(model, tx, size, args.steps), donate_argnums=0)
@@ -202,9 +210,9 @@ def train(args):
     wall, cpu = time.perf_counter(), time.process_time()
     state, loss = jax.block_until_ready(run(state, maps, pixels, jax.random.key(1)))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    native, direct = feature_bytes(shapes(args.size), size, args.images, 2)
+    native, direct = feature_bytes(shapes(args), size, args.images, 2)
     report = {
-        "size": args.size,
+        "size": size,
         "images": args.images,
         "channels": channels,
         "peak_gib": round(peak_gigabytes(), 2),
@@ -229,7 +237,13 @@ def half(rng, shape):
 def main():
     """Read the flags and run one mode."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--size", type=int, default=512, help="of an image of base 4x4")
+    parser.add_argument(
+        "--base",
+        type=lambda text: tuple(map(int, text.split("x"))),
+        default=(4, 4),
+        help="HEIGHTxWIDTH of the smallest map",
+    )
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--train", action="store_true")
