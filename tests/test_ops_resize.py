@@ -60,12 +60,13 @@ def test_nearest_equals_torch(golden, size):
     np.testing.assert_array_equal(resize_nearest(jnp.asarray(vectors["x_64x96"]), y.shape[2:]), y)
 
 
+@pytest.mark.parametrize("size", [(9, 7), (8, 10)])
 @pytest.mark.parametrize("align_corners", [True, False])
-def test_gradient_is_the_adjoint(align_corners):
+def test_gradient_is_the_adjoint(align_corners, size):
     rng = np.random.default_rng(1)
     x = rng.standard_normal((2, 4, 5, 3)).astype(np.float32)
-    g = rng.standard_normal((2, 9, 7, 3)).astype(np.float32)
-    y, vjp = jax.vjp(lambda x: resize_bilinear(x, (9, 7), align_corners), x)
+    g = rng.standard_normal((2, *size, 3)).astype(np.float32)
+    y, vjp = jax.vjp(lambda x: resize_bilinear(x, size, align_corners), x)
     np.testing.assert_allclose(jnp.vdot(y, g), jnp.vdot(x, vjp(g)[0]), rtol=1e-5)
 
 
