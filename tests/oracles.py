@@ -91,11 +91,12 @@ def ranked_points(p, classes, candidates, kind):
     return ranked
 
 
-def ppl(p, classes, candidates, points, per_class, kind):
+def ppl(p, classes, candidates, points, per_class, kind, first=0):
     """Flat indices in the order of choice: best of each class, second best of each class, ..."""
     ranked = ranked_points(p, classes, candidates, kind)
+    turn = [*range(first, len(ranked)), *range(first)]
     ranks = range(points if per_class else max(map(len, ranked.values()), default=0))
-    order = [ranked[k][r][1] for r in ranks for k in sorted(ranked) if r < len(ranked[k])]
+    order = [ranked[k][r][1] for r in ranks for k in turn if r < len(ranked[k])]
     return order if per_class else order[:points]
 
 

@@ -24,6 +24,7 @@ def check_against_oracle(x1, x2, found, available, options):
     """Same classes in the same order, and equal similarity at each place (not index: rounding)."""
     asked, points = SELECT(x1, x2, found, available, **options)
     kind, points = options.get("similarity", "cosine"), np.asarray(points)
+    first = options.get("first", np.zeros(len(x1), int))
     for b in range(len(x1)):
         size = available.shape[1:]
         p1, p2 = (oracles.probabilities(x[b], size, True) for x in (x1, x2))
@@ -34,7 +35,13 @@ def check_against_oracle(x1, x2, found, available, options):
         assert points[b].tolist() == chosen + [-1] * (points.shape[1] - len(chosen))
         np.testing.assert_array_equal(np.flatnonzero(asked[b]), sorted(chosen))
         expected = oracles.ppl(
-            p, classes, candidates, options["points"], options.get("per_class", False), kind
+            p,
+            classes,
+            candidates,
+            options["points"],
+            options.get("per_class", False),
+            kind,
+            first[b],
         )
         flat = classes.ravel()
         assert [flat[i] for i in chosen] == [flat[i] for i in expected]
@@ -52,6 +59,7 @@ def check_against_oracle(x1, x2, found, available, options):
         {"points": 9, "similarity": "l2"},
         {"points": 3, "similarity": "dot", "per_class": True},
         {"points": 3, "similarity": "kl", "per_class": True},
+        {"points": 7, "first": np.array([3, 1], np.int32)},
     ],
 )
 def test_equals_the_oracle(options):

@@ -104,12 +104,12 @@ def top_per_class(
     return jnp.pad(index, ((0, 0), (0, missing))).astype(jnp.int32), best > -jnp.inf
 
 
-def _rank_by_rank(index: jax.Array, valid: jax.Array, points: int) -> jax.Array:
-    """Returns int32[points]: the best of every class in class order, the second best, ..., then -1.
+def _rank_by_rank(index: jax.Array, valid: jax.Array, points: int, first: jax.Array) -> jax.Array:
+    """Returns int32[points]: the best of every class in turn, the second best, ..., then -1.
 
-    `index` and `valid` are [K, n], best first.
+    `index` and `valid` are [K, n], best first; every rank begins with class `first`.
     """
-    index, valid = index.T.ravel(), valid.T.ravel()
+    index, valid = (jnp.roll(x, -first, axis=0).T.ravel() for x in (index, valid))
     place = jnp.where(valid, jnp.cumsum(valid.astype(jnp.int32)) - 1, points)
     return jnp.full(points, -1, jnp.int32).at[place].set(index, mode="drop")
 
@@ -121,6 +121,7 @@ def select_ppl(
     available: jax.Array,
     *,
     points: int,
+    first: jax.Array | None = None,
     per_class: bool = False,
     similarity: str = "cosine",
     probs: str = "mean",
@@ -140,6 +141,9 @@ def select_ppl(
       points: static number of points: per image in all, dealt out rank by rank (the best pixel of
         every class, then the second best of every class, ...; classes in id order within a rank),
         or with `per_class` the number for every class.
+      first: int32[B], the class that each image's ranks begin with; 0 by default. Who takes only a
+        prefix of the points at a time goes on with the class that comes next, or the classes with
+        high ids would never be asked.
       per_class: what `points` counts.
       similarity: `cosine`, `l2` (negative distance), `dot`, or `kl` (negative KL(p || mu)).
       probs: which probabilities are compared: `mean` of both classifiers, `c1` or `c2`.
@@ -162,7 +166,7 @@ def select_ppl(
     total = points * num_classes if per_class else points
 
     def image(args):
-        x1, x2, classes, candidates = args
+        x1, x2, classes, candidates, start = args
         pair = (x1, x2)
         mu = _prototypes(pair, classes, candidates, probs, align_corners)
 
@@ -172,10 +176,11 @@ def select_ppl(
 
         close = map_rows(block, pair, size, align_corners, (classes,))
         chosen = top_per_class(close, classes, candidates, num_classes, points)
-        chosen = _rank_by_rank(*chosen, total)
+        chosen = _rank_by_rank(*chosen, total, start)
         place = jnp.where(chosen < 0, size[0] * size[1], chosen)
         asked = jnp.zeros(size[0] * size[1], bool).at[place].set(True, mode="drop")
         return asked.reshape(size), chosen
 
     mask = disagreement.mask & available
-    return jax.lax.map(image, (logits1, logits2, disagreement.prediction, mask))
+    first = jnp.zeros(len(mask), jnp.int32) if first is None else first
+    return jax.lax.map(image, (logits1, logits2, disagreement.prediction, mask, first))

@@ -64,12 +64,13 @@ def _ppl(outputs, batch, rounds, align):
         found,
         batch["available"],
         points=rounds.points,
+        # A round takes a prefix of the whole budget: where the last one ended, this one goes on.
+        first=(~batch["available"]).sum((1, 2)) % outputs.main.shape[-1],
         similarity=rounds.similarity,
         probs=rounds.probs,
         align_corners=align,
     )
-    # The best of the whole budget come first, so this round's share is a prefix.
-    mine = jnp.arange(points.shape[1]) < batch["budget"][:, None]
+    mine = jnp.arange(points.shape[1])[None] < batch["budget"][:, None]
     points = jnp.where(mine, points, -1)
     return jax.vmap(_mark, (0, None))(points, batch["available"].shape[-2:]), points
 

@@ -1,15 +1,16 @@
 """Times the labelling of images against the direct way, and the training of an ensemble.
 
-    python tests/benchmarks/labelling.py [--size 512] [--base 6x8] [--classes 20] [--repeats 3]
+    python tests/benchmarks/labelling.py [--size 512] [--base 6x6] [--classes 20] [--repeats 3]
     python tests/benchmarks/labelling.py --train [--size 512] [--images 16] [--steps 20]
 
 Features have the shapes of a StyleGAN2 of configuration f (6,016 channels at 512), with random
-values; --base is the size of its smallest map, so 6x8 at 512 means images of 768x1024, the largest
-whose upsampled features fit into 24 GiB. The direct way builds the upsampled features [H, W, C] and runs the classifiers over them
-one by one, jitted too, with the same weights. Ours labels an image per core, as the factory does;
-the direct way takes all cores for one image, whose features fill the memory. Prints one JSON line.
-Times alternate between the two ways in one process, so that other work on the machine meets both.
-Peak memory is the resident set of a process of its own that compiles and does one way alone.
+values; --base is the size of its smallest map, so 6x6 at 512 means images of 768x768, about the
+largest that the direct way can hold in 24 GiB. The direct way builds the upsampled features
+[H, W, C] and runs the classifiers over them one by one, jitted too, with the same weights. Ours
+labels an image per core, as the factory does; the direct way takes all cores for one image, whose
+features fill the memory. Prints one JSON line. Times alternate between the two ways in one process,
+so that other work on the machine meets both. Peak memory is the resident set of a process of its
+own that compiles and does one way alone.
 """
 
 import argparse

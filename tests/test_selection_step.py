@@ -1,0 +1,75 @@
+"""The step that chooses pixels: budgets, pixels asked before, and PPL's turns over rounds."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jax_labor.classes import IGNORE
+from jax_labor.errors import UserError
+from jax_labor.models.segmenter import Outputs
+from jax_labor.steps.select import STRATEGIES, make_selection_step
+
+CLASSES, SIZE = 5, (12, 10)
+
+
+class Fixed:
+    """In a network's place: outputs that do not depend on the images."""
+
+    def __init__(self, rng):
+        heads = 2 * rng.standard_normal((3, 2, *SIZE, CLASSES)).astype(np.float32)
+        self.outputs = Outputs(heads[0], None, heads[1], heads[2], {})
+
+    def apply(self, variables, images, train):
+        assert not train
+        return self.outputs
+
+
+def selection(rng, strategy, points=0):
+    rounds = types.SimpleNamespace(
+        strategy=strategy, points=points, similarity="cosine", probs="mean", radius=1
+    )
+    model = Fixed(rng)
+    return jax.jit(make_selection_step(model, rounds, align_corners=False)), model.outputs
+
+
+def ask(step, available, budget):
+    keys = jax.vmap(jax.random.key_data)(jax.random.split(jax.random.key(0), 2))
+    batch = dict(image=jnp.zeros((2, 4, 4, 3)), available=available, budget=budget, key=keys)
+    return jax.device_get(step({"params": {}, "batch_stats": {}}, batch))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_asks_within_its_budget_what_was_not_asked_before(rng, strategy):
+    step, outputs = selection(rng, strategy, points=12 if strategy == "ppl" else 0)
+    available = rng.random((2, *SIZE)) < 0.7
+    budget = np.array([7, 0], np.int32)
+    guess, points = ask(step, available, budget)
+    asked = guess != IGNORE
+    np.testing.assert_array_equal(asked.sum((1, 2)), budget)
+    assert available[asked].all()
+    np.testing.assert_array_equal(guess[asked], outputs.main.argmax(-1)[asked])
+    assert points.shape == (2, 12 if strategy == "ppl" else 0)
+    if strategy == "ppl":
+        np.testing.assert_array_equal(np.sort(points[0])[-7:], np.flatnonzero(asked[0]))
+
+
+def test_points_of_all_rounds_together_are_of_all_classes_alike(rng):
+    step, outputs = selection(rng, "ppl", points=10)
+    mean = jax.nn.softmax(outputs.classifier1) + jax.nn.softmax(outputs.classifier2)
+    classes = np.asarray(mean.argmax(-1))
+    available, found = np.ones((2, *SIZE), bool), []
+    for _ in range(5):  # two of five classes a round
+        guess, _ = ask(step, available, np.array([2, 2], np.int32))
+        found.append(classes[0][guess[0] != IGNORE])
+        available &= guess == IGNORE
+    assert sorted(found[0]) == [0, 1]
+    np.testing.assert_array_equal(np.bincount(np.concatenate(found)), [2] * CLASSES)
+
+
+def test_an_unknown_strategy():
+    rounds = types.SimpleNamespace(strategy="guess")
+    with pytest.raises(UserError, match="'guess': use one of spl, ppl"):
+        make_selection_step(None, rounds, align_corners=False)
