@@ -8,7 +8,7 @@ demo: $(VENV)/installed
 	$(RUN) launch/study.py --domain=demo --methods=source,adversarial,spl,supervised --seeds=0 --workdir=runs/demo
 
 demo-datasetgan: $(VENV)/installed
-	$(RUN) launch/study.py --domain=figures --methods=supervised,factory,transfer,semi --seeds=0,1,2 --workdir=runs/demo-datasetgan
+	$(RUN) launch/study.py --domain=figures --methods=supervised,factory,transfer,semi --seeds=0 --workdir=runs/demo-datasetgan
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest
