@@ -246,6 +246,24 @@ def test_small_masks_are_enlarged_exactly():
     np.testing.assert_array_equal((out == pictures.MARK).all(-1), marks.repeat(3, 0).repeat(3, 1))
 
 
+@pytest.mark.parametrize("size", [(40, 50), (10, 12), (400, 500)])
+@pytest.mark.parametrize("share", [0.05, 0.6])
+def test_marks_have_the_colours_of_their_pixels(size, share):
+    """As circles, squares and areas: what is drawn at a mark's place is a mark's colour."""
+    rng = np.random.default_rng(0)
+    marks = rng.random(size) < share
+    colours = np.array([[200, 0, 0], [0, 0, 220]], np.uint8)[rng.integers(0, 2, size)]
+    panel = pictures.Panel(np.full((*size, 3), 90, np.uint8), marks=marks, colour=colours)
+    drawn = pictures.sheet([[panel]], ["x"], height=100)[-108:-8].reshape(-1, 3)
+    red, blue = ((drawn == c).all(-1).sum() for c in ([200, 0, 0], [0, 0, 220]))
+    assert min(red, blue) > 20
+    assert set(map(tuple, drawn[drawn.max(1) > drawn.min(1)].tolist())) <= {
+        (200, 0, 0),
+        (0, 0, 220),
+        (190, 194, 200),  # the frame
+    }
+
+
 def test_label_panels_keep_their_colours_and_the_sheet_its_sizes(tmp_path):
     palette = np.random.default_rng(0).integers(0, 256, (256, 3)).astype(np.uint8)
     label = np.random.default_rng(1).integers(0, 4, (37, 53)).astype(np.int32)

@@ -26,13 +26,13 @@ class Panel:
       picture: uint8[H,W,3], or uint8[H,W] for grey.
       smooth: whether scaling may mix its colours: yes for a photograph, no for label colours.
       marks: bool[H,W], pixels to point out, drawn after scaling; None for none.
-      colour: of the marks.
+      colour: of the marks; uint8[H,W,3] for a colour of its own for each.
     """
 
     picture: np.ndarray
     smooth: bool = True
     marks: np.ndarray | None = None
-    colour: Colour = MARK
+    colour: Colour | np.ndarray = MARK
 
 
 def colourise(label: np.ndarray, palette: np.ndarray) -> np.ndarray:
@@ -126,35 +126,40 @@ def _draw_panel(item: Panel | np.ndarray | None, height: int) -> Image.Image:
     return picture
 
 
-def _draw_marks(picture: Image.Image, marks: np.ndarray, colour: Colour) -> Image.Image:
+def _draw_marks(picture: Image.Image, marks: np.ndarray, colour) -> Image.Image:
     """Mark pixels, given at any resolution, on `picture`, made grey so that they stand out."""
     grey = picture.convert("L").convert("RGB")
     picture = Image.blend(grey, Image.new("RGB", picture.size, (128, 128, 128)), 0.25)
     ys, xs = np.nonzero(marks)
+    colours = np.broadcast_to(np.asarray(colour, np.uint8), (*marks.shape, 3))[ys, xs]
     # Centres of the marked pixels, in pixels of the picture.
-    ys = ((ys + 0.5) * picture.height / marks.shape[0]).astype(int)
-    xs = ((xs + 0.5) * picture.width / marks.shape[1]).astype(int)
+    y = ((ys + 0.5) * picture.height / marks.shape[0]).astype(int)
+    x = ((xs + 0.5) * picture.width / marks.shape[1]).astype(int)
     if len(ys) <= _POINTS:
-        return _draw_points(picture, ys, xs, colour)
-    stamp = np.zeros((picture.height, picture.width), np.uint8)
-    stamp[ys, xs] = 255
-    mask = Image.fromarray(stamp)
+        return _draw_points(picture, y, x, colours)
     if marks.shape[0] < picture.height:
         # Enlarged: each pixel is a square, not a dot in the middle of one.
-        mask = Image.fromarray(marks.astype(np.uint8) * 255).resize(picture.size, 0)
-    elif (stamp > 0).mean() < 0.02:
-        mask = mask.filter(ImageFilter.MaxFilter(1 + 2 * max(1, picture.height // 400)))
-    picture.paste(colour, (0, 0), mask)
+        y, x, shape, width = ys, xs, marks.shape, 1
+    else:
+        shape = picture.height, picture.width
+        few = len(np.unique(y * shape[1] + x)) < 0.02 * shape[0] * shape[1]
+        width = 1 + 2 * max(1, shape[0] // 400) if few else 1
+    kinds, kind = np.unique(colours, axis=0, return_inverse=True)
+    for number, fill in enumerate(kinds.tolist()):
+        stamp, own = np.zeros(shape, np.uint8), kind.ravel() == number
+        stamp[y[own], x[own]] = 255
+        mask = Image.fromarray(stamp).filter(ImageFilter.MaxFilter(width))
+        picture.paste(tuple(fill), (0, 0), mask.resize(picture.size, Image.Resampling.NEAREST))
     return picture
 
 
-def _draw_points(picture: Image.Image, ys: np.ndarray, xs: np.ndarray, colour: Colour):
+def _draw_points(picture: Image.Image, ys, xs, colours: np.ndarray) -> Image.Image:
     radius = max(2, round(picture.height / 80))
     pen = ImageDraw.Draw(picture)
     # A white rim keeps a circle apart from what it lies on; all rims first, to hide no circle.
-    for reach, fill in ((radius + 1, _PAPER), (radius, colour)):
-        for y, x in zip(ys.tolist(), xs.tolist(), strict=True):
-            pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill)
+    for reach, fills in ((radius + 1, np.full_like(colours, 255)), (radius, colours)):
+        for y, x, fill in zip(ys.tolist(), xs.tolist(), fills.tolist(), strict=True):
+            pen.ellipse((x - reach, y - reach, x + reach, y + reach), tuple(fill))
     return picture
 
 

@@ -95,6 +95,9 @@ def plot(rows: dict[str, dict]) -> bytes:
             row["miou"], label=f"{method} ({row['asked_percent']:.0f} % labelled)", **style
         )
     axes.set(xscale="log", xlabel="labelled pixels per image", ylabel="mIoU, %")
+    if asked:  # one budget alone would leave the axis to chance
+        pixels = [row["asked_pixels_per_image"] for row in asked.values()]
+        axes.set_xlim(min(pixels) / 3, max(pixels) * 3)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return png(figure)

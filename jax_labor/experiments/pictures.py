@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from jax_labor.classes import IGNORE
 from jax_labor.engine.pictures import Panel, colourise, save_sheet
 from jax_labor.labels.store import Round
 
@@ -22,7 +23,7 @@ def save_pictures(session, ledger=None) -> None:
     folder = session.workdir / "pictures"
     save_sheet(folder / "predictions.png", *_predictions(session, predicted), **_words(session))
     if ledger is not None:
-        save_sheet(folder / "queries.png", *_queries(session, count), **_words(session))
+        save_sheet(folder / "queries.png", *_queries(session, ledger, count), **_words(session))
 
 
 def _predictions(session, predicted):
@@ -32,27 +33,33 @@ def _predictions(session, predicted):
     for index in sorted(predicted):
         truth = records.label(index)[..., 0]
         # Void pixels stay black in the prediction too: nothing is known of them.
-        shown = np.where(truth == 255, 255, predicted[index])
+        shown = np.where(truth == IGNORE, IGNORE, predicted[index])
         labels = [Panel(colourise(x, palette), smooth=False) for x in (truth, shown)]
         rows.append([records[index]["image"], *labels])
         names.append(records.names[index])
     return rows, ("image", "truth", "prediction"), names
 
 
-def _queries(session, count: int):
-    """Rows of input and, for each round, the pixels it asked about."""
+def _queries(session, ledger, count: int):
+    """Rows of input and, for each round, the pixels it asked about in the colours of the answers.
+
+    Black is void, or what nobody answered.
+    """
     records, rounds = session.data.target, session.config.rounds.count
+    palette = session.data.table.palette()
     rows, names = [], []
     for index in _spread(records, count):
         image, name = records[index]["image"], records.names[index]
         asked = [Round(session.workdir, r).read_query(name).asked for r in range(rounds)]
-        rows.append([image, *(Panel(image, marks=mask) for mask in asked)])
+        answer = ledger.label(name)
+        colours = palette[np.full(asked[0].shape, IGNORE) if answer is None else answer]
+        rows.append([image, *(Panel(image, marks=mask, colour=colours) for mask in asked)])
         names.append(name)
     return rows, ("image", *(f"round {r}: asked" for r in range(rounds))), names
 
 
 def _words(session) -> dict:
-    return {"legend": session.data.table.legend()}
+    return {"legend": session.data.table.legend() | {"void": (0, 0, 0)}}
 
 
 def _spread(records, count: int) -> list[int]:
