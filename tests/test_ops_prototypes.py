@@ -25,6 +25,7 @@ def check_against_oracle(x1, x2, found, available, options):
     asked, points = SELECT(x1, x2, found, available, **options)
     kind, points = options.get("similarity", "cosine"), np.asarray(points)
     first = options.get("first", np.zeros(len(x1), int))
+    budget = options.get("budget", [None] * len(x1))
     for b in range(len(x1)):
         size = available.shape[1:]
         p1, p2 = (oracles.probabilities(x[b], size, True) for x in (x1, x2))
@@ -42,7 +43,7 @@ def check_against_oracle(x1, x2, found, available, options):
             options.get("per_class", False),
             kind,
             first[b],
-        )
+        )[: budget[b]]
         flat = classes.ravel()
         assert [flat[i] for i in chosen] == [flat[i] for i in expected]
         ranked = oracles.ranked_points(p, classes, candidates, kind)
@@ -60,6 +61,7 @@ def check_against_oracle(x1, x2, found, available, options):
         {"points": 3, "similarity": "dot", "per_class": True},
         {"points": 3, "similarity": "kl", "per_class": True},
         {"points": 7, "first": np.array([3, 1], np.int32)},
+        {"points": 7, "budget": np.array([4, 0], np.int32)},
     ],
 )
 def test_equals_the_oracle(options):

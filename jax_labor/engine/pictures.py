@@ -126,7 +126,9 @@ def _draw_panel(item: Panel | np.ndarray | None, height: int) -> Image.Image:
     return picture
 
 
-def _draw_marks(picture: Image.Image, marks: np.ndarray, colour) -> Image.Image:
+def _draw_marks(
+    picture: Image.Image, marks: np.ndarray, colour: Colour | np.ndarray
+) -> Image.Image:
     """Mark pixels, given at any resolution, on `picture`, made grey so that they stand out."""
     grey = picture.convert("L").convert("RGB")
     picture = Image.blend(grey, Image.new("RGB", picture.size, (128, 128, 128)), 0.25)
@@ -157,7 +159,8 @@ def _draw_points(picture: Image.Image, ys, xs, colours: np.ndarray) -> Image.Ima
     radius = max(2, round(picture.height / 80))
     pen = ImageDraw.Draw(picture)
     # A white rim keeps a circle apart from what it lies on; all rims first, to hide no circle.
-    for reach, fills in ((radius + 1, np.full_like(colours, 255)), (radius, colours)):
+    rims = np.broadcast_to(_PAPER, colours.shape)
+    for reach, fills in ((radius + 1, rims), (radius, colours)):
         for y, x, fill in zip(ys.tolist(), xs.tolist(), fills.tolist(), strict=True):
             pen.ellipse((x - reach, y - reach, x + reach, y + reach), tuple(fill))
     return picture

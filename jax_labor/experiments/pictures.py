@@ -52,14 +52,16 @@ def _queries(session, ledger, count: int):
         image, name = records[index]["image"], records.names[index]
         asked = [Round(session.workdir, r).read_query(name).asked for r in range(rounds)]
         answer = ledger.label(name)
-        colours = palette[np.full(asked[0].shape, IGNORE) if answer is None else answer]
+        answer = np.full(asked[0].shape, IGNORE) if answer is None else answer
+        colours = colourise(answer, palette)
         rows.append([image, *(Panel(image, marks=mask, colour=colours) for mask in asked)])
         names.append(name)
     return rows, ("image", *(f"round {r}: asked" for r in range(rounds))), names
 
 
 def _words(session) -> dict:
-    return {"legend": session.data.table.legend() | {"void": (0, 0, 0)}}
+    table = session.data.table
+    return {"legend": table.legend() | {"void": tuple(table.palette()[IGNORE].tolist())}}
 
 
 def _spread(records, count: int) -> list[int]:

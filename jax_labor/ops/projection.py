@@ -91,7 +91,7 @@ def map_ensemble(
     work = _Work(maps, image, kernel, size, rows or (0, size[0]), sizes or kind)
 
     def strip(index: jax.Array) -> Any:
-        projected = project(work.levels, image, index) if work.levels else None
+        projected = project(work.levels, work.image, index) if work.levels else None
         return jax.lax.map(lambda t: tile(projected, index, t), jnp.arange(work.tiles))
 
     def tile(projected: jax.Array | None, index: jax.Array, number: jax.Array) -> Any:

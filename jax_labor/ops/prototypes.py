@@ -121,6 +121,7 @@ def select_ppl(
     available: jax.Array,
     *,
     points: int,
+    budget: jax.Array | None = None,
     first: jax.Array | None = None,
     per_class: bool = False,
     similarity: str = "cosine",
@@ -139,11 +140,11 @@ def select_ppl(
       disagreement: of the two, arrays [B,H,W].
       available: bool[B,H,W], the pixels that may be asked.
       points: static number of points: per image in all, dealt out rank by rank (the best pixel of
-        every class, then the second best of every class, ...; classes in id order within a rank),
-        or with `per_class` the number for every class.
-      first: int32[B], the class that each image's ranks begin with; 0 by default. Who takes only a
-        prefix of the points at a time goes on with the class that comes next, or the classes with
-        high ids would never be asked.
+        every class, then the second best of every class, ...; classes in id order from `first`
+        on within a rank), or with `per_class` the number for every class.
+      budget: int32[B], how many of these each image takes, the first ones; all by default.
+      first: int32[B], the class that each image's ranks begin with; 0 by default. Rounds that take
+        a part of the points each begin with another, or classes with high ids are hardly asked.
       per_class: what `points` counts.
       similarity: `cosine`, `l2` (negative distance), `dot`, or `kl` (negative KL(p || mu)).
       probs: which probabilities are compared: `mean` of both classifiers, `c1` or `c2`.
@@ -152,8 +153,8 @@ def select_ppl(
     Returns:
       asked: bool[B,H,W].
       points: int32[B, points], or [B, K*points] with `per_class`: flat indices y*W + x in the order
-        of choice, padded with -1. Exactly `points` when the mask has as many. Ties in similarity
-        go to the lowest flat index.
+        of choice, padded with -1. Exactly `points` (or `budget`) when the mask has as many. Ties in
+        similarity go to the lowest flat index.
 
     Raises:
       ValueError: an unknown `similarity` or `probs`, or no `points`.
@@ -166,7 +167,7 @@ def select_ppl(
     total = points * num_classes if per_class else points
 
     def image(args):
-        x1, x2, classes, candidates, start = args
+        x1, x2, classes, candidates, most, start = args
         pair = (x1, x2)
         mu = _prototypes(pair, classes, candidates, probs, align_corners)
 
@@ -177,10 +178,12 @@ def select_ppl(
         close = map_rows(block, pair, size, align_corners, (classes,))
         chosen = top_per_class(close, classes, candidates, num_classes, points)
         chosen = _rank_by_rank(*chosen, total, start)
+        chosen = jnp.where(jnp.arange(total) < most, chosen, -1)
         place = jnp.where(chosen < 0, size[0] * size[1], chosen)
         asked = jnp.zeros(size[0] * size[1], bool).at[place].set(True, mode="drop")
         return asked.reshape(size), chosen
 
     mask = disagreement.mask & available
+    budget = jnp.full(len(mask), total) if budget is None else budget
     first = jnp.zeros(len(mask), jnp.int32) if first is None else first
-    return jax.lax.map(image, (logits1, logits2, disagreement.prediction, mask, first))
+    return jax.lax.map(image, (logits1, logits2, disagreement.prediction, mask, budget, first))

@@ -58,21 +58,19 @@ def _spl(outputs, batch, rounds, align):
 
 def _ppl(outputs, batch, rounds, align):
     found = _disagree(outputs, batch, align)
-    _, points = select_ppl(
+    return select_ppl(
         outputs.classifier1,
         outputs.classifier2,
         found,
         batch["available"],
         points=rounds.points,
-        # A round takes a prefix of the whole budget: where the last one ended, this one goes on.
+        budget=batch["budget"],
+        # Where a deal of all points asked before would have ended, if every class had enough.
         first=(~batch["available"]).sum((1, 2)) % outputs.main.shape[-1],
         similarity=rounds.similarity,
         probs=rounds.probs,
         align_corners=align,
     )
-    mine = jnp.arange(points.shape[1])[None] < batch["budget"][:, None]
-    points = jnp.where(mine, points, -1)
-    return jax.vmap(_mark, (0, None))(points, batch["available"].shape[-2:]), points
 
 
 def _random(outputs, batch, rounds, align):
@@ -100,12 +98,6 @@ def _ripu(outputs, batch, rounds, align):
 
 def _no_points(batch):
     return jnp.full((batch["budget"].shape[0], 0), -1, jnp.int32)
-
-
-def _mark(points, size):
-    """bool[H, W], true at the flat indices `points`; -1 marks nothing."""
-    place = jnp.where(points < 0, size[0] * size[1], points)
-    return jnp.zeros(size[0] * size[1], bool).at[place].set(True, mode="drop").reshape(size)
 
 
 STRATEGIES = {
