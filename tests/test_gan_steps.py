@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from devices import map_step, place
 from small_gan import config as small_config
 
 from jax_labor.errors import UserError
@@ -50,23 +51,16 @@ def trained():
     found = {}
     for devices in (4, 1):
         mapped = {
-            name: jax.pmap(
-                phase,
-                parallel.AXIS,
-                in_axes=(None, 0),
-                out_axes=(None, None),
-                devices=jax.devices()[:devices],
-            )
-            for name, phase in steps.make_phases(gan, config).items()
+            name: map_step(phase, devices) for name, phase in steps.make_phases(gan, config).items()
         }
-        state, metrics = first, {}
+        state, metrics = place(first, devices), {}
         for step in range(2):
             batch = reals(devices, step)
             for name in steps.phases_of(step, config.loss):
                 state, more = mapped[name](state, batch)
                 metrics |= more
         found[devices] = jax.device_get((state, metrics))
-    return first, found, mapped
+    return place(first, 1), found, mapped
 
 
 def test_four_devices_equal_one(trained):

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import map_step, place
 
 from configs import spl
 from jax_labor.experiments.assembly import build_network, initial_state
-from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
 from jax_labor.steps.forward import forward
 from jax_labor.steps.optimizer import groups, schedule
@@ -43,14 +43,8 @@ def make_batch(rng, labelled=0.1, size=8):
 
 def run_steps(config, devices, batches, trains_selector=True):
     network = build_network(config, CLASSES)
-    state = initial_state(config, network, CLASSES)
-    step = jax.pmap(
-        make_train_step(network, config, trains_selector),
-        parallel.AXIS,
-        in_axes=(None, 0),
-        out_axes=(None, None),
-        devices=jax.devices()[:devices],
-    )
+    state = place(initial_state(config, network, CLASSES), devices)
+    step = map_step(make_train_step(network, config, trains_selector), devices)
     for batch in batches:
         batch = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
         state, metrics = step(state, batch)

@@ -148,6 +148,8 @@ def setup_jax(cache_dir: str | None = None) -> str:
     """
     if cache_dir:
         jax.config.update("jax_compilation_cache_dir", str(Path(cache_dir).expanduser()))
+        # Small programs too: a run has dozens of them, some seconds in all at every start.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     processes = jax.process_count()
     line = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
     line += f", {processes} process{'es' if processes > 1 else ''}"

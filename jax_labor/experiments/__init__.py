@@ -1,16 +1,12 @@
 """Experiments: what a card's `experiment` names, run in a work directory."""
 
 import difflib
+from importlib import import_module
 
 from jax_labor.errors import UserError
-from jax_labor.experiments import datasetgan, labor, segmentation, stylegan2
 
-EXPERIMENTS = {
-    "datasetgan": datasetgan.run,
-    "labor": labor.run,
-    "segmentation": segmentation.run,
-    "stylegan2": stylegan2.run,
-}
+# The module of each has a `run`; it is imported when it is asked for, as a start should be quick.
+EXPERIMENTS = ("datasetgan", "labor", "segmentation", "stylegan2")
 
 
 def run(config, workdir: str, force: bool = False) -> dict:
@@ -27,4 +23,4 @@ def run(config, workdir: str, force: bool = False) -> dict:
         raise UserError(
             f"config.experiment is {config.experiment!r}: use {' or '.join(EXPERIMENTS)}.{hint}"
         )
-    return EXPERIMENTS[config.experiment](config, workdir, force)
+    return import_module(f"{__name__}.{config.experiment}").run(config, workdir, force)
