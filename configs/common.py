@@ -43,9 +43,9 @@ def base() -> ConfigDict:
     c.model = ConfigDict()
     c.model.backbone = "resnet101"
     c.model.style = "caffe"  # caffe | torchvision: where a bottleneck strides
-    c.model.width = 32  # of resnettiny only
+    c.model.width = 32  # of pyramid and resnettiny only
     c.model.head = "v2"  # v2 | v3 | v3plus
-    c.model.dilations = (6, 12, 18, 24)
+    c.model.dilations = ()  # of the head; () = the published ones
     c.model.channels = 0  # of the v3 and v3plus heads; 0 = the published number
     c.model.aux = True
     c.model.selector = "shared"  # shared | own | none
@@ -66,8 +66,8 @@ def base() -> ConfigDict:
     c.loss.source = 1.0  # L1
     c.loss.target = 1.0  # L2: answered pixels, or every labelled one in full supervision
     c.loss.aux = 0.1  # the auxiliary head's share in L1 and L2
-    c.loss.adversarial = 0.0  # L3 on the main output; 0 trains no discriminator
-    c.loss.adversarial_aux = 0.0  # L3 on the auxiliary output
+    c.loss.adversarial = 0.001  # L3 on the main output; 0 trains no discriminator
+    c.loss.adversarial_aux = 0.0002  # L3 on the auxiliary output
     c.loss.pseudo = 0.0  # IAST pseudo-labels train the segmenter too
     c.loss.pseudo_start = 0.0  # share of the steps before they do; segmentation only
     c.loss.selector_source = 1.0
@@ -99,7 +99,9 @@ def base() -> ConfigDict:
     c.rounds.every = 2_000  # steps between rounds
     c.rounds.similarity = "cosine"  # of a pixel to its prototype: cosine | l2 | dot | kl
     c.rounds.probs = "mean"  # prototypes of mean | c1 | c2
-    c.rounds.radius = 1  # ripu: half the side of a region
+    c.rounds.class_of_pixel = "mean"  # whose argmax says of which class a pixel is: mean | c1 | c2
+    c.rounds.radius = 1  # ripu: half the side of the window that is scored
+    c.rounds.pick = 1  # ripu: half the side of what is asked; points: radius 32, pick 0
     c.rounds.smallest = 0  # pixels below which a connected piece of a mask is a speck; 0 = none
     c.rounds.specks = "merge"  # merge (into the nearest piece's question) | leave (not asked)
 
@@ -147,6 +149,7 @@ def small(c: ConfigDict, size) -> None:
     c.optimizer = optimizer("adam", lr=4e-3, momentum=0.9, weight_decay=1e-5, head_factor=1.0)
     c.optimizer.schedule = "cosine"
     c.optimizer.warmup = 50
+    c.loss.adversarial = c.loss.adversarial_aux = 0.0
     # Larger, and the classifiers disagree about whole regions, of which a budget buys one blob.
     c.loss.discrepancy = 0.2
     c.discriminator.layers = 4

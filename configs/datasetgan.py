@@ -31,6 +31,7 @@ def base() -> ConfigDict:
     c.experiment = "datasetgan"
     c.annotator = "people"  # people (launch/annotate.py) | segmenter (config.oracle labels)
     c.loss.target = 0.0  # the segmenter learns from the written data set alone
+    c.loss.adversarial = c.loss.adversarial_aux = 0.0
     c.data.classes = "own"
     c.data.source = common.domain("generated", split="train")  # written by the run itself
     c.data.target = common.domain("image_folder", root="real", split="test")  # not used

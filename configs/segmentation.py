@@ -19,6 +19,7 @@ def get_config(preset: str = "source"):
     method, _, domains = preset.partition(",")
     c = common.preset(common.base(), domains)
     c.experiment = "segmentation"
+    c.loss.adversarial = c.loss.adversarial_aux = 0.0
     common.choose(METHODS, method, "method")(c)
     return c
 

@@ -2,8 +2,10 @@
 
     python launch/evaluate.py --workdir=runs/spl --flip --scales=0.75,1,1.25
     python launch/evaluate.py --workdir=runs/spl --predictions=out --json=out.json
+    python launch/evaluate.py --config=configs/spl.py --config.weights=advent:model_120000.pth
 
-The input is the run's `eval` data at its `eval.size`; IoU is counted at label resolution.
+The last form evaluates a weights file (see launch/weights.py) as a card says. The input is the
+`eval` data at `eval.size`; IoU is counted at label resolution.
 Predictions are label-id PNGs at the label's size, as the official Cityscapes scripts read them.
 """
 
@@ -13,13 +15,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout not installed
 
 from absl import app, flags
+from ml_collections import config_flags
 
 from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import restored
 from jax_labor.files import write_json
 
-WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
+CONFIG = config_flags.DEFINE_config_file("config", None, "Card for a file of --config.weights.")
 STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; default the newest.")
 FLIP = flags.DEFINE_bool("flip", False, "Average with the mirrored image.")
 SCALES = flags.DEFINE_list("scales", ["1"], "Factors on the input size; several are averaged.")
@@ -45,8 +49,15 @@ def main(_):
 
 
 def _config():
-    """The run's settings with the flags' changes."""
-    config = restored.read_config(WORKDIR.value)
+    """The run's or the card's settings with the flags' changes."""
+    if bool(WORKDIR.value) == bool(CONFIG.value):
+        raise UserError(
+            "name either the --workdir of a run, or a card by --config with a file by"
+            " --config.weights"
+        )
+    config = CONFIG.value or restored.read_config(WORKDIR.value)
+    if "eval" not in config:
+        raise UserError(f"a run or card of {config.experiment} has no segmenter to evaluate")
     config.eval.flip = FLIP.value
     config.eval.scales = _scales()
     config.data.root = ROOT.value or config.data.root

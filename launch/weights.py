@@ -91,7 +91,7 @@ def bring_in(args, rest) -> None:
         return
     config = _config(rest)
     variables = _variables(config, args.num_classes)
-    filled, report = load_variables(args.file, variables, config.model)
+    filled, report = load_variables(args.file, variables, config.model, config.data.normalize)
     save_variables(args.out, filled, report)
     print(f"{report.summary()}\nwrote {args.out}: set --config.weights={args.out}")
 
@@ -177,7 +177,7 @@ def _trained(workdir: str, layout: str) -> dict:
         network = config["network"]
         check_export(network | {"conv_clamp": network["conv_clamp"] or None}, layout)
     else:
-        check_settings(layout, config["model"])
+        check_settings(layout, config["model"], config["data"]["normalize"])
     checkpoints = Checkpoints(workdir, read_only=True)
     steps = checkpoints.steps() if checkpoints.folder.exists() else []
     checkpoints.close()

@@ -26,7 +26,7 @@ from jax_labor.labels import oracle
 from jax_labor.labels.store import SKIPPED, Answer, Round
 
 TABLE = get_table("ccp8")
-pytestmark = pytest.mark.usefixtures("quick_compilation", "shared_programs")
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")

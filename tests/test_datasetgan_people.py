@@ -23,7 +23,7 @@ from jax_labor.labels.simulate import simulate
 from jax_labor.labels.store import Round
 
 PEOPLE = "--config.annotator=people"
-pytestmark = pytest.mark.usefixtures("quick_compilation", "shared_programs")
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import scipy
 import torch
 
-from jax_labor.ops.divergence import divergence, image_score, keep_certain, opinion, vote
+from jax_labor.ops.divergence import divergence, image_score, opinion, vote
 
 
 @jax.jit
@@ -90,28 +90,8 @@ def test_image_score_is_the_published_formula(shape):
     np.testing.assert_allclose(image_score(jnp.asarray(js), "sum"), js.sum(), rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "n, drop, dropped",
-    [(100, 0.1, 10), (30, 0.1, 3), (31, 0.1, 4), (5, 0.1, 1), (1, 0.1, 0), (2, 0.9, 1), (9, 0, 0)],
-)
-def test_exactly_the_most_uncertain_go(n, drop, dropped):
-    scores = np.random.default_rng(n).permutation(n).astype(np.float32)
-    kept = np.asarray(keep_certain(scores, drop))
-    assert len(kept) == n - dropped
-    assert (np.diff(kept) > 0).all()
-    np.testing.assert_array_equal(np.sort(scores[kept]), np.arange(n - dropped))
-
-
-def test_of_equal_scores_the_later_images_go():
-    np.testing.assert_array_equal(keep_certain(np.ones(20), 0.1), np.arange(18))
-    np.testing.assert_array_equal(keep_certain(np.array([2, 1, 2, 0.0]), 0.25), [0, 1, 3])
-
-
 def test_unknown_settings():
     with pytest.raises(ValueError, match="hard"):
         vote(None, "most")
     with pytest.raises(ValueError, match="top"):
         image_score(jnp.zeros((2, 2)), "mean")
-    for scores, drop in (([1.0], 1.0), ([1.0], -0.1), ([], 0.1)):
-        with pytest.raises(ValueError, match="drop is in"):
-            keep_certain(np.array(scores), drop)

@@ -11,7 +11,7 @@ import pytest
 from etils import epath
 
 from jax_labor import files
-from jax_labor.engine.config import differences, flatten, record_config
+from jax_labor.engine.config import check_config, differences, flatten, write_config
 from jax_labor.errors import UserError
 
 
@@ -128,20 +128,17 @@ def test_flatten_and_differences():
 
 
 def test_resume_with_another_config_shows_the_difference(tmp_path):
-    assert record_config(tmp_path, CONFIG) is False
-    assert record_config(tmp_path, CONFIG) is True
+    check_config(tmp_path, CONFIG)
+    write_config(tmp_path, CONFIG)
+    check_config(tmp_path, CONFIG)
     new = {**CONFIG, "seed": 1, "model": {**CONFIG["model"], "backbone": "resnet50"}}
     with pytest.raises(UserError) as caught:
-        record_config(tmp_path, new, free=("log",))
+        check_config(tmp_path, new, free=("log",))
     assert str(caught.value).splitlines()[1:] == [
         "- model.backbone: was resnet101, now resnet50",
         "- seed: was 0, now 1",
         "Choose another --workdir, go back to the old settings, or pass --force",
     ]
-    assert files.read_json(tmp_path / "config.json")["seed"] == 0
-    assert record_config(tmp_path, {**CONFIG, "log": {"every": 1}}, free=("log",))
-    assert files.read_json(tmp_path / "config.json")["log"]["every"] == 1
-    assert record_config(tmp_path, new, force=True, is_main=False)
-    assert files.read_json(tmp_path / "config.json")["seed"] == 0
-    assert record_config(tmp_path, new, force=True)
+    check_config(tmp_path, {**CONFIG, "log": {"every": 1}}, free=("log",))
+    write_config(tmp_path, new)
     assert files.read_json(tmp_path / "config.json")["seed"] == 1

@@ -5,6 +5,7 @@ import pytest
 
 from jax_labor.classes import get_table
 from jax_labor.errors import UserError
+from jax_labor.experiments.labor import AnswersByIndex
 from jax_labor.labels import oracle
 from jax_labor.labels.budget import check_budget, round_budget
 from jax_labor.labels.ledger import Ledger
@@ -53,6 +54,17 @@ def test_the_oracle_answers_only_what_was_asked(tmp_path, rng):
     # Void pixels were asked: they count although they teach nothing.
     assert ledger.asked("a") == asked["a"].sum() > (round_.read_answer("a") != 255).sum()
     assert ledger.total == sum(m.sum() for m in asked.values())
+
+
+def test_answers_by_index_are_the_ledgers(tmp_path, rng):
+    asked = {"a": rng.random((5, 7)) < 0.5, "b": np.zeros((4, 4), bool)}
+    round_ = open_round(tmp_path, 0, asked, rng)
+    oracle.answer(round_, lambda name: rng.integers(0, 5, asked[name].shape).astype(np.uint8))
+    ledger = Ledger(tmp_path, 1)
+    answers = AnswersByIndex(ledger, ["b", "a", "c"])
+    for index, name in [(0, "b"), (1, "a"), (1, "a")]:
+        np.testing.assert_array_equal(answers(index), ledger.label(name), strict=True)
+    assert answers(2) is None
 
 
 def test_the_ledger_joins_rounds_and_ignores_later_ones(tmp_path, rng):

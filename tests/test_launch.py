@@ -7,11 +7,14 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from small import ROOT, command, config, environment, launch
+from small import FLAGS, ROOT, command, config, environment, launch
 
 from configs import spl as card
 from jax_labor.errors import UserError
-from jax_labor.experiments import run
+from jax_labor.experiments import restored, run
+from jax_labor.experiments.assembly import build_network, initial_state
+from jax_labor.experiments.evaluation import Evaluator
+from jax_labor.models.pretrained import export_weights, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -91,12 +94,47 @@ def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):
     assert json.loads((tmp_path / "out.json").read_text()) != found
 
 
-def test_evaluate_of_nothing_says_so(tmp_path):
-    line = [sys.executable, "launch/evaluate.py", f"--workdir={tmp_path}"]
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workdir={}"], "config.json"),
+        ([], "name either the --workdir"),
+        (["--config=configs/spl.py:demo"], "config.weights is not set"),
+        (["--config=configs/stylegan2.py"], "no segmenter to evaluate"),
+    ],
+)
+def test_evaluate_of_nothing_says_so(arguments, message, data, tmp_path):
+    line = [sys.executable, "launch/evaluate.py", *(a.format(tmp_path) for a in arguments)]
+    if "demo" in line[-1]:
+        line += [f"--config.data.dir={data}", *FLAGS]
     done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
     assert done.returncode == 2
-    assert "config.json" in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_of_weights_is_evaluated_as_a_card_says(spl, data, tmp_path):
+    settings = config(data, **{"data.normalize": "imagenet"})
+    settings.model.update(backbone="resnettiny", selector="none", dilations=(12, 24, 36), head="v3")
+    settings.model.channels = 8
+    network = build_network(settings, 11)
+    state = initial_state(settings, network, 11)
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    tensors = export_weights(variables, "deeplabv3")
+    save_checkpoint(tmp_path / "whole.npz", tensors)
+    settings.weights = str(tmp_path / "whole.npz")
+    found = restored.evaluate(settings)
+    records = restored.load_domain(settings, "eval")
+    expected = Evaluator(settings, network.model, records).run(variables)
+    np.testing.assert_array_equal(found.by_fold, expected.by_fold)
+    assert found.confusion.sum() > 0
+    backbone = {key: x for key, x in tensors.items() if not key.startswith("classifier")}
+    save_checkpoint(
+        tmp_path / "backbone.npz", {k.removeprefix("backbone."): v for k, v in backbone.items()}
+    )
+    settings.weights = str(tmp_path / "backbone.npz")
+    with pytest.raises(UserError, match="no head in it"):
+        restored.evaluate(settings)
 
 
 @pytest.mark.parametrize("strategy", ["random", "entropy", "margin", "ripu"])
@@ -151,6 +189,15 @@ BAD = [
     ("data.target_batch", 6, "config.data.target_batch=6 cannot be shared equally by 4 devices"),
     ("rounds.share", 1.5, "config.rounds.share is 1.5"),
     ("rounds.strategy", "nearest", "config.rounds.strategy"),
+    ("rounds.strategy", "ppl", "set config.rounds.points"),
+    ("rounds.similarity", "cos", "use cosine, l2, dot or kl"),
+    ("rounds.class_of_pixel", "c3", "use mean, c1 or c2"),
+    ("model.selector", "none", "asks two classifiers"),
+    ("discriminator.kind", "bce", "use vanilla or least_squares"),
+    ("discriminator.input", "probs", "use softmax or entropy"),
+    ("loss.adversarial_aux", 0.1, "no auxiliary output"),
+    ("loss.discrepancy_features", True, "selector_gradient"),
+    ("train.log_every", 0, "config.train.log_every"),
     ("annotator", "somebody", "config.annotator"),
     ("data.source.name", "gta6", "gta5"),
     ("model.backbone", "resnet102", "resnet101"),
@@ -171,6 +218,28 @@ BAD = [
 def test_a_mistake_names_the_setting(name, value, message, data, tmp_path):
     with pytest.raises(UserError, match=message):
         run(config(data, **{name: value}), str(tmp_path))
+
+
+@pytest.mark.parametrize("window", [{"rounds.radius": 0, "rounds.pick": 0}, {"rounds.pick": 2}])
+def test_regions_are_refused_before_the_warmup(window, data, tmp_path):
+    with pytest.raises(UserError, match="a region is scored by"):
+        run(config(data, **{"rounds.strategy": "ripu"}, **window), str(tmp_path))
+
+
+def test_joint_statistics_need_one_size(data, tmp_path):
+    sizes = {"train.statistics": "shared", "data.source_view.size": (40, 48)}
+    with pytest.raises(UserError, match=r"\(40, 48\) and \(32, 48\)"):
+        run(config(data, **sizes), str(tmp_path))
+
+
+def test_a_refused_first_start_does_not_stand_in_the_way_of_its_correction(data, tmp_path):
+    settings = {"train.steps": 3, "rounds.warmup": 1, "rounds.every": 1, "train.pictures": 0}
+    settings |= {"rounds.strategy": "random", "train.checkpoint_every": 0}
+    settings |= {"data.eval_batch": 3}  # not shared equally by 4 devices: padded
+    with pytest.raises(UserError, match="sgd"):
+        run(config(data, **settings, **{"optimizer.name": "sdg"}), str(tmp_path))
+    run(config(data, **settings, **{"optimizer.name": "sgd"}), str(tmp_path))
+    assert sorted(p.name for p in (tmp_path / "checkpoints").glob("[0-9]*")) == ["1", "2", "3"]
 
 
 def test_a_missing_data_set_says_what_is_expected_where(tmp_path):

@@ -1,6 +1,7 @@
 """The README's recipe for a user's own images."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -9,6 +10,7 @@ from small import SETTINGS
 from configs import common
 from jax_labor.classes import get_table
 from jax_labor.data.streets import render
+from jax_labor.errors import UserError
 from jax_labor.experiments import run
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -26,7 +28,7 @@ def make_folder(root, style, splits):
     (root / "classes.json").write_text(json.dumps({"classes": names}))
 
 
-def test_a_card_for_own_images(data, tmp_path):
+def own_card(data, tmp_path):
     make_folder(tmp_path / "mysource", "source", {"train": 6})
     make_folder(tmp_path / "mydata", "target", {"train": 4, "val": 4})
     c = common.base()
@@ -37,6 +39,36 @@ def test_a_card_for_own_images(data, tmp_path):
     c.data.eval = common.domain("image_folder", root="mydata", split="val")
     small = {name: value for name, value in SETTINGS.items() if ".options." not in name}
     c.update_from_flattened_dict(small)
-    results = run(c, str(tmp_path / "run"))
+    return c
+
+
+def test_a_card_for_own_images(data, tmp_path):
+    results = run(own_card(data, tmp_path), str(tmp_path / "run"))
     assert results["classes"] == list(get_table("camvid11").names)
     assert 0 < results["asked_share"] <= 0.022
+
+
+def test_without_labels_to_evaluate_against_there_are_pictures_and_no_figures(data, tmp_path):
+    c = own_card(data, tmp_path)
+    shutil.rmtree(tmp_path / "mydata/labels/val")
+    c.train.eval_every = 3
+    results = run(c, str(tmp_path / "run"))
+    assert results["miou"] is None
+    assert set(results["iou_by_class"].values()) == {None}
+    assert (tmp_path / "run/pictures/predictions.png").exists()
+    assert "miou" not in (tmp_path / "run/metrics.jsonl").read_text()
+
+
+def test_a_source_without_labels_is_refused(data, tmp_path):
+    c = own_card(data, tmp_path)
+    shutil.rmtree(tmp_path / "mysource/labels")
+    with pytest.raises(UserError, match=r"config.data.source .* has no labels"):
+        run(c, str(tmp_path / "run"))
+
+
+def test_the_oracle_is_refused_before_the_warmup_where_there_is_no_truth(data, tmp_path):
+    c = own_card(data, tmp_path)
+    shutil.rmtree(tmp_path / "mydata/labels/train")
+    with pytest.raises(UserError, match="annotator=people"):
+        run(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run/checkpoints/1").exists()

@@ -24,7 +24,6 @@ from jax_labor.steps.pixel_ensemble import (
     draw_pixels,
     find_labelled,
     make_training,
-    stopping_step,
 )
 
 RNG = np.random.default_rng(0)
@@ -201,25 +200,6 @@ def test_steps_cut_into_calls_are_the_same_steps(small):
     np.testing.assert_array_equal(losses, again)
     jax.tree.map(np.testing.assert_array_equal, whole, parts)
     assert int(whole.step) == 4
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_stopping_as_published(seed):
-    losses = np.random.default_rng(seed).integers(0, 30, 400) + np.linspace(20, 0, 400).round()
-
-    def published(epoch_steps, patience):
-        best, since = 1e7, 0
-        for i, loss in enumerate(losses):
-            if i // epoch_steps > 3:
-                best, since = (loss, 0) if loss < best else (best, since + 1)
-                if since > patience:
-                    return i + 1
-        return None
-
-    for epoch_steps, patience in ((10, 50), (20, 3), (1, 0), (90, 50), (200, 50)):
-        expected = published(epoch_steps, patience)
-        assert stopping_step(losses, epoch_steps, patience=patience) == expected
-    assert stopping_step(losses[:0], 10) is None
 
 
 def saved_ensemble(folder, members=3, model=None):

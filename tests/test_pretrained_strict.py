@@ -183,6 +183,13 @@ def test_settings_of_another_dialect_are_refused():
         UserError, match=r"model.dilations must be \(6, 12\) \(is \(6, 12, 18, 24\)\)"
     ):
         check_settings("adaptsegnet", {"dilations": ()})
+    v3 = {"style": "torchvision", "head": "v3"}
+    check_settings("deeplabv3", v3 | {"dilations": ()})
+    with pytest.raises(UserError, match=r"model.dilations must be \(12, 24, 36\)"):
+        check_settings("deeplabv3", v3 | {"dilations": (6, 12, 18)})
+    check_settings("torchvision", {"style": "torchvision"}, normalize="imagenet")
+    with pytest.raises(UserError, match=r"data.normalize must be 'imagenet' \(is 'caffe'\)"):
+        check_settings("torchvision", {"style": "torchvision"}, normalize="caffe")
 
 
 def test_export_into_another_dialect_is_refused():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jax_labor.engine.checkpoint import Checkpoints
-from jax_labor.engine.config import record_config
+from jax_labor.engine.config import write_config
 from jax_labor.errors import UserError
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
@@ -121,8 +121,9 @@ def card(tmp_path):
         "from ml_collections import ConfigDict\n"
         "def get_config(preset=''):\n"
         f"    model = {model}\n"
+        "    data = dict(classes='camvid11', normalize='imagenet')\n"
         "    model.update(dilations=(6, 12, 18, 24), selector=preset or 'none')\n"
-        "    return ConfigDict(dict(model=model, data=dict(classes='camvid11')))\n"
+        "    return ConfigDict(dict(model=model, data=data))\n"
     )
     return path
 
@@ -193,7 +194,9 @@ def test_export_refuses_another_dialect(tmp_path, checkpoint, weights_command):
 def test_the_command_exports_a_run(tmp_path, weights_command):
     workdir, out = tmp_path / "run", tmp_path / "out.npz"
     workdir.mkdir()
-    record_config(workdir, {"model": MODEL | FOUR, "data": {"classes": "camvid11"}})
+    write_config(
+        workdir, {"model": MODEL | FOUR, "data": {"classes": "camvid11", "normalize": "imagenet"}}
+    )
     status, _, error = weights_command("export", workdir, "--layout=ripu", f"--out={out}")
     assert (status, "no checkpoint yet" in error) == (2, True)
 

@@ -8,7 +8,7 @@ import torch
 from model_variables import random_variables
 
 from jax_labor.models.pixel_ensemble import PixelClassifier
-from jax_labor.ops.corners import feature_bytes, gather_pixels
+from jax_labor.ops.corners import gather_pixels
 from jax_labor.ops.projection import Sizes, map_ensemble
 from jax_labor.ops.windows import windows
 from jax_labor.steps.pixel_labels import make_labelling
@@ -145,10 +145,3 @@ def test_labels_equal_those_of_the_classifiers_on_torch_features(voting, dtype):
     tops = np.sort(js.reshape(2, -1), 1)[:, -(24 * 48 // 10) :].mean(1)
     np.testing.assert_allclose(out.score, tops, rtol=1e-4)
     assert len(np.unique(label)) == 4
-
-
-def test_memory_of_features():
-    native, direct = feature_bytes([(4, 4, 10), (8, 8, 6)], (8, 8), 3, 2)
-    maps = random_maps([(4, 4, 10), (8, 8, 6)], 3, np.float16)
-    assert native == sum(x.nbytes for x in maps)
-    assert direct == upsampled(maps, (8, 8)).astype(np.float16).nbytes

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from jax_labor.classes import IGNORE
-from jax_labor.errors import UserError
 from jax_labor.models.segmenter import Outputs
 from jax_labor.steps.select import STRATEGIES, make_selection_step
 
@@ -27,10 +26,11 @@ class Fixed:
         return self.outputs
 
 
-def selection(rng, strategy, points=0):
+def selection(rng, strategy, points=0, window=(1, 1)):
     rounds = types.SimpleNamespace(
-        strategy=strategy, points=points, similarity="cosine", probs="mean", radius=1
+        strategy=strategy, points=points, similarity="cosine", probs="mean", class_of_pixel="mean"
     )
+    rounds.radius, rounds.pick = window
     model = Fixed(rng)
     return jax.jit(make_selection_step(model, rounds, align_corners=False)), model.outputs
 
@@ -69,7 +69,14 @@ def test_points_of_all_rounds_together_are_of_all_classes_alike(rng):
     np.testing.assert_array_equal(np.bincount(np.concatenate(found)), [2] * CLASSES)
 
 
-def test_an_unknown_strategy():
-    rounds = types.SimpleNamespace(strategy="guess")
-    with pytest.raises(UserError, match="'guess': use one of spl, ppl"):
-        make_selection_step(None, rounds, align_corners=False)
+@pytest.mark.parametrize(("window", "apart"), [((1, 1), 3), ((4, 0), 5)])
+def test_regions_of_all_rounds_keep_their_distance(rng, window, apart):
+    step, _ = selection(rng, "ripu", window=window)
+    size = (2 * window[1] + 1) ** 2
+    available, centres = np.ones((2, *SIZE), bool), []
+    for _ in range(2):
+        guess, _ = ask(step, available, np.array([size, size], np.int32))
+        asked = guess[0] != IGNORE
+        centres.append(np.argwhere(asked).mean(0))
+        available &= guess == IGNORE
+    assert np.abs(centres[0] - centres[1]).max() >= apart

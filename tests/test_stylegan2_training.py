@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, data, shared_programs):
+def undisturbed(tmp_path_factory, data):
     workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
     return workdir, run(config(data), str(workdir))
 

@@ -34,31 +34,21 @@ def differences(old: Mapping, new: Mapping, free: Sequence[str] = ()) -> list[st
     return lines
 
 
-def record_config(
-    workdir: epath.PathLike,
-    config: Mapping[str, Any],
-    free: Sequence[str] = (),
-    force: bool = False,
-    is_main: bool = True,
-) -> bool:
-    """Write `workdir/config.json`, or compare with the one that is there.
+def check_config(
+    workdir: epath.PathLike, config: Mapping[str, Any], free: Sequence[str] = ()
+) -> None:
+    """Compare with `workdir/config.json`, where there is one.
 
     Args:
-      workdir: the work directory; it exists.
+      workdir: the work directory.
       config: nested mappings with JSON-like leaves (`ConfigDict.to_dict()`).
       free: dotted names, or prefixes of them (`log` frees `log.every`), that may change.
-      force: take the new configuration whatever differs.
-      is_main: whether this process writes; all of them compare.
-
-    Returns:
-      Whether a configuration was there before.
 
     Raises:
       UserError: with a line per difference outside `free`.
     """
-    path = epath.Path(workdir) / "config.json"
-    resumed = path.exists()
-    if resumed and not force:
+    path = _path(workdir)
+    if path.exists():
         changed = differences(files.read_json(path), config, free)
         if changed:
             raise UserError(
@@ -66,9 +56,15 @@ def record_config(
                 + "\n".join(changed)
                 + "\nChoose another --workdir, go back to the old settings, or pass --force"
             )
-    if is_main:
-        files.write_json(path, config)
-    return resumed
+
+
+def write_config(workdir: epath.PathLike, config: Mapping[str, Any]) -> None:
+    """Write `workdir/config.json`, in the place of one that is there."""
+    files.write_json(_path(workdir), config)
+
+
+def _path(workdir: epath.PathLike) -> epath.Path:
+    return epath.Path(workdir) / "config.json"
 
 
 def _is_free(name: str, free: Sequence[str]) -> bool:

@@ -14,8 +14,8 @@ class NonFiniteLoss(UserError):
         named = ", ".join(f"{name} = {value}" for name, value in self.terms.items())
         super().__init__(
             f"step {step}: {named}. Training stopped; the last good checkpoint is kept. Lower the "
-            "learning rate or the weight of that term, and start again with the same --workdir to "
-            "resume from it"
+            "learning rate or the weight of that term, and start again with the same --workdir and "
+            "--force to go on from it"
         )
 
 

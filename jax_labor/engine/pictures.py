@@ -40,11 +40,6 @@ def colourise(label: np.ndarray, palette: np.ndarray) -> np.ndarray:
     return np.asarray(palette, np.uint8)[np.asarray(label)]
 
 
-def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Return floats from 0 to 1 (cut off outside) as uint8 of the same shape."""
-    return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
 def overlay_mask(image: np.ndarray, mask: np.ndarray, colour: Colour = MARK) -> np.ndarray:
     """Mark the pixels of `mask` bool[H,W] on a greyed `image` uint8[H,W,3] or [H,W].
 

@@ -69,18 +69,19 @@ def answer_round(desk: Desk, round_: Round, truth: Callable[[], Truth]) -> None:
 
 
 def truth_of(target) -> Truth:
-    """Name -> uint8[H, W] train ids of the target's ground truth.
+    """Name -> uint8[H, W] train ids of the target's ground truth; UserError where it has none."""
+    check_has_truth(target)
+    index = {name: i for i, name in enumerate(target.names)}
+    return lambda name: target.label(index[name])[..., 0]
 
-    Raises:
-        UserError: the target has no labels.
-    """
+
+def check_has_truth(target) -> None:
+    """Raises a UserError for a target without labels, which only people could answer about."""
     if not target.has_labels:
         raise UserError(
             "ground truth is to answer, but config.data.target has no labels: choose a labelled"
             " split, or let people answer with --config.annotator=people."
         )
-    index = {name: i for i, name in enumerate(target.names)}
-    return lambda name: target.label(index[name])[..., 0]
 
 
 def _ask_people(desk: Desk, round_: Round) -> None:

@@ -77,14 +77,6 @@ class Network:
 def build_network(config, num_classes: int) -> Network:
     """Builds everything that has parameters."""
     steps = config.train.steps
-    if config.train.statistics not in ("each", "shared", "target"):
-        raise UserError(
-            f"config.train.statistics is {config.train.statistics!r}: use each, shared or target."
-        )
-    if config.loss.discrepancy_kind not in ("l1", "cosine"):
-        raise UserError(
-            f"config.loss.discrepancy_kind is {config.loss.discrepancy_kind!r}: use l1 or cosine."
-        )
     return Network(
         build_model(config.model, num_classes, AXIS),
         FCDiscriminator(config.discriminator.width, config.discriminator.layers),
@@ -97,7 +89,7 @@ def initial_state(config, network: Network, num_classes: int) -> train_state.Tra
     """The state at step 0, on the host: fresh, or with the weights of the file `config.weights`."""
     variables = jax.jit(lambda: _variables(config, network))()
     if config.weights:
-        variables = initialise(variables, config.weights, config.model)
+        variables = initialise(variables, config.weights, config.model, config.data.normalize)
     discriminators = jax.jit(lambda: _discriminators(config, network, num_classes))()
     return jax.device_get(_create(network, variables, discriminators, num_classes))
 

@@ -7,7 +7,7 @@ import jax
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from jax_labor.engine.config import record_config
+from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.experiments import factory, samples, segmenter_oracle
 from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
@@ -71,7 +71,10 @@ def _make_dataset(config, workdir, force) -> dict:
     is_main = jax.process_index() == 0
     if is_main:
         prepare_workdir(workdir)
-    record_config(workdir, config.to_dict(), free_settings(config), force, is_main)
+    if not force:
+        check_config(workdir, config.to_dict(), free_settings(config))
+    if is_main:
+        write_config(workdir, config.to_dict())
     generator = open_generator(config.generator.path)
     table = load_domain(config, "eval").table
     with StopFlag() as stop:

@@ -45,10 +45,14 @@ def finish(session, ledger=None, more: dict | None = None) -> dict:
     if config.eval.folds:
         results["folds"] = _folds(session)
     results = write_results(session.workdir, results)
-    _LOG.info("\n%s", evaluation.text())
+    if session.data.eval.has_labels:
+        _LOG.info("\n%s", evaluation.text())
+        measured = f"mIoU {100 * evaluation.miou:.2f} %"
+    else:
+        measured = "no mIoU, as config.data.eval has no labels,"
     _LOG.info(
-        "mIoU %.2f %% with %.3f %% of the target's pixels labelled; %s",
-        100 * evaluation.miou,
+        "%s with %.3f %% of the target's pixels labelled; %s",
+        measured,
         100 * results["asked_share"],
         session.workdir / "results.json",
     )

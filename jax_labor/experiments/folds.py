@@ -11,6 +11,7 @@ import numpy as np
 from etils import epath
 
 from jax_labor.errors import UserError
+from jax_labor.experiments.iou import class_iou, mean_iou
 from jax_labor.files import write_bytes
 
 
@@ -27,21 +28,6 @@ def assign(names, folds: int) -> np.ndarray:
         )
     ranks = np.argsort(np.argsort(np.array(names), kind="stable"))
     return ranks * max(folds, 1) // len(names)
-
-
-def class_iou(confusion: np.ndarray) -> np.ndarray:
-    """Intersection over union float64[..., C] of confusion matrices [..., C, C] (rows truth).
-
-    nan for a class that neither occurs nor is predicted.
-    """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    union = confusion.sum(-1) + confusion.sum(-2) - hits
-    return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
-
-
-def mean_iou(iou: np.ndarray) -> float:
-    """Mean over the classes that have an IoU, nan where none has."""
-    return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
 
 
 def report(matrices: np.ndarray, steps, names) -> dict:

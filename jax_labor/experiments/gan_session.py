@@ -85,6 +85,9 @@ class GanSession(run_session.RunSession):
         self.checkpoints.save(step, self.state, meta)
 
     def _first_state(self):
-        state, meta = self._resumed(gan_assembly.first_state(self.config, self.gan))
-        self._position = meta["position"] if meta else None
+        def fresh():
+            return gan_assembly.first_state(self.config, self.gan)
+
+        state, meta = self._resumed(jax.eval_shape(fresh)) or (fresh(), {"position": None})
+        self._position = meta["position"]
         return state

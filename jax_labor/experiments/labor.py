@@ -2,17 +2,24 @@
 
 import logging
 
+import numpy as np
 from jax.experimental import multihost_utils
 
+from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
-from jax_labor.experiments.annotators import ORACLE, answer_round, check_annotator, truth_of
+from jax_labor.experiments.annotators import (
+    ORACLE,
+    answer_round,
+    check_annotator,
+    check_has_truth,
+    truth_of,
+)
+from jax_labor.experiments.checks import check_rounds
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.phases import Phase, labor_phases
 from jax_labor.experiments.queries import write_queries
 from jax_labor.experiments.session import Session
-from jax_labor.labels.budget import check_budget
 from jax_labor.labels.ledger import Ledger
-from jax_labor.labels.segments import check_specks
 from jax_labor.labels.store import Round
 
 _LOG = logging.getLogger(__name__)
@@ -20,11 +27,12 @@ _LOG = logging.getLogger(__name__)
 
 def run(config, workdir: str, force: bool = False) -> dict:
     """Adapts a segmenter with few labelled target pixels; returns the content of results.json."""
-    check_budget(config.rounds.share, config.rounds.points)
-    check_specks(config.rounds.smallest, config.rounds.specks)
+    check_rounds(config)
     check_annotator(config.annotator, ORACLE)
     phases = labor_phases(config)
     with Session(config, workdir, force) as session:
+        if config.annotator == ORACLE:
+            check_has_truth(session.data.target)
         for phase in phases:
             if session.step >= phase.end:
                 continue
@@ -68,7 +76,10 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
 
 
 class AnswersByIndex:
-    """Answers by record index, each read from disk once; picklable for worker processes."""
+    """Answers by record index, each read from disk once; picklable for worker processes.
+
+    Only the answered pixels are kept: 2975 whole label maps of Cityscapes would be 6 GB.
+    """
 
     def __init__(self, ledger: Ledger, names):
         self._ledger, self._names, self._read = ledger, names, {}
@@ -76,5 +87,17 @@ class AnswersByIndex:
     def __call__(self, index: int):
         """uint8[H, W] of record `index`, 255 where not answered; None if never asked."""
         if index not in self._read:
-            self._read[index] = self._ledger.label(self._names[index])
-        return self._read[index]
+            label = self._ledger.label(self._names[index])
+            self._read[index] = None if label is None else _answered(label)
+        if self._read[index] is None:
+            return None
+        shape, places, answers = self._read[index]
+        label = np.full(shape, IGNORE, np.uint8)
+        label.flat[places] = answers
+        return label
+
+
+def _answered(label: np.ndarray) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
+    """Shape, flat indices int32[n] and classes uint8[n] of what is answered in uint8[H, W]."""
+    places = np.flatnonzero(label != IGNORE).astype(np.int32)
+    return label.shape, places, label.flat[places]

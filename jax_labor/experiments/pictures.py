@@ -27,17 +27,20 @@ def save_pictures(session, ledger=None) -> None:
 
 
 def _predictions(session, predicted):
-    """Rows of input, truth and prediction."""
+    """Rows of input, truth where there is one, and prediction."""
     records, palette = session.data.eval, session.data.table.palette()
+    columns = ("truth", "prediction") if records.has_labels else ("prediction",)
     rows, names = [], []
     for index in sorted(predicted):
-        truth = records.label(index)[..., 0]
-        # Void pixels stay black in the prediction too: nothing is known of them.
-        shown = np.where(truth == IGNORE, IGNORE, predicted[index])
-        labels = [Panel(colourise(x, palette), smooth=False) for x in (truth, shown)]
-        rows.append([records[index]["image"], *labels])
+        labels = {"prediction": predicted[index]}
+        if records.has_labels:
+            truth = labels["truth"] = records.label(index)[..., 0]
+            # Void pixels stay black in the prediction too: nothing is known of them.
+            labels["prediction"] = np.where(truth == IGNORE, IGNORE, predicted[index])
+        panels = [Panel(colourise(labels[name], palette), smooth=False) for name in columns]
+        rows.append([records[index]["image"], *panels])
         names.append(records.names[index])
-    return rows, ("image", "truth", "prediction"), names
+    return rows, ("image", *columns), names
 
 
 def _queries(session, ledger, count: int):

@@ -1,5 +1,7 @@
 """Asks: one round's queries for every target image."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
@@ -7,6 +9,8 @@ from jax.experimental import multihost_utils
 from jax_labor.classes import IGNORE
 from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
+from jax_labor.experiments.annotators import PEOPLE
+from jax_labor.experiments.evaluation import shared_batch
 from jax_labor.labels.budget import round_budget
 from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.segments import LEAVE, pieces
@@ -27,15 +31,21 @@ def write_queries(config, model, variables, records, ledger: Ledger, round_: Rou
         round_: the round to write.
     """
     step = parallel.local_map(make_selection_step(model, config.rounds, config.align_corners))
+    variables = parallel.place(variables, jax.local_devices())
     key = jax.random.fold_in(jax.random.key(config.seed), round_.number)
-    for batch in _batches(config, records):
-        selection = _selection_batch(config, records, ledger, round_, batch, key)
-        guess, points = parallel.merge(step(variables, parallel.split(selection)))
-        for row, index in enumerate(batch["index"].tolist()):
-            if index >= 0:
-                round_.write_query(_query(config, records.names[index], guess[row], points[row]))
-                if config.annotator == "people":
-                    round_.write_image(records.names[index], records[index]["image"])
+
+    def write(index, guess, points):
+        if index >= 0:
+            round_.write_query(_query(config, records.names[index], guess, points))
+            if config.annotator == PEOPLE:
+                round_.write_image(records.names[index], records[index]["image"])
+
+    with ThreadPoolExecutor(max(1, config.data.threads)) as pool:
+        for batch in _batches(config, records):
+            selection = _selection_batch(config, records, ledger, round_, batch, key)
+            chosen = parallel.merge(step(variables, parallel.split(selection)))
+            # Files take longer than the choice where a device is fast.
+            list(pool.map(write, batch["index"].tolist(), *chosen))
     multihost_utils.sync_global_devices(f"round {round_.number}")
     if jax.process_index() == 0:
         rounds = config.rounds
@@ -46,9 +56,7 @@ def write_queries(config, model, variables, records, ledger: Ledger, round_: Rou
 def _batches(config, records):
     view = EvalView(size=config.eval.size, normalize=config.data.normalize)
     processes = jax.process_index(), jax.process_count()
-    return eval_batches(
-        records, view, config.data.eval_batch, *processes, name="config.data.target"
-    )
+    return eval_batches(records, view, shared_batch(config), *processes, name="config.data.target")
 
 
 def _selection_batch(config, records, ledger, round_, batch, key):

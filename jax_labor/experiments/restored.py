@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
@@ -12,6 +13,7 @@ from jax_labor.experiments.annotators import truth_of
 from jax_labor.experiments.assembly import build_network, load_domain, state_shape
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.files import read_json
+from jax_labor.models.pretrained import load_variables
 
 
 def read_config(workdir: str) -> ConfigDict:
@@ -52,12 +54,36 @@ def restore_network(config, workdir: str, num_classes: int, step: int | None = N
     return network, {"params": found[1].params, "batch_stats": found[1].batch_stats}
 
 
-def evaluate(config, workdir: str, step: int | None = None, predictions: str = "") -> Evaluation:
-    """Evaluates a checkpoint of the run in `workdir` as `config` says.
+def network_of_file(config, num_classes: int):
+    """The network of a card, and its {"params", "batch_stats"} from the file `config.weights`.
+
+    Raises:
+        UserError: no file is named, or it does not fill the whole segmenter.
+    """
+    if not config.weights:
+        raise UserError("config.weights is not set: name the file to evaluate.")
+    network = build_network(config, num_classes)
+    shape = state_shape(config, network, num_classes)
+    blank = jax.tree.map(
+        lambda leaf: np.zeros(leaf.shape, leaf.dtype),
+        {"params": shape.params, "batch_stats": shape.batch_stats},
+    )
+    variables, report = load_variables(config.weights, blank, config.model, config.data.normalize)
+    if any("/head/" in path for path in report.left):
+        raise UserError(
+            f"{config.weights}: there is no head in it, only a backbone: train it first."
+        )
+    return network, variables
+
+
+def evaluate(
+    config, workdir: str = "", step: int | None = None, predictions: str = ""
+) -> Evaluation:
+    """Evaluates a checkpoint of the run in `workdir`, or a file of weights, as `config` says.
 
     Args:
-        config: the run's settings, with `eval` and `data.eval` as wanted.
-        workdir: the run's work directory; nothing in it is changed.
+        config: the run's or the card's settings, with `eval` and `data.eval` as wanted.
+        workdir: the run's work directory, in which nothing is changed; "" takes `config.weights`.
         step: the checkpoint's step, None for the newest.
         predictions: folder for label-id PNGs, "" for none.
 
@@ -70,5 +96,9 @@ def evaluate(config, workdir: str, step: int | None = None, predictions: str = "
             f"config.data.eval ({records.description}) has no labels to evaluate against: choose a"
             " labelled split, or ask for --predictions."
         )
-    network, variables = restore_network(config, workdir, records.table.num_classes, step)
+    classes = records.table.num_classes
+    if workdir:
+        network, variables = restore_network(config, workdir, classes, step)
+    else:
+        network, variables = network_of_file(config, classes)
     return Evaluator(config, network.model, records).run(variables, predictions)

@@ -8,11 +8,12 @@ from etils import epath
 
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.clock import Clock
-from jax_labor.engine.config import record_config
+from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.finite import check_finite
 from jax_labor.engine.profile import Profiler
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.signals import StopFlag, agreed
+from jax_labor.errors import UserError
 from jax_labor.files import prepare_workdir, remove_parts
 from jax_labor.steps import parallel
 
@@ -51,7 +52,13 @@ class RunSession:
         if self.is_main:
             prepare_workdir(workdir)
             remove_parts(workdir)
-        record_config(workdir, config.to_dict(), free, force, self.is_main)
+        if config.train.log_every < 1 or config.train.checkpoint_every < 0:
+            raise UserError(
+                "config.train.log_every must be 1 or more and checkpoint_every 0 (only at the end)"
+                f" or more; they are {config.train.log_every} and {config.train.checkpoint_every}."
+            )
+        if not force:
+            check_config(workdir, config.to_dict(), free)
 
     def _open(self, steps: int) -> None:
         """Takes up the state, and opens what the run writes to."""
@@ -62,7 +69,9 @@ class RunSession:
         self.state = parallel.place(self._first_state())
         self._progress = Progress(steps, self.clock, is_main=self.is_main)
         self._stop, self._unchecked = StopFlag(), []
-        # Last: it holds a file open, and everything above may refuse the settings.
+        # Last, as everything above may refuse the settings: the next start may correct them.
+        if self.is_main:
+            write_config(self.workdir, self.config.to_dict())
         self._reporter = Reporter(self.workdir, self.step, train.tensorboard, self.is_main)
 
     def __enter__(self):
@@ -97,11 +106,11 @@ class RunSession:
         """What else is due after `step`, such as an evaluation."""
         raise NotImplementedError
 
-    def _resumed(self, fresh):
-        """The newest checkpoint's state and what lies beside it; else `fresh` and None."""
-        found = self.checkpoints.restore(fresh)
+    def _resumed(self, shape):
+        """The newest checkpoint's state, of this `shape`, and what lies beside it; or None."""
+        found = self.checkpoints.restore(shape)
         if found is None:
-            return fresh, None
+            return None
         step, state, meta = found
         self.clock.load(meta["clock"])
         _LOG.info("%s: going on from step %d", self.workdir, step)
@@ -141,7 +150,7 @@ class RunSession:
         """What follows a step, in this order: look at losses, log, what is between, save, stop."""
         train = self.config.train
         logs = last or step % train.log_every == 0
-        saves = last or step % train.checkpoint_every == 0
+        saves = last or (train.checkpoint_every and step % train.checkpoint_every == 0)
         if logs or saves:
             self._look(step, logs)
         stops = agreed(self._stop.set) if self._agrees(step) else False

@@ -9,7 +9,8 @@ from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
 from jax_labor.experiments import folds
-from jax_labor.experiments.assembly import build_network, initial_state, load_data
+from jax_labor.experiments.assembly import build_network, initial_state, load_data, state_shape
+from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
@@ -42,11 +43,17 @@ class Session(RunSession):
     """
 
     def __init__(self, config, workdir: str, force: bool = False):
-        for role in ("source", "target", "eval"):
+        check_training(config)
+        for role in ("source", "target"):
             setting = f"config.data.{role}_batch"
             check_batch(config.data[f"{role}_batch"], jax.device_count(), setting)
         super().__init__(config, workdir, free_settings(config), force)
         self.data = load_data(config)
+        if not self.data.source.has_labels:
+            raise UserError(
+                f"config.data.source ({self.data.source.description}) has no labels to learn from:"
+                " choose a labelled split or data set."
+            )
         self.network = build_network(config, self.data.table.num_classes)
         parts = config.eval.folds
         self.evaluator = Evaluator(config, self.network.model, self.data.eval, parts)
@@ -94,7 +101,7 @@ class Session(RunSession):
 
     def _between(self, step: int) -> None:
         every = self.config.train.eval_every
-        if every and step % every == 0 and step < self.steps:
+        if every and step % every == 0 and step < self.steps and self.data.eval.has_labels:
             miou = self.evaluate().miou
             self._reporter.write(step, {"miou": miou})
             _LOG.info("step %d: mIoU %.2f %%", step, 100 * miou)
@@ -124,17 +131,19 @@ class Session(RunSession):
 
     def _first_state(self):
         """The newest checkpoint's state, else the warm-up's to start from, else a fresh one."""
-        fresh = initial_state(self.config, self.network, self.data.table.num_classes)
-        state, meta = self._resumed(fresh)
-        if meta is None and self.config.start_from:
-            state, meta = self._from_warmup(fresh)
-        self._positions = meta["positions"] if meta else {}
+        parts = self.config, self.network, self.data.table.num_classes
+        shape = state_shape(*parts)
+        found = self._resumed(shape)
+        if found is None and self.config.start_from:
+            found = self._from_warmup(shape)
+        state, meta = found or (initial_state(*parts), {"positions": {}})
+        self._positions = meta["positions"]
         return state
 
-    def _from_warmup(self, fresh):
+    def _from_warmup(self, shape):
         place = self.config.start_from
         warmup = Checkpoints(place, read_only=True)
-        found = warmup.restore(fresh)
+        found = warmup.restore(shape)
         warmup.close()
         if found is None or found[0] != self.config.rounds.warmup:
             raise UserError(

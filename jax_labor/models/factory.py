@@ -43,7 +43,7 @@ def build_model(cfg, num_classes: int, axis_name: str | None = None) -> LaborNet
 
     `cfg` is a mapping, a ConfigDict or an object with attributes; absent keys take DEFAULTS:
 
-    * backbone, style, width: see ResNet; width only matters to resnettiny.
+    * backbone, style, width: see ResNet; width only matters to resnettiny and pyramid.
     * head: v2, v3 or v3plus; dilations, channels: its settings, () and 0 for the published ones.
     * aux: an ASPPV2 on layer3; selector: none, shared or own backbone; selector_gradient: see
       LaborNet. The selector's classifiers have the main head's form.

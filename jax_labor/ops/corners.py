@@ -1,6 +1,5 @@
 """Reading single pixels of bilinearly resized feature maps, without resizing the maps."""
 
-import math
 from collections.abc import Sequence
 
 import jax
@@ -51,19 +50,3 @@ def _gather(x, size, image, row, column):
         return read(y, left) * (1 - across) + read(y, right) * across
 
     return line(top) * (1 - down) + line(bottom) * down
-
-
-def feature_bytes(
-    shapes: Sequence[tuple[int, int, int]], size: tuple[int, int], images: int, item_bytes: int
-) -> tuple[int, int]:
-    """Returns the memory of the features of `images` images: (kept native, upsampled) in bytes.
-
-    Args:
-      shapes: (h_l, w_l, C_l) of each map.
-      size: (H, W) to which the direct way would resize them.
-      images: how many images.
-      item_bytes: 2 for half precision, 4 for float32.
-    """
-    native = sum(math.prod(shape) for shape in shapes)
-    upsampled = math.prod(size) * sum(shape[-1] for shape in shapes)
-    return images * item_bytes * native, images * item_bytes * upsampled

@@ -4,7 +4,6 @@ Arrays have classes before pixels: sums over a few classes then run along a midd
 long axis free for vector instructions.
 """
 
-import math
 from typing import NamedTuple
 
 import jax
@@ -97,28 +96,3 @@ def image_score(js: jax.Array, kind: str) -> jax.Array:
     if kind == "sum":
         return js.sum()
     return jax.lax.top_k(js.ravel(), js.size // 10 or js.size)[0].mean()
-
-
-def keep_certain(scores: jax.Array, drop: float = 0.1) -> jax.Array:
-    """Chooses the images that stay when the share `drop` of the most uncertain goes.
-
-    Exactly ceil(drop * n) go, but never all; of equals the later ones go first. (DatasetGAN's code
-    keeps ranks 30 to 30 - drop * n instead: it loses the 30 most *certain* images, keeps 30 of
-    those it means to drop, and with drop * n <= 30 keeps none or the wrong ones. Not followed.)
-
-    Args:
-      scores: float[n], higher is less certain; n >= 1.
-      drop: static, in [0, 1).
-
-    Returns:
-      int32[n - dropped], positions in rising order.
-
-    Raises:
-      ValueError: `drop` is outside [0, 1), or there is no image.
-    """
-    n = len(scores)
-    if not 0 <= drop < 1 or not n:
-        raise ValueError(f"drop is in [0, 1) and takes an image or more, not {drop!r} of {n}")
-    # 0.1 * 30 is a little above 3 in floating point, and must drop 3.
-    dropped = min(math.ceil(round(drop * n, 6)), n - 1)
-    return jnp.sort(jnp.argsort(jnp.asarray(scores), stable=True)[: n - dropped])

@@ -1,4 +1,4 @@
-"""Predictions at label resolution, the confusion matrix and intersection over union."""
+"""Predictions at label resolution and the confusion matrix."""
 
 import functools
 from collections.abc import Sequence
@@ -29,22 +29,6 @@ def confusion_matrix(labels: jax.Array, predictions: jax.Array, num_classes: int
     return jnp.bincount(cell.ravel(), length=c * c + 1)[:-1].reshape(c, c).astype(jnp.int32)
 
 
-def iou(confusion: jax.Array) -> jax.Array:
-    """Returns intersection over union float32[C] per class of a confusion matrix [C, C].
-
-    A class absent from truth and prediction has no value: nan.
-    """
-    hits = jnp.diagonal(confusion)
-    union = confusion.sum(0) + confusion.sum(1) - hits
-    return jnp.where(union > 0, hits / jnp.maximum(union, 1), jnp.nan).astype(jnp.float32)
-
-
-def mean_iou(confusion: jax.Array) -> jax.Array:
-    """Returns the mean float32 of `iou` over the classes that occur; nan when none does."""
-    values = iou(confusion)
-    return jnp.nanmean(values)
-
-
 def predict(logits: jax.Array, size: tuple[int, int], align_corners: bool) -> jax.Array:
     """Returns the best class int32[B,H,W] of upsampled logits [B,h,w,C]; ties to the lowest class.
 
@@ -70,12 +54,3 @@ def predict_ensemble(
         return class_argmax(sum(class_softmax(x) for x in xs))
 
     return jax.lax.map(lambda xs: map_rows(block, xs, size, align_corners), tuple(logits))
-
-
-def confusion_from_logits(logits: jax.Array, labels: jax.Array, align_corners: bool) -> jax.Array:
-    """Returns the confusion matrix int32[C,C] of logits [B,h,w,C] against labels int[B,H,W].
-
-    The prediction is made at the labels' resolution, as the public protocols evaluate.
-    """
-    predictions = predict(logits, labels.shape[-2:], align_corners)
-    return confusion_matrix(labels, predictions, logits.shape[-1])

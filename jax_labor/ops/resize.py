@@ -81,20 +81,3 @@ def _doubled(x, axis):
     after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, n, axis=axis), last], axis)
     pairs = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
     return pairs.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1 :])
-
-
-def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Resizes label maps: output i takes input floor(i*n/size), torch's `mode="nearest"`.
-
-    Args:
-      x: [..., h, w] of any type.
-      size: static (H, W) of the result.
-
-    Returns:
-      [..., H, W] of the type of `x`.
-    """
-    for axis, n, length in ((-2, x.shape[-2], size[0]), (-1, x.shape[-1], size[1])):
-        scale = np.float32(n) / np.float32(length)
-        index = (np.arange(length, dtype=np.float32) * scale).astype(np.int32)
-        x = jnp.take(x, np.minimum(index, n - 1), axis=axis)
-    return x

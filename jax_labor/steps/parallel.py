@@ -19,10 +19,14 @@ def parallel_step(step):
     return jax.pmap(step, AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
 
-def place(state):
-    """Copies host arrays to every device, as a step returns them: the step then compiles once."""
-    everywhere = NamedSharding(Mesh(jax.devices(), (AXIS,)), PartitionSpec())
-    return jax.device_put(state, everywhere)
+def place(state, devices=None):
+    """Copies host arrays to every device of `devices` (all), as a step returns them.
+
+    A training step then compiles once, and what is called again and again with the same variables
+    does not copy them each time.
+    """
+    mesh = Mesh(np.array(devices or jax.devices()), (AXIS,))
+    return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
 
 
 def parallel_evaluation(step):

@@ -14,10 +14,7 @@ from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
 from jax_labor.ops.corners import gather_pixels
 
-LEARNING_RATE = 1e-3
 BATCH = 64
-# Of a whole training: 256,000 pixels per member, of which there is little new in 16 images.
-STEPS = 4000
 
 
 @flax.struct.dataclass
@@ -146,7 +143,7 @@ def make_training(
 
     Args:
         model: a PixelClassifier.
-        tx: the optimiser of `create_ensemble`; the published one is `optax.adam(LEARNING_RATE)`.
+        tx: the optimiser of `create_ensemble`; the published one is `optax.adam(1e-3)`.
         size: (H, W) of the images.
         steps: steps per call.
         batch: pixels per member and step.
@@ -182,31 +179,3 @@ def make_training(
 def _keys(key, step, member):
     """Returns one step's keys of one member: pixels, dropout."""
     return jax.random.split(jax.random.fold_in(jax.random.fold_in(key, step), member))
-
-
-def stopping_step(
-    losses: np.ndarray, epoch_steps: int, first_epoch: int = 4, patience: int = 50
-) -> int | None:
-    """Tells when DatasetGAN's published code would have stopped one member.
-
-    From epoch `first_epoch` (counted from 0) on, it keeps the lowest loss of any single batch, and
-    stops at the step where for the (patience + 1)-th time in a row that loss was not undercut. A
-    batch's loss is noisy, so this is mostly a matter of luck: about four epochs and some dozens of
-    steps. A fixed number of steps, `STEPS`, is the saner choice.
-
-    Args:
-        losses: float[T], loss of each step from the first.
-        epoch_steps: steps per epoch.
-        first_epoch: the first epoch that counts.
-        patience: batches without a new lowest loss that are let pass.
-
-    Returns:
-        The number of steps done at the stop; None where the losses go on to the end.
-    """
-    start = first_epoch * epoch_steps
-    tail = np.asarray(losses, np.float64)[start:]
-    lowest = np.minimum.accumulate(np.concatenate([[np.inf], tail]))[:-1]
-    steps = np.arange(1, len(tail) + 1)
-    since = steps - np.maximum.accumulate(np.where(tail < lowest, steps, 0))
-    stops = np.flatnonzero(since > patience)
-    return start + int(stops[0]) + 1 if len(stops) else None

@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from jax_labor.classes import IGNORE
-from jax_labor.errors import UserError
 from jax_labor.ops.disagreement import disagreement
 from jax_labor.ops.metrics import predict
 from jax_labor.ops.prototypes import select_ppl
 from jax_labor.ops.regions import select_regions
 from jax_labor.ops.select import select_spl, select_top
-from jax_labor.ops.uncertainty import region_impurity, uncertainty
+from jax_labor.ops.uncertainty import region_impurity, uncertainty, window_sum
 from jax_labor.steps.forward import infer
 
 
@@ -24,16 +23,11 @@ def make_selection_step(model, rounds, align_corners: bool):
 
     Args:
         model: a LaborNet.
-        rounds: settings `strategy`, `points`, `similarity`, `probs`, `radius` of a card.
+        rounds: settings of a card: `strategy`, `points`, `similarity`, `probs`, `class_of_pixel`,
+            `radius`, `pick`.
         align_corners: how logits are raised to label resolution.
 
-    Raises:
-        UserError: an unknown strategy.
     """
-    if rounds.strategy not in STRATEGIES:
-        raise UserError(
-            f"config.rounds.strategy is {rounds.strategy!r}: use one of {', '.join(STRATEGIES)}."
-        )
     choose = STRATEGIES[rounds.strategy]
 
     def step(variables, batch):
@@ -46,18 +40,18 @@ def make_selection_step(model, rounds, align_corners: bool):
     return step
 
 
-def _disagree(outputs, batch, align):
-    size = batch["available"].shape[-2:]
-    return disagreement(outputs.classifier1, outputs.classifier2, size, align)
+def _disagree(outputs, batch, rounds, align):
+    size, logits = batch["available"].shape[-2:], (outputs.classifier1, outputs.classifier2)
+    return disagreement(*logits, size, align, rounds.class_of_pixel)
 
 
 def _spl(outputs, batch, rounds, align):
-    found = _disagree(outputs, batch, align)
+    found = _disagree(outputs, batch, rounds, align)
     return select_spl(found, batch["available"], batch["budget"]), _no_points(batch)
 
 
 def _ppl(outputs, batch, rounds, align):
-    found = _disagree(outputs, batch, align)
+    found = _disagree(outputs, batch, rounds, align)
     return select_ppl(
         outputs.classifier1,
         outputs.classifier2,
@@ -91,8 +85,12 @@ def _uncertain(kind):
 def _ripu(outputs, batch, rounds, align):
     size = batch["available"].shape[-2:]
     score = region_impurity(outputs.main, size, rounds.radius, align)
-    # Neighbouring regions may touch but not overlap.
-    windows = (rounds.radius, 2 * rounds.radius)
+    # Regions (radius 1, pick 1) may touch but not overlap; points (32, 0) keep their distance.
+    suppress = max(2 * rounds.pick, rounds.radius)
+    asked = (~batch["available"]).astype(jnp.float32)
+    near = jax.vmap(lambda x: window_sum(x, suppress - rounds.pick))(asked) > 0
+    score = jnp.where(near, -jnp.inf, score)
+    windows = rounds.pick, suppress
     return select_regions(score, batch["available"], batch["budget"], *windows), _no_points(batch)
 
 

@@ -44,7 +44,7 @@ class Layout:
       zeros: (module, like) PyTorch templates: export writes zeros for `module`, shaped as `like`.
       constants: tensors that must hold what our code assumes, see Constant.
       wrapped: the file is a dict of these state dicts; their names are the first part of a key.
-      model: the settings of the model the weights were trained in.
+      model: the settings the weights were trained with: of the model, and `normalize` of its input.
     """
 
     name: str

@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterable
 
 from jax_labor.errors import UserError
+from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 from jax_labor.models.pretrained.inception_layout import INCEPTION
 from jax_labor.models.pretrained.layout import Layout
 from jax_labor.models.pretrained.naming import Module, conv, norm
@@ -36,12 +37,12 @@ RESNET = (
 SELECTOR = ("selector/classifier*",)
 HEADS = ("head/*", "aux/*")
 
-# Model settings. A bare backbone fixes only its dialect: RIPU starts torchvision's at epsilon 0.
-CAFFE = (("style", "caffe"),)
-TORCHVISION = (("style", "torchvision"),)
+# Settings. A bare backbone fixes only its dialect: RIPU starts torchvision's at epsilon 0.
+CAFFE = (("style", "caffe"), ("normalize", "caffe"))
+TORCHVISION = (("style", "torchvision"), ("normalize", "imagenet"))
 EPS = (("bn_eps", 1e-5),)
 TWO_BRANCHES = (("head", "v2"), ("dilations", (6, 12)))
-FOUR_BRANCHES = (("head", "v2"), ("dilations", (6, 12, 18, 24)))
+FOUR_BRANCHES = (("head", "v2"), ("dilations", ASPPV2.dilations))
 
 
 def _aspp(torch: str, flax: str) -> Module:
@@ -172,7 +173,7 @@ _DEEPLABV3 = Layout(
     drop=("aux_classifier.*",),
     left=("head/classifier/*", "aux/*", *SELECTOR),
     replaceable=("head/classifier/*",),
-    model=TORCHVISION + EPS + (("head", "v3"),),
+    model=TORCHVISION + EPS + (("head", "v3"), ("dilations", HeadV3.dilations)),
 )
 
 
@@ -209,7 +210,7 @@ _RIPU_V3PLUS = Layout(
     anchors=("feature_extractor.backbone.conv1", "classifier.parallel_branches.0.0"),
     left=("aux/*", *SELECTOR),
     wrapped=("feature_extractor", "classifier"),
-    model=TORCHVISION + (("bn_eps", 0.0), ("head", "v3plus")),
+    model=TORCHVISION + (("bn_eps", 0.0), ("head", "v3plus"), ("dilations", HeadV3Plus.dilations)),
 )
 
 LAYOUTS = {

@@ -2,29 +2,33 @@
 
 from jax_labor.errors import UserError
 from jax_labor.models.factory import DEFAULTS
-from jax_labor.models.heads import ASPPV2
+from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 from jax_labor.models.pretrained.layouts import get_layout
 
+PUBLISHED = {"v2": ASPPV2.dilations, "v3": HeadV3.dilations, "v3plus": HeadV3Plus.dilations}
 
-def check_settings(layout: str, model) -> None:
-    """Compare the model settings a layout implies (strides, epsilon, dilations) with `model`.
+
+def check_settings(layout: str, model, normalize: str = "") -> None:
+    """Compare the settings a layout implies (strides, epsilon, dilations, input) with those given.
 
     The same tensors give other numbers where the dialect differs, and nothing else would say so.
 
     Args:
       layout: name of a layout.
       model: the configuration's `model` section, as `build_model` takes it.
+      normalize: the configuration's `data.normalize`; "" where no image is read.
 
     Raises:
       UserError: naming each setting that differs and the value that fits the file.
     """
-    expected = dict(get_layout(layout).model)
     given = DEFAULTS | (dict(model) if hasattr(model, "keys") else dict(vars(model)))
-    given["dilations"] = tuple(given["dilations"]) or ASPPV2.dilations
+    given["dilations"] = tuple(given["dilations"]) or PUBLISHED.get(given["head"])
+    given["normalize"] = normalize
     wrong = [
-        f"model.{name} must be {value!r} (is {given[name]!r})"
-        for name, value in expected.items()
-        if given[name] != value
+        f"{'data' if name == 'normalize' else 'model'}.{name} must be {value!r}"
+        f" (is {given[name]!r})"
+        for name, value in get_layout(layout).model
+        if given[name] not in (value, "")
     ]
     if wrong:
         raise UserError(f"layout {layout} is of networks with other settings: {'; '.join(wrong)}.")

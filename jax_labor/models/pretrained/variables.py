@@ -20,18 +20,20 @@ from jax_labor.models.pretrained.settings import check_settings
 ABOUT = "__about__"
 
 
-def initialise(variables: Mapping, source: str | os.PathLike, model=None) -> dict:
+def initialise(
+    variables: Mapping, source: str | os.PathLike, model=None, normalize: str = ""
+) -> dict:
     """Fill freshly initialised `variables` from a weights file and log what was done.
 
     The arguments and errors are those of `load_variables`.
     """
-    filled, report = load_variables(source, variables, model)
+    filled, report = load_variables(source, variables, model, normalize)
     logging.info("%s: %s", source, report.summary())
     return filled
 
 
 def load_variables(
-    source: str | os.PathLike, variables: Mapping, model=None
+    source: str | os.PathLike, variables: Mapping, model=None, normalize: str = ""
 ) -> tuple[dict, Report]:
     """Fill `variables` from a weights file, strictly.
 
@@ -40,6 +42,7 @@ def load_variables(
         layout's name may stand before it, as in `advent:models/model_120000.pth`.
       variables: {"params": ..., "batch_stats": ...} as `init` gave them; read, not changed.
       model: the configuration's `model` section; given, it is compared with the file's kind.
+      normalize: its `data.normalize`, compared too.
 
     Returns:
       variables of the same structure (NumPy float32 where filled), and the report.
@@ -54,7 +57,7 @@ def load_variables(
         about = json.loads(str(tensors.pop(ABOUT))) if ABOUT in tensors else None
         layout = about["layout"] if about else layout or detect_layout(tensors)
         if model is not None:
-            check_settings(layout, model)
+            check_settings(layout, model, normalize)
         if about:
             return fill_variables(variables, tensors, about)
         return import_weights(tensors, layout, variables)

@@ -1,0 +1,87 @@
+"""Settings of a segmenter's card that cannot work, found before any work is done."""
+
+from jax_labor.errors import UserError
+from jax_labor.experiments.phases import ASK_SELECTOR
+from jax_labor.labels.budget import check_budget
+from jax_labor.labels.segments import check_specks
+from jax_labor.ops.disagreement import PROBABILITIES
+from jax_labor.ops.prototypes import SIMILARITIES
+from jax_labor.steps.select import STRATEGIES
+
+CHOICES = {
+    "train.statistics": ("each", "shared", "target"),
+    "loss.discrepancy_kind": ("l1", "cosine"),
+    "discriminator.kind": ("vanilla", "least_squares"),
+    "discriminator.input": ("softmax", "entropy"),
+}
+ROUND_CHOICES = {
+    "rounds.strategy": tuple(STRATEGIES),
+    "rounds.similarity": tuple(SIMILARITIES),
+    "rounds.probs": PROBABILITIES,
+    "rounds.class_of_pixel": PROBABILITIES,
+}
+
+
+def check_training(config) -> None:
+    """Refuses settings of losses and batches that do nothing, or not what they say.
+
+    Raises:
+        UserError: naming the setting and what it may be.
+    """
+    _check_choices(config, CHOICES)
+    loss, data = config.loss, config.data
+    if loss.adversarial_aux and not config.model.aux:
+        raise UserError(
+            "config.loss.adversarial_aux is set, but there is no auxiliary output: set"
+            " config.model.aux, or leave it 0."
+        )
+    selector = config.model.selector == "shared" and not config.model.selector_gradient
+    if loss.discrepancy_features and selector:
+        raise UserError(
+            "config.loss.discrepancy_features does nothing to a shared selector that may not train"
+            " the backbone: set config.model.selector_gradient too, or config.model.selector=own."
+        )
+    sizes = tuple(data.source_view.size), tuple(data.target_view.size)
+    if config.train.statistics == "shared" and sizes[0] != sizes[1]:
+        raise UserError(
+            f"config.train.statistics=shared joins source and target images of one size; they are"
+            f" {sizes[0]} and {sizes[1]}: set config.data.source_view.size and target_view.size"
+            " alike, or use each or target."
+        )
+
+
+def check_rounds(config) -> None:
+    """Refuses rounds that could not open, which else would show after the warm-up.
+
+    Raises:
+        UserError: naming the setting and what it may be.
+    """
+    rounds = config.rounds
+    _check_choices(config, ROUND_CHOICES)
+    check_budget(rounds.share, rounds.points)
+    check_specks(rounds.smallest, rounds.specks)
+    if rounds.strategy == "ppl" and not rounds.points:
+        raise UserError(
+            "config.rounds.strategy=ppl asks points: set config.rounds.points (40 in the paper) and"
+            " config.rounds.share=0."
+        )
+    if rounds.strategy in ASK_SELECTOR and config.model.selector == "none":
+        raise UserError(
+            f"config.rounds.strategy={rounds.strategy} asks two classifiers, but"
+            " config.model.selector is none: use shared or own."
+        )
+    if rounds.strategy == "ripu" and not (rounds.radius >= 1 and 0 <= rounds.pick <= rounds.radius):
+        raise UserError(
+            f"config.rounds: radius is {rounds.radius}, pick {rounds.pick}: a region is scored by"
+            " radius 1 or more, and pick is 0 (its pixel) to radius."
+        )
+
+
+def _check_choices(config, choices: dict) -> None:
+    for name, values in choices.items():
+        section, key = name.split(".")
+        if config[section][key] not in values:
+            raise UserError(
+                f"config.{name} is {config[section][key]!r}: use {', '.join(values[:-1])} or"
+                f" {values[-1]}."
+            )
