@@ -103,6 +103,23 @@ def test_dropped_by_name_logged_and_remembered(read, root, tmp_path, caplog):
         read()
 
 
+HEARD = """
+import sys
+from jax_labor.data.catalogue import load
+from jax_labor.engine.startup import setup_log
+setup_log()
+load("camvid", root=sys.argv[1], data_dir=sys.argv[2], split="train", classes="camvid11",
+     drop_bad=True)
+"""
+
+
+def test_a_run_hears_what_was_dropped(root, tmp_path):
+    break_label(root)
+    command = [sys.executable, "-c", HEARD, str(root), str(tmp_path / "prepared")]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60)
+    assert "W camvid train: dropped because of 1 problems\n  trainannot/0001TP" in done.stderr
+
+
 def test_nothing_left_and_long_lists(tmp_path):
     root = tiny_data.camvid(tmp_path / "many", train=30)
     for path in (root / "train").iterdir():

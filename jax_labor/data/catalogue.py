@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
+from absl import logging as absl_log
 
 from jax_labor.data.builders import BUILDERS, make_source
 from jax_labor.data.builders.source import Problem, Source
@@ -174,12 +174,12 @@ def _prepare(builder: SegmentationBuilder, folder: Path) -> None:
 def _quiet() -> Iterator[None]:
     """Without TFDS's bars and notices: our own progress line fits into a log."""
     tfds.disable_progress_bar()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.WARNING)
+    verbosity = absl_log.get_verbosity()
+    absl_log.set_verbosity(absl_log.WARNING)
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
+        absl_log.set_verbosity(verbosity)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The TFDS builder that all data sets share: checked examples to ArrayRecord, no TensorFlow."""
 
 import json
+import logging
 import os
 import sys
 import time
@@ -11,11 +12,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 
 from jax_labor.data.builders.source import Example, Listing, Problem, Source
 from jax_labor.errors import UserError
 
+_LOG = logging.getLogger(__name__)
 DROPPED_FILE = "dropped.json"
 _SHOWN = 20
 
@@ -117,7 +118,7 @@ def report_problems(title: str, problems: list[Problem], drop_bad: bool, left: i
         shown.append(f"  ... and {len(problems) - _SHOWN} more")
     listed = "\n".join(shown)
     if drop_bad and left:
-        logging.warning("%s: dropped because of %d problems\n%s", title, len(problems), listed)
+        _LOG.warning("%s: dropped because of %d problems\n%s", title, len(problems), listed)
         return
     remedy = "nothing usable is left" if drop_bad else "mend them, or drop them with drop_bad"
     raise UserError(f"{title}: {len(problems)} problems; {remedy}\n{listed}")
