@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 import tiny_data
 
+from configs import common, spl
 from jax_labor.data import report
 from jax_labor.data.builders.source import FileSource
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
+from jax_labor.experiments.assembly import load_domain
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -151,6 +153,18 @@ def test_data_dir_that_cannot_be_written(root, tmp_path):
     with pytest.raises(UserError, match="cannot write prepared data to .*file/p/camvid.*data_dir"):
         load("camvid", root=root, data_dir=str(tmp_path / "file/p"), split="val",
              classes="camvid11")  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", ["data.dir", "data.root"])
+def test_a_bucket_is_no_place_for_data(root, tmp_path, monkeypatch, setting):
+    monkeypatch.chdir(tmp_path)
+    config = spl.get_config()
+    config.data.classes, config.data.root, config.data.dir = "camvid11", str(root.parent), ""
+    config.data.source = common.domain("camvid", root=root.name)
+    config.update_from_flattened_dict({setting: "gs://bucket/datasets"})
+    with pytest.raises(UserError, match=f"{setting}=gs://bucket/datasets.* in a bucket.*mount"):
+        load_domain(config, "source")
+    assert not (tmp_path / "gs:").exists()
 
 
 KILLED = """

@@ -24,6 +24,7 @@ from jax_labor.data.generated import reading
 from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.data.prepared import Part, PreparedRecords
 from jax_labor.errors import UserError
+from jax_labor.files import local_folder
 
 _METADATA_FILE = "metadata.json"
 _INCOMPLETE = tfds.core.constants.INCOMPLETE_PREFIX
@@ -145,7 +146,7 @@ def _prepared(
     source: Source, split: str, data_dir: str | None, drop_bad: bool, prepare: bool
 ) -> Path:
     """Folder of the prepared split, which is made when it is missing and `prepare` allows it."""
-    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    root = local_folder(data_dir or tfds.core.constants.DATA_DIR, "data.dir")
     builder = BUILDERS[source.name](config=config_for(source, split, drop_bad), data_dir=str(root))
     folder = Path(builder.data_dir)
     if not folder.is_dir():

@@ -14,6 +14,7 @@ from jax_labor.classes import ClassTable, apply_id_map
 from jax_labor.data.builders import codec
 from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
+from jax_labor.files import local_folder
 
 _FORMAT = 1  # raise when records of the same files would be written differently
 
@@ -137,7 +138,7 @@ class FileSource(Source):
     def _find_root(self, root: str | Path | None) -> Path:
         if not root:
             raise UserError(f"data set '{self.name}' needs its root folder\n{self.layout}")
-        path = Path(root).expanduser()
+        path = local_folder(root, "data.root")
         if not path.is_dir():
             raise UserError(f"data set '{self.name}': there is no folder {path}\n{self.layout}")
         return path

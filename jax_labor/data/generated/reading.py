@@ -19,7 +19,7 @@ def read_metadata(root: os.PathLike | str | None, split: str) -> tuple[Path, dic
     """
     if not root:
         raise UserError(f"data set '{NAME}' needs its root: the folder that contains '{NAME}'")
-    folder = version_folder(Path(root).expanduser())
+    folder = version_folder(files.local_folder(root, "data.root"))
     if not folder.is_dir():
         raise UserError(
             f"no finished data set '{NAME}' in {root}; make or finish one with "
