@@ -77,9 +77,9 @@ def test_imports_go_down(path):
 
 
 def test_our_log_is_not_that_of_absl():
-    # A run lets only errors through from absl's; the catalogue sets how much TFDS says there.
+    # A run lets only errors through from absl's; preparation sets how much TFDS says there.
     speak = [path.name for path in MODULES if "from absl import logging" in path.read_text()]
-    assert speak == ["catalogue.py"]
+    assert speak == ["preparation.py"]
 
 
 @pytest.mark.parametrize(

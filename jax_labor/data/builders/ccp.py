@@ -77,7 +77,8 @@ background, hair, skin, upper, lower, dress, feet, item"""
         problems = [p for p in whole.problems if p.record is None or belongs(p.record)]
         if not items and not problems:
             problems.append(Problem("images", f"none of the photos is in split '{split}'"))
-        return Listing(items, problems, [*whole.content, [item.name for item in items]])
+        content = [*whole.content, [item.name for item in items]]
+        return Listing(items, problems, content, whole.files)
 
 
 class Ccp(SegmentationBuilder, skip_registration=True):

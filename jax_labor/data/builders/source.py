@@ -4,8 +4,8 @@ import abc
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
 from jax_labor.files import local_folder
 
-_FORMAT = 1  # raise when records of the same files would be written differently
+FORMAT = 2  # raise when records of the same files would be written differently
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Listing:
 
     items: list[Item]
     problems: list[Problem] = field(default_factory=list)
-    content: list = field(default_factory=list)  # everything that decides what is read; JSON-able
+    content: list = field(default_factory=list)  # what decides what is read; JSON-able
+    files: list[Path] = field(default_factory=list)  # what they hold decides it as well
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,13 @@ class Source(abc.ABC):
       name: name of the data set in configurations.
       table: the class table of its labels once prepared.
       description: one sentence for reports.
+      asked: see `builders.asked_for`.
     """
 
     name: str
     table: ClassTable
     description: str
+    asked: dict
 
     @abc.abstractmethod
     def splits(self) -> tuple[str, ...]:
@@ -93,9 +96,13 @@ class Source(abc.ABC):
     def read(self, item: Item) -> Example | Problem:
         """Read and check one item completely. Safe to call from several threads."""
 
-    def digest(self, listing: Listing, split: str) -> str:
-        """Twelve hex digits that change whenever the prepared records of `split` would."""
-        content = [_FORMAT, self.name, split, asdict(self.table), listing.content]
+    def digest(self, listing: Listing, split: str, hashes: Sequence[str] = ()) -> str:
+        """Twelve hex digits that change whenever the prepared records of `split` would.
+
+        `hashes` are those of `listing.files`.
+        """
+        table = asdict(replace(self.table, source=""))  # where it was read is not what it says
+        content = [FORMAT, self.name, split, table, listing.content, list(hashes)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
     def check_split(self, split: str) -> None:
@@ -104,6 +111,10 @@ class Source(abc.ABC):
             raise UserError(
                 f"data set '{self.name}' has no split '{split}'; it has {', '.join(self.splits())}"
             )
+
+
+class MissingFolderError(UserError):
+    """The folder of a data set is not there; perhaps what was prepared of it still is."""
 
 
 class FileSource(Source):
@@ -140,7 +151,9 @@ class FileSource(Source):
             raise UserError(f"data set '{self.name}' needs its root folder\n{self.layout}")
         path = local_folder(root, "data.root")
         if not path.is_dir():
-            raise UserError(f"data set '{self.name}': there is no folder {path}\n{self.layout}")
+            raise MissingFolderError(
+                f"data set '{self.name}': there is no folder {path}\n{self.layout}"
+            )
         return path
 
     def resize(self, size: tuple[int, int]) -> None:
@@ -178,12 +191,12 @@ class FileSource(Source):
     def scan(self, split: str) -> Listing:
         """Pair the files of both folders by name; what has no partner is a problem."""
         self.check_split(split)
-        images, problems, content = self._collect(self.image_dir(split), self.image_name)
+        images, problems, files = self._collect(self.image_dir(split), self.image_name)
         labels = {}
         if self.has_labels(split):
-            labels, more, label_content = self._collect(self.label_dir(split), self.label_name)
+            labels, more, label_files = self._collect(self.label_dir(split), self.label_name)
             problems += more
-            content += label_content
+            files += label_files
             problems += self._unpaired(images, labels)
         if not images:
             problems.append(Problem(self._show(self.image_dir(split)), "the split has no images"))
@@ -193,22 +206,22 @@ class FileSource(Source):
             for name in sorted(images)
             if name not in bad
         ]
-        content = [sorted(self.id_map.items()), sorted(content)]
-        return Listing(items, problems, content + ([self.size] if self.size else []))
+        files.sort()
+        content = [sorted(self.id_map.items()), [self._show(path) for path in files], self.size]
+        return Listing(items, problems, content, files)
 
-    def _collect(self, folder: Path, name_of) -> tuple[dict[str, Path], list[Problem], list]:
-        """Files below `folder` by record name, defects, and (path, bytes, mtime) of each file."""
+    def _collect(self, folder: Path, name_of) -> tuple[dict[str, Path], list[Problem], list[Path]]:
+        """Files below `folder` by record name, defects, and all files that decide them."""
         if not folder.is_dir():
             raise UserError(f"data set '{self.name}': there is no folder {folder}\n{self.layout}")
-        found, problems, content = {}, [], []
+        found, problems, used = {}, [], []
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         names = [name_of(path.relative_to(folder)) for path in files]
         twice = {name for name, count in Counter(names).items() if count > 1}
         for path, name in zip(files, names, strict=True):
             if name == "" or path.name.startswith(".") or path.name == "Thumbs.db":
                 continue
-            stat = path.stat()
-            content.append((path.relative_to(self.root).as_posix(), stat.st_size, stat.st_mtime_ns))
+            used.append(path)
             if name is None:
                 problems.append(Problem(self._show(path), "is not a file of this data set"))
             elif name in twice:
@@ -216,7 +229,7 @@ class FileSource(Source):
                 problems.append(Problem(self._show(path), what, name))
             found.setdefault(name, path)
         found.pop(None, None)
-        return found, problems, content
+        return found, problems, used
 
     def _unpaired(self, images: dict[str, Path], labels: dict[str, Path]) -> Iterable[Problem]:
         for name in sorted(images.keys() ^ labels.keys()):

@@ -39,10 +39,7 @@ def class_table(metadata: dict, classes: str) -> ClassTable:
     Raises:
       UserError: the two have different names of classes.
     """
-    fields = metadata["classes"]
-    tuples = {key: tuple(fields[key]) for key in ("names", "ids", "ignored_ids")}
-    colors = tuple(tuple(color) for color in fields["colors"])
-    own = ClassTable(**(fields | tuples | {"colors": colors}))
+    own = ClassTable.from_json(metadata["classes"])
     if classes in ("", "own"):
         return own
     asked = get_table(classes)
