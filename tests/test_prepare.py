@@ -20,7 +20,7 @@ from configs import common, spl
 from jax_labor.classes import get_table
 from jax_labor.data import report
 from jax_labor.data.builders import hashes
-from jax_labor.data.builders.source import FileSource
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
 from jax_labor.experiments.assembly import load_domain
@@ -241,7 +241,7 @@ def test_a_bucket_is_no_place_for_data(root, tmp_path, monkeypatch, setting):
 
 KILLED = """
 import os, signal, sys
-from jax_labor.data.builders.source import FileSource
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.catalogue import load
 read = FileSource.read
 def read_or_die(self, item):

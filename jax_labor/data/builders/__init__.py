@@ -11,9 +11,10 @@ from jax_labor.data.builders.cityscapes import Cityscapes, CityscapesSource
 from jax_labor.data.builders.figures import Figures, FiguresSource
 from jax_labor.data.builders.gta5 import Gta5, Gta5Source
 from jax_labor.data.builders.image_folder import ImageFolder, ImageFolderSource
-from jax_labor.data.builders.source import FORMAT, FileSource, Source
+from jax_labor.data.builders.source import FORMAT, FolderSource, Source
 from jax_labor.data.builders.streets import Streets, StreetsSource
 from jax_labor.data.builders.synthia import Synthia, SynthiaSource
+from jax_labor.data.builders.tfds_folder import Tfds, TfdsSource
 from jax_labor.errors import UserError
 
 SOURCES = {
@@ -27,11 +28,12 @@ SOURCES = {
         StreetsSource,
         FiguresSource,
         CcpSource,
+        TfdsSource,
     )
 }
 BUILDERS = {
     builder.name: builder
-    for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets, Figures, Ccp)
+    for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets, Figures, Ccp, Tfds)
 }
 
 
@@ -44,8 +46,8 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
       classes: name of a class table; `image_folder` also takes "own" or "".
       options: further arguments of that source (`streets`: style, height, width,
         train, val, test, seed; `figures`: the same without style; `image_folder` and `ccp`:
-        unlabelled); for data sets of files also
-        `size`, (height, width) to prepare records at.
+        unlabelled; `tfds`: image, label, unlabelled); for data sets in a folder also `size`,
+        (height, width) to prepare records at.
 
     Raises:
       UserError: no such data set, option, map to the table, or folder.
@@ -73,7 +75,7 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
 def asked_for(name: str, root, classes: str, options: Mapping | None = None) -> dict:
     """What tells prepared data from other of this data set once its folder is gone; JSON-able."""
     return {
-        "root": Path(root or "").name,
+        "root": "/".join(Path(root or "").parts[-SOURCES[name].root_parts :]),
         "classes": classes or "own",
         "options": _options(name) | dict(options or {}),
         "format": FORMAT,
@@ -84,4 +86,4 @@ def _options(name: str) -> dict:
     """Default of every option of the data set."""
     parameters = inspect.signature(SOURCES[name]).parameters.values()
     own = {each.name: each.default for each in parameters if each.name not in ("root", "classes")}
-    return own | ({"size": None} if issubclass(SOURCES[name], FileSource) else {})
+    return own | ({"size": None} if issubclass(SOURCES[name], FolderSource) else {})

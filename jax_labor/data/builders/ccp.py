@@ -4,8 +4,9 @@ from pathlib import Path
 
 from jax_labor.classes import get_table
 from jax_labor.data.builders.class_file import read_class_file
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.source import FileSource, Listing, Problem
+from jax_labor.data.builders.source import Listing, Problem
 from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 
