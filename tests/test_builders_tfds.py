@@ -125,6 +125,15 @@ def test_files_that_are_damaged_or_missing(read, pets, tmp_path):
     assert len(read("test", root=root)) == 2
 
 
+def test_what_was_prepared_serves_this_data_set_alone(read, pets, tmp_path):
+    root = shutil.copytree(pets, tmp_path / "mine/pets/2.0.0")
+    names = read(root=root).names
+    shutil.rmtree(root)
+    assert read(root=root).names == names
+    with pytest.raises(UserError, match="Nor is .* from a folder 'cars/2.0.0'"):
+        read(root=tmp_path / "mine/cars/2.0.0")
+
+
 def test_a_generator_trains_on_it(pets, tmp_path):
     settings = config(tmp_path / "prepared")
     # What --config.data.train.name=tfds leaves of the card's own choice, image_folder.
