@@ -8,7 +8,8 @@ The preset is a row of the official table, with a resolution after a comma where
 row's own: auto (256), auto,128, stylegan2 (1024), stylegan2,512, paper256, paper512, paper1024; or
 a set of images: ccp (photos of people at 96x64, on a GPU), ccp_cpu (the same with a small network),
 demo (rendered figures at 48x32, hours of one CPU core) and small (a minute of it). Without one of
-the latter, the images are those below data.root/data.train.root/images.
+the latter, the images are those below data.root/data.train.root/images, or with
+data.train.name=tfds those of the data set that TFDS prepared as data.root/data.train.root.
 """
 
 from ml_collections import ConfigDict

@@ -51,6 +51,13 @@ class ClassTable:
             if twice:
                 raise UserError(f"class table {self.name}: {what} {', '.join(twice)} occurs twice")
 
+    @classmethod
+    def from_json(cls, fields: Mapping) -> "ClassTable":
+        """The table whose fields a JSON file holds, tuples as lists."""
+        tuples = {key: tuple(fields[key]) for key in ("names", "ids", "ignored_ids")}
+        colors = tuple(tuple(color) for color in fields["colors"])
+        return cls(**(fields | tuples | {"colors": colors}))
+
     @property
     def num_classes(self) -> int:
         """Number of classes C, without the ignored ones."""

@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -21,6 +22,16 @@ _NEEDED_FREE_BYTES = 64 * 2**20
 def is_remote(path: epath.PathLike) -> bool:
     """Whether `path` is in a bucket (`gs://...`), where a whole object appears or none."""
     return "://" in os.fspath(path)
+
+
+def local_folder(path: epath.PathLike, setting: str) -> Path:
+    """Return `path`, the value of `setting`, with `~` resolved; `UserError` for a bucket."""
+    if is_remote(path):
+        raise UserError(
+            f"{setting}={os.fspath(path)} is in a bucket, and data sets are read from a disk. Copy "
+            "the folder to one (gcloud storage rsync -r), or mount the bucket, and give that path"
+        )
+    return Path(path).expanduser()
 
 
 @contextlib.contextmanager

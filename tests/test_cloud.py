@@ -193,6 +193,12 @@ class TestTpu:
         assert needed <= names
         assert not any(name.startswith((".git/", ".venv/", "runs/")) for name in names)
 
+    def test_copies_prepared_data_to_the_disk(self, tmp_path):
+        _, calls = run_tpu(tmp_path, *TPU, "--config.seed=1", DATA="gs://bucket/data sets")
+        install, train = (call for call in calls if call.startswith("tpu-vm ssh"))
+        assert r"gcloud storage rsync -r gs://bucket/data\ sets datasets" in install
+        assert "--config.data.dir=datasets --config.seed=1" in train
+
     def test_spot(self, tmp_path):
         _, calls = run_tpu(tmp_path, "--spot", *TPU)
         assert "--spot" in calls[0]

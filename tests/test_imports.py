@@ -76,6 +76,12 @@ def test_imports_go_down(path):
             assert {here, there} not in STRANGERS, f"{here} must not know {name}"
 
 
+def test_our_log_is_not_that_of_absl():
+    # A run lets only errors through from absl's; preparation sets how much TFDS says there.
+    speak = [path.name for path in MODULES if "from absl import logging" in path.read_text()]
+    assert speak == ["preparation.py"]
+
+
 @pytest.mark.parametrize(
     "room_name", ["data.catalogue", "labels.ledger", "labels.page.serve", "labels.exchange"]
 )

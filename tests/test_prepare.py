@@ -1,9 +1,11 @@
 """Preparation: what is kept, redone, dropped and refused; `launch/prepare.py`."""
 
 import json
+import logging
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +16,14 @@ import numpy as np
 import pytest
 import tiny_data
 
+from configs import common, spl
+from jax_labor.classes import get_table
 from jax_labor.data import report
-from jax_labor.data.builders.source import FileSource
+from jax_labor.data.builders import hashes
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
+from jax_labor.experiments.assembly import load_domain
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -39,7 +45,7 @@ def read(tmp_path, root):
 
 
 def folders(tmp_path):
-    return sorted((tmp_path / "prepared/camvid").iterdir())
+    return sorted(path for path in (tmp_path / "prepared/camvid").iterdir() if path.is_dir())
 
 
 def break_label(root, name="0001TP_train1", folder="trainannot"):
@@ -56,11 +62,79 @@ def test_prepared_once_and_again_when_the_folder_changes(read, root, tmp_path, m
     assert len(folders(tmp_path)) == 2
 
 
-def test_same_size_and_time_stamp_of_one_split_leaves_the_others(read, root, tmp_path):
+def test_content_decides_not_times(read, root, tmp_path, monkeypatch):
+    label = root / "valannot/0001TP_val0.png"
+    first, second = (tiny_data.labels(seed, range(12)) for seed in (5, 6))
+    tiny_data.save(label, first, compress_level=0)
+    before = read("train+val"), label.stat().st_size
+    for path in root.rglob("*.png"):  # as after a copy that keeps no times
+        os.utime(path, ns=(1, 1))
     read("train+val")
-    os.utime(root / "val/0001TP_val0.png", ns=(1, 1))
-    read("train+val")
-    assert len(folders(tmp_path)) == 3
+    monkeypatch.setattr(hashes, "_hash", None)  # reading a file again would call it
+    assert read("train+val").names == before[0].names and len(folders(tmp_path)) == 2
+    monkeypatch.undo()
+    tiny_data.save(label, second, compress_level=0)
+    assert label.stat().st_size == before[1]
+    np.testing.assert_array_equal(
+        read("val").label(0), get_table("camvid11").encode(second)[..., None]
+    )
+    assert len(folders(tmp_path)) == 3  # train is as it was
+
+
+def test_hashes_that_are_lost_are_made_again(read, tmp_path):
+    read()
+    memory = tmp_path / "prepared/camvid/hashes.json"
+    memory.write_text("{")
+    assert len(read()) == 3 and len(folders(tmp_path)) == 1
+    assert len(json.loads(memory.read_text())) == 6
+
+
+def test_prepared_data_without_its_files(read, root, tmp_path, caplog):
+    before = read("train+val")
+    shutil.rmtree(root)
+    with caplog.at_level(logging.INFO, "jax_labor"):
+        after = read("train+val", prepare=False)
+    assert caplog.text.count("its files are gone; taking") == 2
+    for name in ("names", "table", "has_labels", "description"):
+        assert getattr(after, name) == getattr(before, name)
+    np.testing.assert_array_equal(after.class_pixels, before.class_pixels)
+    np.testing.assert_array_equal(after[4]["image"], before[4]["image"])
+    for other in (dict(split="test"), dict(options={"size": (6, 8)})):
+        with pytest.raises(UserError, match=r"no folder(.|\n)*layout(.|\n)*Nor is camvid .* 'd'"):
+            read(**other)
+    with pytest.raises(UserError, match="Nor is .* from a folder 'e'"):
+        load("camvid", root=root.with_name("e"), data_dir=str(tmp_path / "prepared"), split="train",
+             classes="camvid11")  # fmt: skip
+
+
+def test_of_two_that_were_prepared_none_is_taken(read, root, tmp_path):
+    read()
+    tiny_data.save(root / "train/0001TP_train0.png", tiny_data.image(77))
+    read()
+    shutil.rmtree(root)
+    with pytest.raises(UserError, match="remove all but one: .*camvid11-train-.*, .*-train-"):
+        read()
+
+
+def test_drops_are_remembered_without_the_files(read, root):
+    break_label(root)
+    read(drop_bad=True)
+    shutil.rmtree(root)
+    assert len(read(drop_bad=True)) == 2
+    with pytest.raises(UserError, match="trainannot/0001TP_train1.png"):
+        read()
+
+
+def test_own_classes_moved_and_then_without_their_files(tmp_path):
+    def read(place):
+        return load("image_folder", root=tmp_path / place / "mine", data_dir=str(tmp_path / "p"),
+                    split="train", classes="own")  # fmt: skip
+
+    table = read(tiny_data.image_folder(tmp_path / "a/mine").parent.name).table
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    assert read("b").names == ("photo0", "photo1", "photo2")
+    assert len([*(tmp_path / "p/image_folder").glob("*/")]) == 1
+    assert read("c").table == table
 
 
 def test_names_choose_records(read):
@@ -103,6 +177,23 @@ def test_dropped_by_name_logged_and_remembered(read, root, tmp_path, caplog):
         read()
 
 
+HEARD = """
+import sys
+from jax_labor.data.catalogue import load
+from jax_labor.engine.startup import setup_log
+setup_log()
+load("camvid", root=sys.argv[1], data_dir=sys.argv[2], split="train", classes="camvid11",
+     drop_bad=True)
+"""
+
+
+def test_a_run_hears_what_was_dropped(root, tmp_path):
+    break_label(root)
+    command = [sys.executable, "-c", HEARD, str(root), str(tmp_path / "prepared")]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60)
+    assert "W camvid train: dropped because of 1 problems\n  trainannot/0001TP" in done.stderr
+
+
 def test_nothing_left_and_long_lists(tmp_path):
     root = tiny_data.camvid(tmp_path / "many", train=30)
     for path in (root / "train").iterdir():
@@ -136,9 +227,21 @@ def test_data_dir_that_cannot_be_written(root, tmp_path):
              classes="camvid11")  # fmt: skip
 
 
+@pytest.mark.parametrize("setting", ["data.dir", "data.root"])
+def test_a_bucket_is_no_place_for_data(root, tmp_path, monkeypatch, setting):
+    monkeypatch.chdir(tmp_path)
+    config = spl.get_config()
+    config.data.classes, config.data.root, config.data.dir = "camvid11", str(root.parent), ""
+    config.data.source = common.domain("camvid", root=root.name)
+    config.update_from_flattened_dict({setting: "gs://bucket/datasets"})
+    with pytest.raises(UserError, match=f"{setting}=gs://bucket/datasets.* in a bucket.*mount"):
+        load_domain(config, "source")
+    assert not (tmp_path / "gs:").exists()
+
+
 KILLED = """
 import os, signal, sys
-from jax_labor.data.builders.source import FileSource
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.catalogue import load
 read = FileSource.read
 def read_or_die(self, item):

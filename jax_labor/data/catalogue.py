@@ -1,32 +1,18 @@
 """Load any data set by name: prepare it on first use, then read it at random."""
 
-import contextlib
-import fcntl
 import fnmatch
-import json
-import shutil
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
-import tensorflow_datasets as tfds
-from absl import logging
 
-from jax_labor.data.builders import BUILDERS, make_source
-from jax_labor.data.builders.source import Problem, Source
-from jax_labor.data.builders.tfds_builder import (
-    DROPPED_FILE,
-    SegmentationBuilder,
-    config_for,
-    report_problems,
-)
+from jax_labor.classes import ClassTable
+from jax_labor.data.builders import asked_for, make_source
+from jax_labor.data.builders.source import MissingFolderError, Source
 from jax_labor.data.generated import reading
 from jax_labor.data.generated.layout import NAME as GENERATED
+from jax_labor.data.preparation import left_of, prepared, read_metadata
 from jax_labor.data.prepared import Part, PreparedRecords
 from jax_labor.errors import UserError
-
-_METADATA_FILE = "metadata.json"
-_INCOMPLETE = tfds.core.constants.INCOMPLETE_PREFIX
 
 
 def load(
@@ -44,9 +30,11 @@ def load(
     """Records of a data set, prepared to ArrayRecord when they are not yet.
 
     Args:
-      name: gta5, synthia, cityscapes, camvid, ccp, image_folder, streets, figures or generated.
-      root: folder of the data set as its publisher lays it out; not used by streets and figures;
-        for generated the folder that contains it, as `generated.finish` leaves it.
+      name: gta5, synthia, cityscapes, camvid, ccp, image_folder, tfds, streets, figures or
+        generated.
+      root: folder of the data set as its publisher lays it out; where it is gone, what was prepared
+        of a folder of its name is taken. Not used by streets and figures; for generated the folder
+        that contains it, as `generated.finish` leaves it.
       data_dir: where prepared data lies; TFDS's own default folder when None or "".
       split: a split, or several joined by "+".
       classes: name of a class table; "own" or "" with image_folder takes its classes file, with
@@ -68,23 +56,35 @@ def load(
         if options:
             raise UserError(f"data set '{name}' has no option '{next(iter(options))}'")
         return _load_generated(root, split, classes, names)
-    source = make_source(name, root, classes, options)
     splits = split.split("+")
+    try:
+        source = make_source(name, root, classes, options)
+    except MissingFolderError as missing:
+        asked = asked_for(name, root, classes, options)
+        folders = [left_of(name, p, asked, data_dir, drop_bad, str(missing)) for p in splits]
+    else:
+        _check_splits(source, splits)
+        folders = [prepared(source, part, data_dir, drop_bad, prepare) for part in splits]
+    metadata = [read_metadata(folder) for folder in folders]
+    return _records(
+        tuple(Part(str(f), part) for f, part in zip(folders, splits, strict=True)),
+        metadata,
+        names,
+        f"{name} {split}",
+        table=ClassTable.from_json(metadata[0]["classes"]),
+        has_labels=all(each["has_labels"] for each in metadata),
+        description=f"{metadata[0]['description']}, {split}",
+    )
+
+
+def _check_splits(source: Source, splits: list[str]) -> None:
+    """`UserError` for a split that does not exist, or where only some have labels."""
     for part in splits:
         source.check_split(part)
     labelled = {part: source.has_labels(part) for part in splits}
     if len(set(labelled.values())) > 1:
-        raise UserError(f"{name} {split}: {labelled}; join splits that all have labels or none")
-    folders = [_prepared(source, part, data_dir, drop_bad, prepare) for part in splits]
-    return _records(
-        tuple(Part(str(f), part) for f, part in zip(folders, splits, strict=True)),
-        [json.loads((folder / _METADATA_FILE).read_text()) for folder in folders],
-        names,
-        f"{name} {split}",
-        table=source.table,
-        has_labels=labelled[splits[0]],
-        description=f"{source.description}, {split}",
-    )
+        title = f"{source.name} {'+'.join(splits)}"
+        raise UserError(f"{title}: {labelled}; join splits that all have labels or none")
 
 
 def _load_generated(root: str | None, split: str, classes: str, names: str) -> PreparedRecords:
@@ -139,61 +139,3 @@ def _choose(metadata: list[dict], names: str, title: str) -> list[tuple[int, int
             raise UserError(f"{title}: both splits have a record '{record}'; rename its files")
         seen.add(record)
     return chosen
-
-
-def _prepared(
-    source: Source, split: str, data_dir: str | None, drop_bad: bool, prepare: bool
-) -> Path:
-    """Folder of the prepared split, which is made when it is missing and `prepare` allows it."""
-    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
-    builder = BUILDERS[source.name](config=config_for(source, split, drop_bad), data_dir=str(root))
-    folder = Path(builder.data_dir)
-    if not folder.is_dir():
-        if not prepare:
-            raise UserError(
-                f"{source.name} {split} is not prepared in {root}; run launch/prepare.py "
-                f"--dataset={source.name} first, or start the process that prepares it"
-            )
-        _prepare(builder, folder)
-    else:
-        _report_dropped(source, split, folder, drop_bad)
-    return folder
-
-
-def _prepare(builder: SegmentationBuilder, folder: Path) -> None:
-    """Prepare under a lock: a second process waits, and what a killed one left is removed."""
-    with _locked(folder.parent), _quiet():
-        if folder.is_dir():
-            return
-        for left_over in folder.parent.glob(f"{_INCOMPLETE}*"):
-            shutil.rmtree(left_over)
-        builder.download_and_prepare()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without TFDS's bars and notices: our own progress line fits into a log."""
-    tfds.disable_progress_bar()
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise UserError(f"cannot write prepared data to {folder} ({error}); set data_dir") from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _report_dropped(source: Source, split: str, folder: Path, drop_bad: bool) -> None:
-    problems = [Problem(**fields) for fields in json.loads((folder / DROPPED_FILE).read_text())]
-    report_problems(f"{source.name} {split}", problems, drop_bad, left=1)

@@ -1,7 +1,7 @@
 """From a config to the parts of a run: data sets, network, optimisers, first state."""
 
 import dataclasses
-from pathlib import Path
+import os
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ class Data:
 def load_domain(config, role: str):
     """Loads the data set that plays `role` ("source", "target" or "eval")."""
     domain = config.data[role]
-    root = str(Path(config.data.root) / domain.root) if domain.root else ""
+    root = os.path.join(config.data.root, domain.root) if domain.root else ""
     return load(
         domain.name,
         root=root,

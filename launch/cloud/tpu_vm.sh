@@ -7,9 +7,13 @@
 #   TYPE     accelerator type, such as v6e-1; its chips must divide the card's batches
 #   RUNTIME  its image, such as v2-alpha-tpuv6e
 #   WORKDIR  gs://BUCKET/FOLDER, as the TPU's own disks go with it; the same one resumes
-#   FLAG     of launch/main.py, such as --config.data.dir=gs://BUCKET/datasets
+#   FLAG     of launch/main.py, such as --config.seed=1
 #
+#   export DATA=gs://b/datasets
 #   launch/cloud/tpu_vm.sh --spot labor us-east5-b v6e-1 v2-alpha-tpuv6e configs/spl.py gs://b/spl
+#
+# DATA is a folder of prepared data sets (README, On a cloud), copied to the disk of every worker;
+# without it there is only what is rendered.
 #
 # Needs an installed and authorised gcloud with a project set. Keep it running, as in tmux: its end
 # is the TPU's. POLL_SECONDS (30) is the time between two looks at the queue.
@@ -29,6 +33,11 @@ fi
 [[ $# -ge 6 && $6 == gs://* ]] || usage
 name=$1 zone=$2 type=$3 runtime=$4 card=$5 workdir=$6
 shift 6
+fetch=
+if [[ -n ${DATA:-} ]]; then
+  printf -v fetch ' && mkdir -p datasets && gcloud storage rsync -r %q datasets' "$DATA"
+  set -- --config.data.dir=datasets "$@"
+fi
 root=$(cd "$(dirname "$0")/../.." && pwd)
 archive=$(mktemp)
 trap 'rm -f "$archive"' EXIT
@@ -62,7 +71,7 @@ tar -C "$root" --exclude=./.git --exclude=./.venv --exclude=./runs --exclude=./d
 gcloud compute tpus tpu-vm scp "$archive" "$name:jax_labor.tgz" --zone="$zone" --worker=all
 # gcsfs: what gs:// paths are read and written with.
 on_all_workers "mkdir -p jax_labor && tar -C jax_labor -xzf jax_labor.tgz &&
-  cd jax_labor && bash launch/cloud/install.sh tpu gcsfs"
+  cd jax_labor && bash launch/cloud/install.sh tpu gcsfs$fetch"
 
 printf -v line '%q ' python launch/main.py --config="$card" --workdir="$workdir" "$@"
 status=0

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 
 from jax_labor.data.builders.camvid import Camvid, CamvidSource
 from jax_labor.data.builders.ccp import Ccp, CcpSource
@@ -10,9 +11,10 @@ from jax_labor.data.builders.cityscapes import Cityscapes, CityscapesSource
 from jax_labor.data.builders.figures import Figures, FiguresSource
 from jax_labor.data.builders.gta5 import Gta5, Gta5Source
 from jax_labor.data.builders.image_folder import ImageFolder, ImageFolderSource
-from jax_labor.data.builders.source import FileSource, Source
+from jax_labor.data.builders.source import FORMAT, FolderSource, Source
 from jax_labor.data.builders.streets import Streets, StreetsSource
 from jax_labor.data.builders.synthia import Synthia, SynthiaSource
+from jax_labor.data.builders.tfds_folder import Tfds, TfdsSource
 from jax_labor.errors import UserError
 
 SOURCES = {
@@ -26,11 +28,12 @@ SOURCES = {
         StreetsSource,
         FiguresSource,
         CcpSource,
+        TfdsSource,
     )
 }
 BUILDERS = {
     builder.name: builder
-    for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets, Figures, Ccp)
+    for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets, Figures, Ccp, Tfds)
 }
 
 
@@ -43,8 +46,8 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
       classes: name of a class table; `image_folder` also takes "own" or "".
       options: further arguments of that source (`streets`: style, height, width,
         train, val, test, seed; `figures`: the same without style; `image_folder` and `ccp`:
-        unlabelled); for data sets of files also
-        `size`, (height, width) to prepare records at.
+        unlabelled; `tfds`: image, label, unlabelled); for data sets in a folder also `size`,
+        (height, width) to prepare records at.
 
     Raises:
       UserError: no such data set, option, map to the table, or folder.
@@ -53,17 +56,34 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
         close = difflib.get_close_matches(name, SOURCES, n=1)
         hint = f"did you mean '{close[0]}'? " if close else ""
         raise UserError(f"no data set '{name}': {hint}There are {', '.join(SOURCES)}.")
+    known = _options(name)
     options = dict(options or {})
-    known = [p for p in inspect.signature(SOURCES[name]).parameters if p not in ("root", "classes")]
-    if of_files := issubclass(SOURCES[name], FileSource):
-        known.append("size")
     wrong = sorted(options.keys() - set(known))
     if wrong:
         raise UserError(
             f"data set '{name}' has no option '{wrong[0]}'; it has {', '.join(known) or 'none'}"
         )
-    size = options.pop("size", None) if of_files else None
+    asked = asked_for(name, root, classes, options)
+    size = options.pop("size", None) if "size" in known else None
     source = SOURCES[name](root, classes, **options)
     if size:
         source.resize(tuple(size))
+    source.asked = asked
     return source
+
+
+def asked_for(name: str, root, classes: str, options: Mapping | None = None) -> dict:
+    """What tells prepared data from other of this data set once its folder is gone; JSON-able."""
+    return {
+        "root": "/".join(Path(root or "").parts[-SOURCES[name].root_parts :]),
+        "classes": classes or "own",
+        "options": _options(name) | dict(options or {}),
+        "format": FORMAT,
+    }
+
+
+def _options(name: str) -> dict:
+    """Default of every option of the data set."""
+    parameters = inspect.signature(SOURCES[name]).parameters.values()
+    own = {each.name: each.default for each in parameters if each.name not in ("root", "classes")}
+    return own | ({"size": None} if issubclass(SOURCES[name], FolderSource) else {})

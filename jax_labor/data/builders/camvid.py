@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from jax_labor.classes import get_table
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.source import FileSource
 from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 _SPLITS = ("train", "val", "test")

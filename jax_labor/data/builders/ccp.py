@@ -4,8 +4,9 @@ from pathlib import Path
 
 from jax_labor.classes import get_table
 from jax_labor.data.builders.class_file import read_class_file
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.source import FileSource, Listing, Problem
+from jax_labor.data.builders.source import Listing, Problem
 from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 
@@ -77,7 +78,8 @@ background, hair, skin, upper, lower, dress, feet, item"""
         problems = [p for p in whole.problems if p.record is None or belongs(p.record)]
         if not items and not problems:
             problems.append(Problem("images", f"none of the photos is in split '{split}'"))
-        return Listing(items, problems, [*whole.content, [item.name for item in items]])
+        content = [*whole.content, [item.name for item in items]]
+        return Listing(items, problems, content, whole.files)
 
 
 class Ccp(SegmentationBuilder, skip_registration=True):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jax_labor.classes import ClassTable, get_table
 from jax_labor.data.builders import class_file
-from jax_labor.data.builders.source import FileSource
+from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 

@@ -3,9 +3,8 @@
 import abc
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,9 @@ from jax_labor.classes import ClassTable, apply_id_map
 from jax_labor.data.builders import codec
 from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
+from jax_labor.files import local_folder
 
-_FORMAT = 1  # raise when records of the same files would be written differently
+FORMAT = 2  # raise when records of the same files would be written differently
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Listing:
 
     items: list[Item]
     problems: list[Problem] = field(default_factory=list)
-    content: list = field(default_factory=list)  # everything that decides what is read; JSON-able
+    content: list = field(default_factory=list)  # what decides what is read; JSON-able
+    files: list[Path] = field(default_factory=list)  # what they hold decides it as well
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,15 @@ class Source(abc.ABC):
       name: name of the data set in configurations.
       table: the class table of its labels once prepared.
       description: one sentence for reports.
+      asked: see `builders.asked_for`.
+      root_parts: how many last parts of its folder's path tell it from others of its name.
     """
 
     name: str
     table: ClassTable
     description: str
+    asked: dict
+    root_parts = 1
 
     @abc.abstractmethod
     def splits(self) -> tuple[str, ...]:
@@ -92,9 +97,13 @@ class Source(abc.ABC):
     def read(self, item: Item) -> Example | Problem:
         """Read and check one item completely. Safe to call from several threads."""
 
-    def digest(self, listing: Listing, split: str) -> str:
-        """Twelve hex digits that change whenever the prepared records of `split` would."""
-        content = [_FORMAT, self.name, split, asdict(self.table), listing.content]
+    def digest(self, listing: Listing, split: str, hashes: Sequence[str] = ()) -> str:
+        """Twelve hex digits that change whenever the prepared records of `split` would.
+
+        `hashes` are those of `listing.files`.
+        """
+        table = asdict(replace(self.table, source=""))  # where it was read is not what it says
+        content = [FORMAT, self.name, split, table, listing.content, list(hashes)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
     def check_split(self, split: str) -> None:
@@ -105,8 +114,12 @@ class Source(abc.ABC):
             )
 
 
-class FileSource(Source):
-    """A data set of image and label files below one folder. Subclasses state the layout.
+class MissingFolderError(UserError):
+    """The folder of a data set is not there; perhaps what was prepared of it still is."""
+
+
+class FolderSource(Source):
+    """A data set that lies in one folder.
 
     Args:
       root: folder of the data set, as its publisher lays it out.
@@ -123,9 +136,6 @@ class FileSource(Source):
 
     size: tuple[int, int] | None = None
     layout: str  # the expected tree, and where to get it
-    image_suffixes: tuple[str, ...] = (".png",)
-    label_suffix = ".png"
-    read_label = staticmethod(codec.read_label)
 
     def __init__(self, root: str | Path | None, table: ClassTable, id_map: dict[int, int]):
         self.table = table
@@ -137,9 +147,11 @@ class FileSource(Source):
     def _find_root(self, root: str | Path | None) -> Path:
         if not root:
             raise UserError(f"data set '{self.name}' needs its root folder\n{self.layout}")
-        path = Path(root).expanduser()
+        path = local_folder(root, "data.root")
         if not path.is_dir():
-            raise UserError(f"data set '{self.name}': there is no folder {path}\n{self.layout}")
+            raise MissingFolderError(
+                f"data set '{self.name}': there is no folder {path}\n{self.layout}"
+            )
         return path
 
     def resize(self, size: tuple[int, int]) -> None:
@@ -151,107 +163,22 @@ class FileSource(Source):
         self.size = size
         self.description += f" at {size[0]}x{size[1]}"
 
-    @abc.abstractmethod
-    def image_dir(self, split: str) -> Path:
-        """Folder of the images of `split`."""
-
-    @abc.abstractmethod
-    def label_dir(self, split: str) -> Path:
-        """Folder of the labels of `split`."""
-
-    def image_name(self, relative: Path) -> str | None:
-        """Record name of an image file (relative to its folder).
-
-        "" for a file that the layout holds but we do not use, None for one that is out of place.
-        """
-        return _name(relative) if relative.suffix.lower() in self.image_suffixes else None
-
-    def label_name(self, relative: Path) -> str | None:
-        """Record name of a label file; "" and None as for images."""
-        return _name(relative) if relative.suffix.lower() == self.label_suffix else None
-
-    def has_labels(self, split: str) -> bool:
-        """True: the public layouts all come with labels."""
-        return True
-
-    def scan(self, split: str) -> Listing:
-        """Pair the files of both folders by name; what has no partner is a problem."""
-        self.check_split(split)
-        images, problems, content = self._collect(self.image_dir(split), self.image_name)
-        labels = {}
-        if self.has_labels(split):
-            labels, more, label_content = self._collect(self.label_dir(split), self.label_name)
-            problems += more
-            content += label_content
-            problems += self._unpaired(images, labels)
-        if not images:
-            problems.append(Problem(self._show(self.image_dir(split)), "the split has no images"))
-        bad = {problem.record for problem in problems}
-        items = [
-            Item(name, image=images[name], label=labels.get(name))
-            for name in sorted(images)
-            if name not in bad
-        ]
-        content = [sorted(self.id_map.items()), sorted(content)]
-        return Listing(items, problems, content + ([self.size] if self.size else []))
-
-    def _collect(self, folder: Path, name_of) -> tuple[dict[str, Path], list[Problem], list]:
-        """Files below `folder` by record name, defects, and (path, bytes, mtime) of each file."""
-        if not folder.is_dir():
-            raise UserError(f"data set '{self.name}': there is no folder {folder}\n{self.layout}")
-        found, problems, content = {}, [], []
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        names = [name_of(path.relative_to(folder)) for path in files]
-        twice = {name for name, count in Counter(names).items() if count > 1}
-        for path, name in zip(files, names, strict=True):
-            if name == "" or path.name.startswith(".") or path.name == "Thumbs.db":
-                continue
-            stat = path.stat()
-            content.append((path.relative_to(self.root).as_posix(), stat.st_size, stat.st_mtime_ns))
-            if name is None:
-                problems.append(Problem(self._show(path), "is not a file of this data set"))
-            elif name in twice:
-                what = f"duplicate: another file also gives the record name '{name}'"
-                problems.append(Problem(self._show(path), what, name))
-            found.setdefault(name, path)
-        found.pop(None, None)
-        return found, problems, content
-
-    def _unpaired(self, images: dict[str, Path], labels: dict[str, Path]) -> Iterable[Problem]:
-        for name in sorted(images.keys() ^ labels.keys()):
-            path, missing = (images[name], "label") if name in images else (labels[name], "image")
-            yield Problem(self._show(path), f"has no {missing}", name)
-
-    def read(self, item: Item) -> Example | Problem:
-        """Read, decode and check image and label; `Problem` says which file is wrong and how."""
-        file = item.image
-        try:
-            image, size = codec.check_image(file.read_bytes())
-            label, class_pixels = None, np.zeros(self.table.num_classes, np.int64)
-            if item.label is not None:
-                file = item.label
-                train_ids = self._train_ids(file.read_bytes(), size)
-                train_ids = resize_label(train_ids, self.size or size)
-                label = codec.encode_png(train_ids)
-                class_pixels += np.bincount(train_ids.ravel(), minlength=256)[: len(class_pixels)]
-        except (codec.BadFileError, UserError, OSError) as error:
-            return Problem(self._show(file), str(error), item.name)
-        if self.size and size != self.size:
-            image = codec.encode_png(resize_image(codec.decode_image(image), self.size))
-            size = self.size
-        return Example(item.name, size, image, label, class_pixels)
-
-    def _train_ids(self, data: bytes, size: tuple[int, int]) -> np.ndarray:
-        disk_labels = self.read_label(data)
+    def _train_ids(self, disk_labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Train ids uint8[H, W] of the ids on disk; an error says what is wrong with them."""
         if disk_labels.shape != size:
             h, w = disk_labels.shape
             raise codec.BadFileError(f"is {w}x{h}, its image is {size[1]}x{size[0]}")
         return apply_id_map(disk_labels, self.id_map, f"data set '{self.name}'")
 
-    def _show(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
-
-
-def _name(relative: Path) -> str:
-    """File stem usable as a file name: folders are joined with two underscores."""
-    return relative.with_suffix("").as_posix().replace("/", "__")
+    def _example(
+        self, name: str, image: bytes, size: tuple[int, int], ids: np.ndarray | None
+    ) -> Example:
+        """The record of an encoded image of `size` and its train ids, resized where that is set."""
+        label, class_pixels = None, np.zeros(self.table.num_classes, np.int64)
+        if ids is not None:
+            ids = resize_label(ids, self.size or size)
+            label = codec.encode_png(ids)
+            class_pixels += np.bincount(ids.ravel(), minlength=256)[: len(class_pixels)]
+        if self.size and size != self.size:
+            image = codec.encode_png(resize_image(codec.decode_image(image), self.size))
+        return Example(name, self.size or size, image, label, class_pixels)

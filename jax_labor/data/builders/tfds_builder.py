@@ -1,6 +1,7 @@
 """The TFDS builder that all data sets share: checked examples to ArrayRecord, no TensorFlow."""
 
 import json
+import logging
 import os
 import sys
 import time
@@ -8,15 +9,18 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 
+from jax_labor.data.builders.hashes import hash_files
 from jax_labor.data.builders.source import Example, Listing, Problem, Source
 from jax_labor.errors import UserError
 
+_LOG = logging.getLogger(__name__)
 DROPPED_FILE = "dropped.json"
+_HASHES_FILE = "hashes.json"  # of the files of all roots of a data set
 _SHOWN = 20
 
 
@@ -31,12 +35,13 @@ class SegmentationConfig(tfds.core.BuilderConfig):
     drop_bad: bool = False
 
 
-def config_for(source: Source, split: str, drop_bad: bool = False) -> SegmentationConfig:
-    """The builder configuration of `split`; lists its files."""
+def config_for(source: Source, split: str, data_dir: Path, drop_bad: bool) -> SegmentationConfig:
+    """The builder configuration of `split` in `data_dir`; lists its files, reads those unknown."""
     source.check_split(split)
     listing = source.scan(split)
+    hashes = hash_files(listing.files, data_dir / source.name / _HASHES_FILE)
     return SegmentationConfig(
-        name=f"{source.table.name}-{split}-{source.digest(listing, split)}",
+        name=f"{source.table.name}-{split}-{source.digest(listing, split, hashes)}",
         description=f"{source.description}, split {split}",
         source=source,
         listing=listing,
@@ -48,8 +53,9 @@ def config_for(source: Source, split: str, drop_bad: bool = False) -> Segmentati
 class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Writes records of an encoded image, encoded train ids and a name, in order of the names.
 
-    `info.metadata` of prepared data has `names` and `sizes` (height, width) in record order, and
-    `class_pixels` per train id. What was left out is in `dropped.json` beside the records.
+    `info.metadata` of prepared data has `names` and `sizes` (height, width) in record order,
+    `class_pixels` per train id, and what the source says of itself, as without it later nobody
+    could. What was left out is in `dropped.json` beside the records.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -99,8 +105,18 @@ class SegmentationBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=Tru
                 sizes.append(result.size)
         report_problems(title, problems, config.drop_bad, left=len(names))
         self.info.metadata.update(names=names, sizes=sizes, class_pixels=pixels.tolist())
+        self.info.metadata.update(_about(config.source, config.split))
         dropped = [asdict(problem) for problem in problems]
         (self.data_path / DROPPED_FILE).write_text(json.dumps(dropped, indent=1))
+
+
+def _about(source: Source, split: str) -> dict:
+    return {
+        "asked": source.asked | {"split": split},
+        "classes": asdict(source.table),
+        "has_labels": source.has_labels(split),
+        "description": source.description,
+    }
 
 
 def _record(example: Example) -> dict:
@@ -117,7 +133,7 @@ def report_problems(title: str, problems: list[Problem], drop_bad: bool, left: i
         shown.append(f"  ... and {len(problems) - _SHOWN} more")
     listed = "\n".join(shown)
     if drop_bad and left:
-        logging.warning("%s: dropped because of %d problems\n%s", title, len(problems), listed)
+        _LOG.warning("%s: dropped because of %d problems\n%s", title, len(problems), listed)
         return
     remedy = "nothing usable is left" if drop_bad else "mend them, or drop them with drop_bad"
     raise UserError(f"{title}: {len(problems)} problems; {remedy}\n{listed}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import os
 import struct
 from collections.abc import Sequence
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from absl import logging
 
 from jax_labor import files
 from jax_labor.data.generated.layout import parts_folder
 from jax_labor.data.generated.pairs import Candidate, count_pixels, encode_pair
 from jax_labor.errors import UserError
 
+_LOG = logging.getLogger(__name__)
 # SHA-256 of the table, SHA-256 of the pictures, bytes of the table; then the two themselves.
 _HEAD = struct.Struct("<32s32sQ")
 
@@ -77,7 +78,7 @@ def block_done(folder: os.PathLike | str, number: int) -> bool:
     try:
         read_pictures(folder, number)
     except DamagedBlockError as error:
-        logging.warning("%s", error)
+        _LOG.warning("%s", error)
         return False
     except FileNotFoundError:
         return False

@@ -19,7 +19,7 @@ def read_metadata(root: os.PathLike | str | None, split: str) -> tuple[Path, dic
     """
     if not root:
         raise UserError(f"data set '{NAME}' needs its root: the folder that contains '{NAME}'")
-    folder = version_folder(Path(root).expanduser())
+    folder = version_folder(files.local_folder(root, "data.root"))
     if not folder.is_dir():
         raise UserError(
             f"no finished data set '{NAME}' in {root}; make or finish one with "
@@ -39,10 +39,7 @@ def class_table(metadata: dict, classes: str) -> ClassTable:
     Raises:
       UserError: the two have different names of classes.
     """
-    fields = metadata["classes"]
-    tuples = {key: tuple(fields[key]) for key in ("names", "ids", "ignored_ids")}
-    colors = tuple(tuple(color) for color in fields["colors"])
-    own = ClassTable(**(fields | tuples | {"colors": colors}))
+    own = ClassTable.from_json(metadata["classes"])
     if classes in ("", "own"):
         return own
     asked = get_table(classes)

@@ -1,13 +1,13 @@
 """Records of a generated data set, and the ArrayRecord files they are written to."""
 
 import functools
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import logging
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from jax_labor import files
@@ -21,6 +21,7 @@ from jax_labor.data.generated.layout import (
 )
 from jax_labor.data.generated.pairs import Sample, encode_pair
 
+_LOG = logging.getLogger(__name__)
 FEATURES = tfds.features.FeaturesDict(
     {
         "image": tfds.features.Image(encoding_format="png"),
@@ -100,7 +101,7 @@ def _is_whole(path: Path, records: int) -> bool:
     if reader.ok() and reader.num_records() == records:
         reader.close()
         return True
-    logging.warning("%s: damaged; it is written again", path)
+    _LOG.warning("%s: damaged; it is written again", path)
     return False
 
 

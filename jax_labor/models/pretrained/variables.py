@@ -1,11 +1,11 @@
 """Starting a model from a file: one of ours (.npz of variables) or a checkpoint of others."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 
 import numpy as np
-from absl import logging
 from flax import traverse_util
 
 from jax_labor.errors import UserError
@@ -16,6 +16,7 @@ from jax_labor.models.pretrained.layout import matches
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout
 from jax_labor.models.pretrained.settings import check_settings
 
+_LOG = logging.getLogger(__name__)
 # The entry of our .npz that is no variable: layout, and what stays as initialised.
 ABOUT = "__about__"
 
@@ -28,7 +29,7 @@ def initialise(
     The arguments and errors are those of `load_variables`.
     """
     filled, report = load_variables(source, variables, model, normalize)
-    logging.info("%s: %s", source, report.summary())
+    _LOG.info("%s: %s", source, report.summary())
     return filled
 
 
