@@ -4,14 +4,13 @@ Everything inside the program speaks *train ids* 0..C-1 with `IGNORE` = 255; *la
 in files. A `ClassTable` is the one place where the two meet.
 """
 
-import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, unknown
 
 IGNORE = 255
 _UNKNOWN = -1
@@ -253,6 +252,4 @@ def get_table(name: str) -> ClassTable:
     """The table called `name`; `UserError` suggests close matches and lists all tables."""
     if name in TABLES:
         return TABLES[name]
-    close = difflib.get_close_matches(name, TABLES, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    raise UserError(f"no class table '{name}': {hint}There are {', '.join(TABLES)}.")
+    raise unknown("class table", name, TABLES)

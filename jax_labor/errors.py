@@ -1,8 +1,9 @@
 """The one exception that stands for a user's mistake, and how a command ends on it."""
 
 import contextlib
+import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class UserError(Exception):
@@ -11,6 +12,14 @@ class UserError(Exception):
     The message names the file or setting and the remedy. Launchers print it without a traceback and
     exit with status 2; anything else that escapes is a bug of ours and keeps its traceback.
     """
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a `name` that is none of `known`: the nearest, and what there is."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return UserError(f"no {what} {name!r}. {hint}There are {', '.join(known)}.")
 
 
 @contextlib.contextmanager

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 from absl import flags
 from ml_collections import config_flags
 
@@ -179,14 +178,12 @@ def _trained(workdir: str, layout: str) -> dict:
     else:
         check_settings(layout, config["model"], config["data"]["normalize"])
     checkpoints = Checkpoints(workdir, read_only=True)
-    steps = checkpoints.steps() if checkpoints.folder.exists() else []
+    found = checkpoints.read()
     checkpoints.close()
-    if not steps:
+    if found is None:
         raise UserError(f"{workdir}: has no checkpoint yet.")
-    # A bare restore: of what there is, neither the optimiser nor other networks are needed.
-    with ocp.StandardCheckpointer() as reader:
-        state = reader.restore(checkpoints.folder / str(steps[-1]) / "state")
-    print(f"{workdir}: checkpoint of step {steps[-1]}")
+    step, state = found
+    print(f"{workdir}: checkpoint of step {step}")
     if "network" not in config:
         return {name: state[name] for name in ("params", "batch_stats")}
     if layout == "stylegan2_discriminator":

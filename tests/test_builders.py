@@ -219,7 +219,7 @@ def test_missing_folder_shows_layout_and_where_to_get_it(name, tmp_path):
 
 def test_wrong_names_and_options_are_answered(tmp_path):
     root = tiny_data.camvid(tmp_path / "d")
-    with pytest.raises(UserError, match="no data set 'camvit': did you mean 'camvid'"):
+    with pytest.raises(UserError, match="no data set 'camvit'. Did you mean 'camvid'"):
         make_source("camvit", root, "camvid11")
     with pytest.raises(UserError, match="'camvid' has no option 'style'; it has size"):
         make_source("camvid", root, "camvid11", {"style": "x"})

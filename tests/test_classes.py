@@ -105,7 +105,7 @@ def test_inconsistent_tables_are_refused(changes, message):
 
 
 def test_get_table_suggests():
-    with pytest.raises(UserError, match="no class table 'camvid12': did you mean 'camvid11'"):
+    with pytest.raises(UserError, match="no class table 'camvid12'. Did you mean 'camvid11'"):
         get_table("camvid12")
     with pytest.raises(UserError, match="There are cityscapes19, synthia16, synthia13, camvid11"):
         get_table("zzz")

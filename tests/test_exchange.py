@@ -173,7 +173,7 @@ def test_xml_refuses_a_class_name_that_it_cannot_carry(tmp_path):
 def test_an_unknown_format_is_named_with_a_close_one(tmp_path):
     round_ = full_of_everything(tmp_path, MASK)
     for call in (export_round, lambda *args: import_round(*args, "somebody")):
-        with pytest.raises(UserError, match="did you mean label_studio"):
+        with pytest.raises(UserError, match="Did you mean 'label_studio'"):
             call(round_, "labelstudio", tmp_path / "out")
 
 

@@ -154,7 +154,7 @@ def test_unknown_keys_name_the_nearest_layout_and_what_it_lacks(tensors):
 
 
 def test_unknown_layout_suggests():
-    with pytest.raises(UserError, match="Did you mean adaptsegnet"):
+    with pytest.raises(UserError, match="Did you mean 'adaptsegnet'"):
         get_layout("adaptsegnt")
 
 

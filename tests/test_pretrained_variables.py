@@ -162,7 +162,7 @@ def test_the_command_imports_and_exports(tmp_path, card, weights_command):
         (["import", "none.npz", "--config={card}", "--out=o.npz"], "none.npz: no such file"),
         (["import", "none.npz", "--config={card}", "--config.model.widht=3", "--out=o"], "width"),
         (["import", "none.npz", "--config={card}", "--conf", "--out=o.npz"], "conf"),
-        (["export", "none.npz", "--layout=rip", "--out=o.pth"], "Did you mean ripu"),
+        (["export", "none.npz", "--layout=rip", "--out=o.pth"], "Did you mean 'ripu'"),
         (["export", "none.npz", "--layout=ripu", "--out=o.pth"], "none.npz: no such file"),
         (["export", "none.npz", "--layout=ripu", "--out=o.pth", "--x"], "what is --x"),
     ],

@@ -42,13 +42,21 @@ def make_batch(rng, labelled=0.1, size=8):
 
 
 def run_steps(config, devices, batches, trains_selector=True):
+    """The state after a step on each batch, and the metrics of the last."""
+    state, metrics = all_steps(config, devices, batches, trains_selector)
+    return state, metrics[-1]
+
+
+def all_steps(config, devices, batches, trains_selector=True):
     network = build_network(config, CLASSES)
     state = place(initial_state(config, network, CLASSES), devices)
     step = map_step(make_train_step(network, config, trains_selector), devices)
+    found = []
     for batch in batches:
         batch = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
         state, metrics = step(state, batch)
-    return jax.device_get(state), jax.device_get(metrics)
+        found.append(metrics)
+    return jax.device_get((state, found))
 
 
 ALL_TERMS = {
@@ -174,8 +182,7 @@ def test_training_lowers_the_loss_and_the_discriminator_learns():
     batch = make_batch(np.random.default_rng(4))
     batch["target"]["image"] += 2.0  # else there is nothing to tell the domains by
     config = small_config(**{"loss.adversarial": 0.001, "discriminator.lr": 1e-3})
-    _, first = run_steps(config, 1, [batch])
-    _, last = run_steps(config, 1, [batch] * 25)
+    _, (first, *_, last) = all_steps(config, 1, [batch] * 25)
     assert last["source"] < 0.9 * first["source"]
     both = [f"discriminator_main_{domain}" for domain in ("source", "target")]
     assert sum(last[name] for name in both) < sum(first[name] for name in both)

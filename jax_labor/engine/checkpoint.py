@@ -123,6 +123,11 @@ class Checkpoints:
         place = self.folder / str(step)
         return step, tree.fill(target, arrays, str(place)), meta
 
+    def read(self) -> tuple[int, dict] | None:
+        """Read the newest good checkpoint as it is: (step, nested dicts of arrays), or None."""
+        found = from_main(lambda: self._read_newest(None))
+        return found and (found[0], tree.nest(found[1]))
+
     def close(self) -> None:
         """Wait for the save in progress and let go of the folder."""
         if self._manager is not None:

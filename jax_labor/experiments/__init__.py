@@ -1,9 +1,8 @@
 """Experiments: what a card's `experiment` names, run in a work directory."""
 
-import difflib
 from importlib import import_module
 
-from jax_labor.errors import UserError
+from jax_labor.errors import unknown
 
 # The module of each has a `run`; it is imported when it is asked for, as a start should be quick.
 EXPERIMENTS = ("datasetgan", "labor", "segmentation", "stylegan2")
@@ -18,9 +17,5 @@ def run(config, workdir: str, force: bool = False) -> dict:
         annotators.Waiting: people have to answer a round first; the same call goes on.
     """
     if config.experiment not in EXPERIMENTS:
-        close = difflib.get_close_matches(config.experiment, EXPERIMENTS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UserError(
-            f"config.experiment is {config.experiment!r}: use {' or '.join(EXPERIMENTS)}.{hint}"
-        )
+        raise unknown("config.experiment", config.experiment, EXPERIMENTS)
     return import_module(f"{__name__}.{config.experiment}").run(config, workdir, force)

@@ -1,6 +1,5 @@
 """The data sets: one file each says how it lies on disk; `SOURCES` and `BUILDERS` name them all."""
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from jax_labor.data.builders.source import FORMAT, FolderSource, Source
 from jax_labor.data.builders.streets import Streets, StreetsSource
 from jax_labor.data.builders.synthia import Synthia, SynthiaSource
 from jax_labor.data.builders.tfds_folder import Tfds, TfdsSource
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, unknown
 
 SOURCES = {
     source.name: source
@@ -53,9 +52,7 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
       UserError: no such data set, option, map to the table, or folder.
     """
     if name not in SOURCES:
-        close = difflib.get_close_matches(name, SOURCES, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise UserError(f"no data set '{name}': {hint}There are {', '.join(SOURCES)}.")
+        raise unknown("data set", name, SOURCES)
     known = _options(name)
     options = dict(options or {})
     wrong = sorted(options.keys() - set(known))

@@ -1,7 +1,6 @@
 """Exchange of a round with the annotation tools that people already use; one module a format."""
 
 import dataclasses
-import difflib
 import functools
 import logging
 import zlib
@@ -11,7 +10,7 @@ import numpy as np
 from etils import epath
 
 from jax_labor.classes import IGNORE
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, unknown
 from jax_labor.files import write_bytes
 from jax_labor.labels.exchange import coco, csv_points, cvat, label_studio, labelme, png
 from jax_labor.labels.exchange.book import Book
@@ -167,7 +166,5 @@ def _check(round_: Round, drawing: Drawing, annotator: str, done: bool) -> list[
 
 def _format(name: str) -> Format:
     if name not in FORMATS:
-        close = difflib.get_close_matches(name, FORMATS, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise UserError(f"no format {name!r}: {hint}There are {', '.join(FORMATS)}.")
+        raise unknown("format", name, FORMATS)
     return FORMATS[name]

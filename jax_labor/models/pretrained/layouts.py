@@ -4,10 +4,9 @@ Facts about the files come from wasidennis/AdaptSegNet, valeoai/ADVENT, BIT-DA/R
 bupt-ai-cz/IAST-ECCV2020 and torchvision.
 """
 
-import difflib
 from collections.abc import Iterable
 
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, unknown
 from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 from jax_labor.models.pretrained.inception_layout import INCEPTION
 from jax_labor.models.pretrained.layout import Layout
@@ -238,9 +237,7 @@ def get_layout(name: str) -> Layout:
     """Give the layout called `name`; UserError with the known names and close matches."""
     if name in LAYOUTS:
         return LAYOUTS[name]
-    close = difflib.get_close_matches(name, LAYOUTS, 1)
-    meant = f" Did you mean {close[0]}?" if close else ""
-    raise UserError(f"unknown weight layout {name!r}.{meant} Known: {', '.join(LAYOUTS)}.")
+    raise unknown("weight layout", name, LAYOUTS)
 
 
 def detect_layout(keys: Iterable[str]) -> str:
