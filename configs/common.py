@@ -84,7 +84,7 @@ def base() -> ConfigDict:
     c.train.statistics = "each"  # of batch norm: each | shared | target, see steps/forward.py
     c.train.log_every = 50
     c.train.eval_every = 5_000  # 0 = only at the end
-    c.train.checkpoint_every = 1_000
+    c.train.checkpoint_every = 1_000  # 0 = only where a phase ends
     c.train.keep = 3
     c.train.tensorboard = True
     c.train.profile = ""  # "10:15" traces steps 10 to 15
