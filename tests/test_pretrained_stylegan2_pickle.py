@@ -250,6 +250,7 @@ CALLS = {
     "one mapping": (calls("collections OrderedDict", LONG, times=100), "more than the file holds"),
     "one set": (calls("builtins set", list("ab") * 500, times=100), "more than the file holds"),
     "a type that is a list": (calls("numpy dtype", BUSHY), "of type <list>"),
+    "a scalar of a text": (calls("numpy.core.multiarray scalar", "f4,(2", b"1234"), "not one"),
     "a tensor of many axes": (
         calls("torch._utils _rebuild_tensor_v2", None, 0, (1,) * 99, (1,) * 99),
         "strides do not fit",

@@ -246,6 +246,8 @@ def _listed(items) -> Collection:
 
 
 def _scalar(dtype: np.dtype, raw: bytes):
+    if not isinstance(dtype, np.dtype) or type(raw) is not bytes:
+        raise ValueError("a NumPy scalar that is not one")
     return np.frombuffer(raw, dtype)[0].item()
 
 
