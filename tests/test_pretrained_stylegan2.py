@@ -13,6 +13,7 @@ from jax_labor.errors import UserError
 from jax_labor.files import write_json
 from jax_labor.models.pretrained import (
     Options,
+    check_export,
     detect_layout,
     export_weights,
     import_weights,
@@ -298,7 +299,18 @@ def test_the_command_refuses_what_the_other_code_would_not_do(weights, tmp_path)
     assert not out.exists()
 
 
-@pytest.mark.parametrize("layout", ["stylegan2", "rosinality", "stylegan2_discriminator"])
+LAYOUTS = ("stylegan2", "rosinality", "stylegan2_discriminator")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_other_code_makes_images_that_are_not_square(layout):
+    check_export({"base": [4, 4]}, layout)
+    check_export({}, "torchvision")  # not a StyleGAN2
+    with pytest.raises(UserError, match=rf"base is \(6, 4\).*{layout}"):
+        check_export({"base": [6, 4]}, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_run_is_exported(weights, tmp_path, layout):
     """The average of the generator, or the discriminator, of the newest checkpoint."""
     (_, ours), (_, judge) = small.generator(mapping_layers=8), small.discriminator()

@@ -87,7 +87,7 @@ def network_settings(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def check_export(settings: Mapping[str, Any], layout: str) -> None:
-    """Refuse to write a network of `settings` in a layout whose code computes other numbers.
+    """Refuse to write a StyleGAN2 of `settings` in a layout whose code computes other numbers.
 
     Raises:
       UserError: naming the setting.
@@ -97,8 +97,12 @@ def check_export(settings: Mapping[str, Any], layout: str) -> None:
             f"the generator clamps its layers at {settings['conv_clamp']}, and {ROSINALITY}'s "
             f"code does not. Export it in layout {GENERATOR}."
         )
-    if layout == ROSINALITY and tuple(settings.get("base", (4, 4))) != (4, 4):
-        raise UserError(f"{ROSINALITY}'s code makes square images only.")
+    base = tuple(settings.get("base", (4, 4)))
+    if base != (4, 4):
+        raise UserError(
+            f"the network's base is {base}, and the code that reads layout {layout} begins at 4x4 "
+            "pixels. Use the network here: its run's work directory or .npz is read as it is."
+        )
 
 
 def _named(path, function, *arguments):
