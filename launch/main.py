@@ -35,15 +35,14 @@ def main(_):
         share_cores,
     )
     from jax_labor.errors import exit_on_mistake
-    from jax_labor.experiments import run
+    from jax_labor.experiments import run, shared_sizes
     from jax_labor.experiments.annotators import Waiting
     from jax_labor.experiments.session import Stopped
 
     try:
         with exit_on_mistake():
-            data = CONFIG.value.data
             if initialise_distributed() is None:
-                share_cores(*(size for name, size in data.items() if name.endswith("_batch")))
+                share_cores(*shared_sizes(CONFIG.value))
             setup_log()
             setup_jax(COMPILED.value)
             workdir = WORKDIR.value or _default_workdir()

@@ -205,6 +205,7 @@ def test_candidates():
         ({"factory.voting": "loud"}, "hard or soft"),
         ({"annotator": "oracle"}, "use segmenter or people"),
         ({"samples.count": 0}, "config.samples.count"),
+        ({"generator.cutoff": -1}, "config.generator.cutoff is -1"),
         ({"generator.path": ""}, "config.generator.path is empty"),
         ({"generator.path": "nowhere.npz"}, "nowhere.npz"),
         ({"ensemble.members": 0}, "config.ensemble.members"),

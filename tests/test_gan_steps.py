@@ -224,8 +224,18 @@ def test_adam_is_corrected_for_lazy_regularisation():
     [
         ({"data.train_batch": 6}, "cannot be shared equally"),
         ({"network.mbstd_group": 4}, "mbstd_group=4 does not divide the 2"),
+        ({"network.mbstd_group": 0}, "mbstd_group=0 does not divide"),
+        ({"network.mbstd_group": None}, "mbstd_group=None does not divide"),
         ({"augment.kinds": "bgx"}, "augment.kinds"),
         ({"loss.r1_every": 0}, "loss.r1_every"),
+        ({"augment.kimg": 0.0}, "augment.kimg is 0.0: use more than 0"),
+        ({"augment.p": -0.1}, "augment.p is -0.1: use 0 or more"),
+        ({"average.kimg": -1.0}, "average.kimg"),
+        ({"average.kimg": float("nan")}, "average.kimg"),
+        ({"average.ramp": -0.1}, "average.ramp"),
+        ({"network.conv_clamp": -1.0}, "network.conv_clamp"),
+        ({"train.pictures": -1}, "train.pictures"),
+        ({"distance.images": -1}, "distance.images"),
         ({"data.train_batch": 4, "network.mbstd_group": 1}, "path-length"),
     ],
 )

@@ -52,6 +52,20 @@ def test_the_format_of_old_files(tmp_path):
     assert_same(read_checkpoint(path))
 
 
+def test_a_pytorch_that_files_can_run_code_in_is_not_used(tmp_path, monkeypatch):
+    path = tmp_path / "a.pth"
+    save_checkpoint(path, TENSORS)
+    version = type(torch.__version__)
+    for old in ("2.5.1+cpu", "2.6.0a0", "1.13.1"):
+        monkeypatch.setattr(torch, "__version__", version(old))
+        message = refused(path)
+        assert f"PyTorch {old}" in message
+        assert "torch>=2.6" in message
+    for safe in ("2.6.0", "2.6.0+cu124", "2.10.1"):
+        monkeypatch.setattr(torch, "__version__", version(safe))
+        assert_same(read_checkpoint(path))
+
+
 @pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model", "net"])
 def test_wrappers_and_the_parallel_prefix_come_off(tmp_path, wrapper):
     state = {f"module.{key}": value for key, value in as_torch(TENSORS).items()}

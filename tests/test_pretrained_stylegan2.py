@@ -13,6 +13,7 @@ from jax_labor.errors import UserError
 from jax_labor.files import write_json
 from jax_labor.models.pretrained import (
     Options,
+    check_export,
     detect_layout,
     export_weights,
     import_weights,
@@ -25,7 +26,7 @@ from jax_labor.models.stylegan2 import settings_of, variable_shapes
 
 torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
 import small_stylegan2 as small  # noqa: E402
-from torch_stylegan2 import Persistent, official_pickle  # noqa: E402
+from torch_stylegan2 import BUSHY, Persistent, official_pickle  # noqa: E402
 
 COMMAND = Path(__file__).resolve().parents[1] / "launch" / "weights.py"
 
@@ -153,16 +154,38 @@ def test_the_architecture_is_the_pickle_s(tmp_path):
         same(read, variables)
 
 
+HOLDS_ITSELF = {}
+HOLDS_ITSELF["block_kwargs"] = HOLDS_ITSELF
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"img_channels": 1}, "img_channels=1; only 3"),
         ({"magnitude_ema_beta": 0.5}, "unknown argument magnitude_ema_beta"),
         ({"synthesis_kwargs": {"architecture": "resnet"}}, "architecture='resnet'; only 'skip'"),
-        ({"img_resolution": "16"}, "settings make no network"),
-        ({"img_resolution": 2**60}, "no channel"),
+        ({"img_resolution": "16"}, "resolution='16'"),
+        ({"img_resolution": 2**60}, "resolution=1152921504606846976"),
+        ({"img_resolution": 2**19}, "no channel"),
         ({"img_resolution": 32}, "missing"),
-        ({"mapping_kwargs": {"num_layers": [8]}}, "num_layers|mapping_layers"),
+        ({"mapping_kwargs": {"num_layers": [8]}}, "mapping_layers=<list>"),
+        ({"mapping_kwargs": {"num_layers": 10**9}}, "mapping_layers=1000000000"),
+        ({"mapping_kwargs": HOLDS_ITSELF}, "nested deeper"),
+        ({"z_dim": "abc"}, "z_dim='abc'"),
+        ({"z_dim": 8.5}, "z_dim=8.5"),
+        ({"z_dim": 2**66}, "z_dim=<int>"),
+        ({"z_dim": 0, "c_dim": 0}, "settings make no network"),
+        ({"c_dim": "q"}, "c_dim='q'"),
+        ({"c_dim": None}, "c_dim=None"),
+        ({"w_dim": True}, "w_dim=True"),
+        ({"conv_clamp": "q"}, "conv_clamp='q'"),
+        ({"conv_clamp": -1}, "conv_clamp=-1"),
+        ({"unheard_of": 2**32_000}, "unknown argument unheard_of=<int>"),
+        ({2**32_000: 1}, "unknown argument <int>=1"),
+        ({"unheard_of": BUSHY}, "unknown argument unheard_of=<list>"),
+        ({"img_channels": BUSHY}, "img_channels=<list>"),
+        ({"z_dim": BUSHY}, "z_dim=<list>"),
+        ({"resample_filter": [1, 3, 3]}, "resample_filter=<list>; only .1, 3, 3, 1."),
     ],
 )
 def test_an_architecture_that_is_not_ours(tmp_path, change, message):
@@ -276,7 +299,18 @@ def test_the_command_refuses_what_the_other_code_would_not_do(weights, tmp_path)
     assert not out.exists()
 
 
-@pytest.mark.parametrize("layout", ["stylegan2", "rosinality", "stylegan2_discriminator"])
+LAYOUTS = ("stylegan2", "rosinality", "stylegan2_discriminator")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_other_code_makes_images_that_are_not_square(layout):
+    check_export({"base": [4, 4]}, layout)
+    check_export({}, "torchvision")  # not a StyleGAN2
+    with pytest.raises(UserError, match=rf"base is \(6, 4\).*{layout}"):
+        check_export({"base": [6, 4]}, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_run_is_exported(weights, tmp_path, layout):
     """The average of the generator, or the discriminator, of the newest checkpoint."""
     (_, ours), (_, judge) = small.generator(mapping_layers=8), small.discriminator()

@@ -17,7 +17,7 @@ from jax_labor.models.pretrained import Options, load_stylegan, read_checkpoint
 from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
 
 torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
-from torch_stylegan2 import Persistent, official_pickle  # noqa: E402
+from torch_stylegan2 import BUSHY, Persistent, official_pickle  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 TENSORS = {
@@ -114,7 +114,9 @@ def test_a_call_of_a_program_is_refused_and_not_made(path, tmp_path, place, prot
     assert not trace.exists()
 
 
-def storage_stream(storage, typename="FloatStorage", count=None, extra=b"", claimed=None):
+def storage_stream(
+    storage, typename="FloatStorage", count=None, extra=b"", claimed=None, reference=None
+):
     """A legacy torch.save stream of one storage, spoilt as asked."""
 
     class Pickler(pickle.Pickler):
@@ -126,8 +128,8 @@ def storage_stream(storage, typename="FloatStorage", count=None, extra=b"", clai
     stream = io.BytesIO()
     for item in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
         pickle.dump(item, stream, 2)
-    Pickler(stream, 2).dump(storage)
-    pickle.dump(["0"], stream, 2)
+    Pickler(stream, 2).dump(reference or storage)
+    pickle.dump([reference or "0"], stream, 2)
     stream.write(struct.pack("<q", claimed or count or len(storage)))
     stream.write(np.asarray(storage, np.float32).tobytes() + extra)
     return stream.getvalue()
@@ -204,6 +206,65 @@ def test_modules_within_modules_without_end_are_refused(path):
         outer.meta["state"]["_modules"] = {str(i): module for i in range(100)}
         module = outer
     assert "module of its own" in refused(path, official_pickle({"G": module}))
+
+
+def same_parts():
+    """Two modules over one dict of buffers: many of them would read it many times."""
+    network = Persistent("Generator", {}, {})
+    parts = [Persistent("Part", {}, None) for _ in range(2)]
+    parts[1].meta["state"]["_buffers"] = parts[0].meta["state"]["_buffers"]
+    network.meta["state"]["_modules"] = dict(zip("ab", parts, strict=True))
+    return network
+
+
+STORED_SET = Call(set, Call(torch.storage._load_from_bytes, storage_stream([1.0])))
+WIDE = {"_non_persistent_buffers_set": [BUSHY]}
+HOSTILE = {
+    "a class without a name": (Persistent(BUSHY, {}, {}), "no module"),
+    "a list of hidden buffers": (Persistent("Generator", {}, {}, **WIDE), "not a set"),
+    "shared parts": (same_parts(), "module of its own"),
+    "a long name": (Persistent("Generator", {"a" * 300: torch.zeros(1)}, {}), "usable name"),
+    "items of a storage": (Persistent("Generator", {}, {"a": STORED_SET}), "items in a ndarray"),
+    "a list of arguments": (Persistent("Generator", {}, [(1, 2)]), "unnamed arguments"),
+}
+
+
+@pytest.mark.parametrize(("network", "message"), HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_module_is_refused_at_once(path, network, message):
+    assert message in refused(path, official_pickle({"G": network}))
+
+
+def calls(name, *arguments, times=1):
+    """A pickle that calls `name` with the same arguments again and again, five bytes a call."""
+    called = b"c" + name.replace(" ", "\n").encode() + b"\nq\xfe"
+    given = pickle.dumps(arguments, 4)[:-1] + b"q\xff"
+    return given + called + b"](" + b"h\xfeh\xffR" * times + b"e."
+
+
+LONG = [(str(i), i) for i in range(1000)]
+CALLS = {
+    "one storage": (
+        calls("torch.storage _load_from_bytes", storage_stream([1.0] * 1000), times=100),
+        "more than the file holds",
+    ),
+    "one mapping": (calls("collections OrderedDict", LONG, times=100), "more than the file holds"),
+    "one set": (calls("builtins set", list("ab") * 500, times=100), "more than the file holds"),
+    "a type that is a list": (calls("numpy dtype", BUSHY), "of type <list>"),
+    "a scalar of a text": (calls("numpy.core.multiarray scalar", "f4,(2", b"1234"), "not one"),
+    "a tensor of many axes": (
+        calls("torch._utils _rebuild_tensor_v2", None, 0, (1,) * 99, (1,) * 99),
+        "strides do not fit",
+    ),
+    "a storage's key that is a list": (
+        calls("torch.storage _load_from_bytes", storage_stream([1.0], reference=BUSHY)),
+        "a storage that is not one",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), CALLS.values(), ids=CALLS)
+def test_hostile_calls_are_refused_at_once(path, content, message):
+    assert message in refused(path, content)
 
 
 HEAD = b"\x80\x04"

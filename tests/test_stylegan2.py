@@ -71,6 +71,20 @@ def test_the_mean_latent_is_the_mean_of_many():
     assert np.abs(w.mean(0)).max() > 0.05
 
 
+def test_the_mean_latent_compiles_once_without_the_weights_in_it(monkeypatch):
+    network, variables = generator()
+    own, traced = type(network).map, []
+
+    def noted(self, *args):
+        traced.append(self.variables["params"]["mapping"]["fc0"]["kernel"])
+        return own(self, *args)
+
+    monkeypatch.setattr(type(network), "map", noted)
+    mean_latent(network, variables, jax.random.key(1), 7, batch=3)
+    (kernel,) = traced
+    assert isinstance(kernel, jax.core.Tracer)
+
+
 def test_truncation_moves_the_first_layers_only(small, z):
     network, variables = small
     mean = variables["stats"]["w_avg"]

@@ -12,10 +12,11 @@ from PIL import Image
 from small_gan import config
 
 from configs import stylegan2
+from jax_labor.engine import startup
 from jax_labor.engine.finite import NonFiniteLoss
 from jax_labor.errors import UserError
-from jax_labor.experiments import gan_session, run
-from jax_labor.experiments.gan_assembly import build_gan, iterations
+from jax_labor.experiments import gan_session, run, shared_sizes
+from jax_labor.experiments.gan_assembly import build_gan, check, iterations
 from jax_labor.experiments.gan_samples import Sampler
 from jax_labor.experiments.generator_file import load_generator
 from jax_labor.experiments.session import Stopped
@@ -139,6 +140,30 @@ def test_every_preset_describes_networks(preset):
     assert settings.data.train_batch % settings.network.mbstd_group == 0
     assert iterations(settings) >= 100
     assert (settings.augment.target, settings.augment.every) == (0.6, 4)
+
+
+def cards():
+    """Every preset, and batches and groups of the user's own."""
+    for preset in [*stylegan2.PRESETS, "auto,1024", "auto,4096", "stylegan2,512"]:
+        yield stylegan2.get_config(preset)
+    for batch, group in ((4, 1), (21, 3), (18, 3), (12, 4), (15, 5), (16, 16)):
+        card = stylegan2.get_config("small")
+        card.data.train_batch, card.network.mbstd_group = batch, group
+        yield card
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 4, 8, 16, 21])
+def test_no_number_of_cores_refuses_a_card(cores, monkeypatch):
+    counts = []
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(cores))
+    monkeypatch.setattr(jax.config, "update", lambda _, count: counts.append(count))
+    monkeypatch.setattr(jax, "device_count", lambda: counts[-1])
+    for card in cards():
+        startup.share_cores(*shared_sizes(card))
+        check(card)
+    assert (max(counts) > 1) == (cores > 1)
 
 
 def test_the_official_table():

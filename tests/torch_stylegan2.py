@@ -17,6 +17,11 @@ from torch.nn import functional as F
 TAPS = torch.tensor([1.0, 3.0, 3.0, 1.0])
 FILTER = torch.outer(TAPS, TAPS) / 64
 
+# A hostile value: a pickle of a few hundred bytes, whose text would be 2**60 leaves long.
+BUSHY = ["leaf"]
+for _ in range(60):
+    BUSHY = [BUSHY, BUSHY]
+
 
 def filtered(x, up=1, down=1, pad=(0, 0, 0, 0), gain=1.0):
     """Zeros in, pad, convolve, drop: x[N,C,H,W], pad = left, right, top, bottom."""

@@ -109,20 +109,20 @@ def _has_tpu(devices: Path) -> bool:
     return any(devices.glob("accel[0-9]*")) or any(devices.glob("vfio/[0-9]*"))
 
 
-def share_cores(*batches: int) -> None:
-    """Let the CPU of a lone process count as several devices, one a core where batches allow it.
+def share_cores(*sizes: int) -> None:
+    """Let the CPU of a lone process count as several devices, one a core where `sizes` allow it.
 
     XLA spreads single operations of a small network badly over cores; a device a core does not.
     Changes nothing where there is an accelerator, or where the environment says how many devices a
     CPU is. Before any use of a device.
 
     Args:
-      batches: images per batch; the number of devices divides each of them.
+      sizes: of batches and of parts of them; the number of devices divides each.
     """
     said = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if not said and "JAX_NUM_CPU_DEVICES" not in os.environ:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        jax.config.update("jax_num_cpu_devices", math.gcd(cores, *batches))
+        jax.config.update("jax_num_cpu_devices", math.gcd(cores, *sizes))
 
 
 def setup_log() -> None:

@@ -19,3 +19,16 @@ def run(config, workdir: str, force: bool = False) -> dict:
     if config.experiment not in EXPERIMENTS:
         raise unknown("config.experiment", config.experiment, EXPERIMENTS)
     return import_module(f"{__name__}.{config.experiment}").run(config, workdir, force)
+
+
+def shared_sizes(config) -> list[int]:
+    """The sizes that the number of devices has to divide: whole batches, and parts of a batch.
+
+    What `gan_assembly.check` asks of a device's images is met by every divisor of these.
+    """
+    sizes = [size for name, size in config.data.items() if name.endswith("_batch")]
+    if "network" in config:
+        # The discriminator's groups stay whole, and path lengths take every second image.
+        batch, group = config.data.train_batch, config.network.mbstd_group or 1
+        sizes += [batch // max(group, 1), batch // 2]
+    return sizes

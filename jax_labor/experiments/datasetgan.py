@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.signals import StopFlag, agreed
+from jax_labor.errors import UserError
 from jax_labor.experiments import factory, samples, segmenter_oracle
 from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
 from jax_labor.experiments.assembly import load_domain
@@ -34,6 +35,8 @@ def run(config, workdir: str, force: bool = False) -> dict:
     """
     check_annotator(config.annotator, SEGMENTER)
     factory.check(config.factory, workdir)
+    if config.generator.cutoff < 0:
+        raise UserError(f"config.generator.cutoff is {config.generator.cutoff}: use 0 or more.")
     config = ConfigDict(config.to_dict())
     config.data.source.root = str(factory.dataset_folder(workdir).resolve())
     made = _make_dataset(config, workdir, force)

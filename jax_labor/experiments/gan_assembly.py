@@ -12,13 +12,18 @@ from jax_labor.steps.gan_state import Gan, GanState, create, lazy_adam
 _SHARED = ("resolution", "base", "channel_base", "channel_max", "low_precision_blocks", "dtype")
 _GENERATOR = (*_SHARED, "z_dim", "w_dim", "mapping_layers")
 _DISCRIMINATOR = (*_SHARED, "mbstd_group")
+_LEAST = {
+    **dict.fromkeys(("loss.path_every", "loss.r1_every", "augment.every", "train.log_every"), 1),
+    **dict.fromkeys(("network.conv_clamp", "augment.p", "average.kimg", "average.ramp"), 0),
+    **dict.fromkeys(("train.pictures", "distance.images"), 0),
+}
 
 
 def check(config) -> None:
     """Raises a UserError, naming the setting, where settings cannot work together here."""
     each = check_batch(config.data.train_batch, jax.device_count(), "config.data.train_batch")
     group = config.network.mbstd_group
-    if group < 1 or each % group:
+    if (group or 0) < 1 or each % group:
         raise UserError(
             f"config.network.mbstd_group={group} does not divide the {each} images that each of"
             f" {jax.device_count()} devices holds of config.data.train_batch: change one of them."
@@ -29,10 +34,13 @@ def check(config) -> None:
             " regularisation takes half of them: make that even."
         )
     check_kinds(config.augment.kinds, "config.augment.kinds")
-    for name in ("loss.path_every", "loss.r1_every", "augment.every", "train.log_every"):
+    for name, least in _LEAST.items():
         section, _, setting = name.partition(".")
-        if config[section][setting] < 1:
-            raise UserError(f"config.{name} is {config[section][setting]}: use 1 or more.")
+        value = config[section][setting]
+        if not value >= least:
+            raise UserError(f"config.{name} is {value}: use {least} or more.")
+    if not config.augment.kimg > 0:
+        raise UserError(f"config.augment.kimg is {config.augment.kimg}: use more than 0.")
 
 
 def iterations(config) -> int:

@@ -1,7 +1,8 @@
 """Checkpoint files of other frameworks: read into a dict of NumPy arrays, and write one back.
 
 A PyTorch file is a pickle. It is read with `weights_only=True`, which builds tensors and plain
-containers and refuses to call anything else, so a file from a stranger can't run code.
+containers and refuses to call anything else, so a file from a stranger can't run code; PyTorch
+before 2.6 is not to be trusted with that, and not used.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from jax_labor.errors import UserError
 from jax_labor.files import write_with
 from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
 
+SAFE = "2.6"
 TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin")
 # What training scripts put around a state dict, and what they put beside it.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
@@ -112,6 +114,12 @@ def _read_npz(path: str) -> dict[str, np.ndarray]:
 
 def _read_torch(path: str, network: str) -> dict[str, object]:
     torch = _torch(path)
+    # Before, a file could run code in spite of weights_only (CVE-2025-32434).
+    if torch.__version__ < SAFE:
+        raise UserError(
+            f"{path}: not read, as a file can run code in PyTorch {torch.__version__}: "
+            f"`pip install 'torch>={SAFE}'`, or convert the file to .npz on a machine that has it."
+        )
     try:
         # The command line that rosinality's training saves beside its weights: a plain container.
         with torch.serialization.safe_globals([argparse.Namespace]):

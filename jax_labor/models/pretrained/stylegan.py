@@ -16,6 +16,7 @@ from jax_labor.models.pretrained.layouts import detect_layout
 from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
 from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
 from jax_labor.models.pretrained.stylegan_settings import (
+    check_architecture,
     settings_from_arguments,
     settings_from_tensors,
 )
@@ -86,7 +87,7 @@ def network_settings(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def check_export(settings: Mapping[str, Any], layout: str) -> None:
-    """Refuse to write a network of `settings` in a layout whose code computes other numbers.
+    """Refuse to write a StyleGAN2 of `settings` in a layout whose code computes other numbers.
 
     Raises:
       UserError: naming the setting.
@@ -96,8 +97,12 @@ def check_export(settings: Mapping[str, Any], layout: str) -> None:
             f"the generator clamps its layers at {settings['conv_clamp']}, and {ROSINALITY}'s "
             f"code does not. Export it in layout {GENERATOR}."
         )
-    if layout == ROSINALITY and tuple(settings.get("base", (4, 4))) != (4, 4):
-        raise UserError(f"{ROSINALITY}'s code makes square images only.")
+    base = tuple(settings.get("base", (4, 4)))
+    if base != (4, 4):
+        raise UserError(
+            f"the network's base is {base}, and the code that reads layout {layout} begins at 4x4 "
+            "pixels. Use the network here: its run's work directory or .npz is read as it is."
+        )
 
 
 def _named(path, function, *arguments):
@@ -109,8 +114,8 @@ def _named(path, function, *arguments):
 
 def _from_pickle(found, layout):
     settings = settings_from_arguments(found.kind, found.arguments)
-    network = _build(layout, settings | {"low_precision_blocks": 0})
-    variables, report = import_weights(found.tensors, layout, variable_shapes(network))
+    network, shapes = _build(layout, settings | {"low_precision_blocks": 0})
+    variables, report = import_weights(found.tensors, layout, shapes)
     return network, variables, report
 
 
@@ -118,8 +123,8 @@ def _from_ours(tensors):
     about = json.loads(str(tensors.pop(ABOUT)))
     if "network" not in about:
         raise UserError(f"weights in layout {about['layout']}, not a StyleGAN2 network.")
-    network = _build(about["layout"], about["network"])
-    return network, *fill_variables(variable_shapes(network), tensors, about)
+    network, shapes = _build(about["layout"], about["network"])
+    return network, *fill_variables(shapes, tensors, about)
 
 
 def _from_state_dict(tensors, layout, options):
@@ -139,8 +144,8 @@ def _from_state_dict(tensors, layout, options):
                 "for networks of the official ADA training, 0 for none; or give the .pkl."
             )
         settings["conv_clamp"] = options.conv_clamp or None
-    network = _build(layout, settings)
-    variables, report = import_weights(tensors, layout, variable_shapes(network))
+    network, shapes = _build(layout, settings)
+    variables, report = import_weights(tensors, layout, shapes)
     if report.left:
         variables, report = _with_mean(network, variables, report, options.mean_latent)
     return network, variables, report
@@ -160,9 +165,12 @@ def _with_mean(network, variables, report, count):
     return jax.tree.map(np.asarray, variables), report
 
 
-def _build(layout: str, settings: Mapping[str, Any]) -> Network:
+def _build(layout: str, settings: Mapping[str, Any]) -> tuple[Network, dict]:
+    """Build a network, and its variables' shapes: some settings only fail there."""
+    check_architecture(settings)
     build = build_discriminator if layout == DISCRIMINATOR else build_generator
     try:
-        return build(settings)
-    except (TypeError, ValueError, AttributeError) as error:
+        network = build(settings)
+        return network, variable_shapes(network)
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise UserError(f"its settings make no network ({error}): {dict(settings)}") from None

@@ -7,13 +7,13 @@ state is read as data: parameters, buffers, submodules and the constructor's arg
 import dataclasses
 import io
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from jax_labor.errors import UserError
-from jax_labor.models.pretrained.unpickle import Forbidden, plain_key, read_pickle
+from jax_labor.models.pretrained.unpickle import Forbidden, plain_key, read_pickle, shown
 
 NETWORKS = ("G_ema", "G", "D")
 _STORAGES = {
@@ -26,6 +26,7 @@ _STORAGES = {
     "ByteStorage": np.uint8,
 }
 _SCALARS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
+_LONGEST, _AXES = 100, 8  # a module's name and a tensor's shape: more than any network has
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 # What old NVIDIA files for TensorFlow are made of.
 _TENSORFLOW = ("dnnlib.tflib.", "tfutil.", "training.networks_stylegan")
@@ -103,7 +104,7 @@ def read_stylegan_pickle(path: str | os.PathLike, network: str = "G_ema") -> Net
             content = read_pickle(file, _NAMES)
         return _network(path, content, network, size)
     except Forbidden as found:
-        raise UserError(_refusal(path, str(found))) from None
+        raise UserError(_refusal(path, str(found)[:100])) from None
     except _DAMAGE as error:
         detail = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise UserError(
@@ -132,37 +133,50 @@ def _network(path: str, content: Any, name: str, size: int) -> Network:
     if not isinstance(module, _Module):
         there = ", ".join(n for n in NETWORKS if isinstance(content.get(n), _Module))
         raise UserError(f"{path}: has no network {name!r}; it has {there or 'none'}.")
-    if module.state.get("_init_args"):
+    arguments = module.state["_init_kwargs"]
+    if module.state.get("_init_args") or type(arguments) is not dict:
         raise ValueError("constructed with unnamed arguments")
     tensors = dict(_tensors(module, "", set()))
     if sum(tensor.nbytes for tensor in tensors.values()) > size:
         raise ValueError("its tensors claim more than the file holds")
     arrays = {key: tensor.array() for key, tensor in tensors.items()}
-    return Network(module.kind, dict(module.state["_init_kwargs"]), arrays)
+    return Network(module.kind, arguments, arrays)
 
 
 def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
     """Walk through the submodules, the parameters of a module before its buffers, as PyTorch."""
-    # No network shares a module; one that is met again and again would never be walked to its end.
-    if not isinstance(module, _Module) or id(module) in seen:
+    if not isinstance(module, _Module):
+        raise ValueError(f"{prefix} is not a module")
+    parts = [module.state[part] for part in ("_parameters", "_buffers", "_modules")]
+    # No module shares its parts; what is met again and again would never be walked to its end.
+    if any(id(part) in seen for part in parts):
         raise ValueError(f"{prefix} is not a module of its own")
-    seen.add(id(module))
-    hidden = module.state.get("_non_persistent_buffers_set", ())
-    for group in ("_parameters", "_buffers"):
-        for name, tensor in module.state[group].items():
-            if isinstance(tensor, _Tensor) and name not in hidden:
-                yield prefix + name, tensor
-            elif tensor is not None and name not in hidden:
-                raise ValueError(f"{prefix}{name} is not a tensor")
-    for name, child in module.state["_modules"].items():
+    seen.update(map(id, parts))
+    hidden = module.state.get("_non_persistent_buffers_set", set())
+    if type(hidden) is not set:
+        raise ValueError(f"{prefix} hides what is not a set")
+    for name, tensor in (*parts[0].items(), *parts[1].items()):
+        if tensor is not None and name not in hidden:
+            if not isinstance(tensor, _Tensor):
+                raise ValueError(f"{_key(prefix, name)} is not a tensor")
+            yield _key(prefix, name), tensor
+    for name, child in parts[2].items():
         if child is not None:
-            yield from _tensors(child, f"{prefix}{name}.", seen)
+            yield from _tensors(child, f"{_key(prefix, name)}.", seen)
+
+
+def _key(prefix: str, name: str) -> str:
+    """Join a key, no longer than any network has: one long name can stand in many modules."""
+    if type(name) is not str or len(prefix) + len(name) > _LONGEST:
+        raise ValueError(f"{prefix} has a part without a usable name")
+    return prefix + name
 
 
 def _module(meta: Mapping) -> _Module:
-    if meta["type"] != "class" or not isinstance(meta["state"], dict):
+    kind, state = meta["class_name"], meta["state"]
+    if meta["type"] != "class" or type(kind) is not str or type(state) is not dict:
         raise ValueError("a persistent object that is no module")
-    return _Module(str(meta["class_name"]), meta["state"])
+    return _Module(kind, state)
 
 
 def _parameter(tensor, *_) -> _Tensor:
@@ -170,11 +184,11 @@ def _parameter(tensor, *_) -> _Tensor:
 
 
 def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
+    if len(shape) != len(strides) or len(shape) > _AXES:
+        raise ValueError("a tensor whose strides do not fit its shape")
     numbers = (offset, *shape, *strides)
     if not isinstance(storage, np.ndarray) or any(type(n) is not int or n < 0 for n in numbers):
         raise ValueError("a tensor without a storage")
-    if len(shape) != len(strides):
-        raise ValueError("a tensor whose strides do not fit its shape")
     last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     if 0 not in shape and last >= storage.size:
         raise ValueError("a tensor that reaches beyond its storage")
@@ -183,6 +197,8 @@ def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
 
 def _storage(content: bytes) -> np.ndarray:
     """Read the stream that PyTorch makes of one storage: five pickles, then the raw numbers."""
+    if type(content) is not bytes:
+        raise ValueError("a storage that is not bytes")
     stream = io.BytesIO(content)
     if read_pickle(stream, {}) != _MAGIC or read_pickle(stream, {}) != _PROTOCOL:
         raise ValueError("a storage of an unknown format")
@@ -190,10 +206,12 @@ def _storage(content: bytes) -> np.ndarray:
         raise ValueError("a storage of a big-endian machine")
     found: dict[str, tuple] = {}
     key = read_pickle(stream, _STORAGE_NAMES, lambda pid: _reference(pid, found))
-    if read_pickle(stream, {}) != [key] or key not in found:
+    if type(key) is not str or key not in found or read_pickle(stream, {}) != [key]:
         raise ValueError("a storage that is not one")
     dtype, count = found[key]
-    return _numbers(stream, dtype, count)
+    if int.from_bytes(stream.read(8), "little") != count or count < 0:
+        raise ValueError("a storage whose size is given twice and differs")
+    return _numbers(content, stream.tell(), np.dtype(dtype), count)
 
 
 def _reference(pid: Any, found: dict) -> str:
@@ -205,30 +223,37 @@ def _reference(pid: Any, found: dict) -> str:
     return key
 
 
-def _numbers(stream: BinaryIO, dtype: Any, count: int) -> np.ndarray:
-    if int.from_bytes(stream.read(8), "little") != count or count < 0:
-        raise ValueError("a storage whose size is given twice and differs")
-    raw = stream.read()
-    if len(raw) != count * np.dtype(dtype).itemsize:
-        raise ValueError(f"a storage of {count} numbers with {len(raw)} bytes")
-    return np.frombuffer(raw, dtype)
+def _numbers(content: bytes, start: int, dtype: np.dtype, count: int) -> np.ndarray:
+    """View the rest of `content` as numbers, without a copy."""
+    left = len(content) - start
+    if left != count * dtype.itemsize:
+        raise ValueError(f"a storage of {count} numbers with {left} bytes")
+    return np.frombuffer(content, dtype, count, start)
 
 
 def _mapping(pairs=()) -> dict:
-    return {plain_key(key): value for key, value in pairs}
+    return {plain_key(key): value for key, value in _listed(pairs)}
 
 
 def _set(items=()) -> set:
-    return {plain_key(item) for item in items}
+    return {plain_key(item) for item in _listed(items)}
+
+
+def _listed(items) -> Collection:
+    if type(items) not in (list, tuple):
+        raise ValueError(f"items in a {type(items).__name__}")
+    return items
 
 
 def _scalar(dtype: np.dtype, raw: bytes):
+    if not isinstance(dtype, np.dtype) or type(raw) is not bytes:
+        raise ValueError("a NumPy scalar that is not one")
     return np.frombuffer(raw, dtype)[0].item()
 
 
 def _dtype(code: str, *_) -> np.dtype:
     if code not in _SCALARS:
-        raise ValueError(f"a NumPy scalar of type {code!r}")
+        raise ValueError(f"a NumPy scalar of type {shown(code)}")
     return np.dtype(code)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from jax_labor.errors import UserError
 from jax_labor.models.pretrained.layouts import get_layout
+from jax_labor.models.pretrained.unpickle import shown
 
 # The official constructor's arguments: what they are called here; None: of no effect on numbers.
 _SHARED = {
@@ -41,6 +42,9 @@ _BUILT_IN = {
     "kernel_size": 3,
     "use_noise": True,
 }
+# Settings that None is a value of; and the most where it is less than 2**20.
+_OPEN = ("conv_clamp", "cmap_dim", "mbstd_group")
+_MOST = {"mapping_layers": 64}
 _NESTED = ("mapping_kwargs", "synthesis_kwargs", "block_kwargs", "epilogue_kwargs", "layer_kwargs")
 
 
@@ -56,21 +60,41 @@ def settings_from_arguments(kind: str, arguments: Mapping[str, Any]) -> dict[str
     """
     names = {"Generator": _GENERATOR, "Discriminator": _DISCRIMINATOR}.get(kind)
     if names is None:
-        raise UserError(f"a network of kind {kind!r}, not Generator or Discriminator")
+        raise UserError(f"a network of kind {shown(kind)}, not Generator or Discriminator")
     settings = {}
     for name, value in _flat(arguments).items():
         if name in names:
             settings |= {names[name]: value} if names[name] else {}
         elif name not in _BUILT_IN:
-            raise UserError(f"unknown argument {name}={value!r} of the {kind}")
-        elif value != _BUILT_IN[name]:
+            named = shown(name).strip("'")
+            raise UserError(f"unknown argument {named}={shown(value)} of the {kind}")
+        elif not _equal(value, _BUILT_IN[name]):
             raise UserError(
-                f"the {kind} has {name}={value!r}; only {_BUILT_IN[name]!r} is known here"
+                f"the {kind} has {name}={shown(value)}; only {_BUILT_IN[name]!r} is known here"
             )
-    for name, value in settings.items():
-        if not isinstance(value, (int, float, str, type(None))):
-            raise UserError(f"the {kind} has {name}={value!r}")
     return settings
+
+
+def check_architecture(settings: Mapping[str, Any]) -> None:
+    """Refuse settings of a file that no network has, before it is tried to build one of them.
+
+    Raises:
+      UserError: naming the setting.
+    """
+    for name, value in settings.items():
+        if not _possible(name, value):
+            raise UserError(f"no StyleGAN2 network has {name[:50]}={shown(value)}")
+
+
+def _possible(name: str, value: Any) -> bool:
+    if value is None or name == "conv_clamp":
+        number = type(value) in (int, float) and 0 < value < float("inf")
+        return number or (value is None and name in _OPEN)
+    if name in ("architecture", "dtype"):
+        return type(value) is str and len(value) < 20
+    if name == "base":
+        return type(value) in (list, tuple) and all(_possible("", part) for part in value)
+    return type(value) is int and 0 <= value <= _MOST.get(name, 2**20)
 
 
 def settings_from_tensors(layout: str, tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -103,8 +127,20 @@ def settings_from_tensors(layout: str, tensors: Mapping[str, np.ndarray]) -> dic
         ) from None
 
 
-def _flat(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(arguments: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
+    if not depth:
+        raise UserError("its arguments are nested deeper than any network's")
     flat = {}
     for name, value in arguments.items():
-        flat |= _flat(value) if name in _NESTED and isinstance(value, dict) else {name: value}
+        nested = name in _NESTED and isinstance(value, dict)
+        flat |= _flat(value, depth - 1) if nested else {name: value}
     return flat
+
+
+def _equal(value: Any, known: Any) -> bool:
+    """Compare without asking an object of the file, which can be an array or hold itself."""
+    if type(value) is not type(known):
+        return False
+    if isinstance(known, list):
+        return len(value) == len(known) and all(map(_equal, value, known))
+    return value == known

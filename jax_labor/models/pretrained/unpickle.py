@@ -17,6 +17,7 @@ _VALUES = {
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }
 _EMPTY = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set}
+_SIZED = (list, tuple, dict, set, str, bytes)
 _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -56,8 +57,10 @@ class _Machine:
         self.names, self.persistent = names, persistent
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self.given = 0
 
     def run(self, stream):
+        self.position = stream.tell
         for code, argument, _ in pickletools.genops(stream):
             if code.name == "STOP":
                 return self.stack.pop()
@@ -148,6 +151,11 @@ class _Machine:
     def call(self, name, arguments):
         if not isinstance(name, Name) or type(arguments) is not tuple:
             raise Forbidden(f"a call of a {type(name).__name__}")
+        # A few bytes of the file call again with the same large argument, of which each call may
+        # make another copy.
+        self.given += sum(len(given) for given in arguments if isinstance(given, _SIZED))
+        if self.given > self.position():
+            raise ValueError("its calls are given more than the file holds")
         return name.function(*arguments)
 
 
@@ -156,3 +164,12 @@ def plain_key(key: Any) -> Hashable:
     if not isinstance(key, (str, int, float, bytes)):
         raise ValueError(f"a key that is a {type(key).__name__}")
     return key
+
+
+def shown(value: Any) -> str:
+    """Put a value of a file into a message, never a container: its text can be without end."""
+    if isinstance(value, str):
+        return repr(value[:50])
+    if isinstance(value, (float, type(None))) or (isinstance(value, int) and abs(value) < 2**64):
+        return repr(value)
+    return f"<{type(value).__name__}>"

@@ -143,13 +143,18 @@ def mean_latent(
     For weights that come without a running mean. The classes of a conditional generator are drawn
     evenly.
     """
-    apply = jax.jit(lambda z, c: generator.apply(variables, z, c, method="map")[:, 0].sum(0))
+
+    @jax.jit
+    def summed(variables, key, kept):
+        # Whole batches always, of which the last counts in part: another size compiles anew.
+        latents, classes = jax.random.split(key)
+        z = jax.random.normal(latents, (batch, generator.z_dim))
+        labels = jax.random.randint(classes, (batch,), 0, max(generator.c_dim, 1))
+        c = jax.nn.one_hot(labels, generator.c_dim) if generator.c_dim else None
+        w = generator.apply(variables, z, c, method="map")[:, 0]
+        return jnp.where(jnp.arange(batch)[:, None] < kept, w, 0).sum(0)
+
     total = jnp.zeros((generator.w_dim,))
     for start in range(0, count, batch):
-        size = min(batch, count - start)
-        latents, classes = jax.random.split(jax.random.fold_in(key, start))
-        z = jax.random.normal(latents, (size, generator.z_dim))
-        labels = jax.random.randint(classes, (size,), 0, max(generator.c_dim, 1))
-        c = jax.nn.one_hot(labels, generator.c_dim) if generator.c_dim else None
-        total = total + apply(z, c)
+        total = total + summed(variables, jax.random.fold_in(key, start), count - start)
     return {**variables, "stats": {**variables["stats"], "w_avg": total / count}}
