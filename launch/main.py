@@ -37,7 +37,7 @@ def main(_):
     from jax_labor.errors import exit_on_mistake
     from jax_labor.experiments import run, shared_sizes
     from jax_labor.experiments.annotators import Waiting
-    from jax_labor.experiments.session import Stopped
+    from jax_labor.experiments.run_session import Stopped
 
     try:
         with exit_on_mistake():

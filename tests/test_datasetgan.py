@@ -20,7 +20,7 @@ from jax_labor.data import catalogue
 from jax_labor.errors import UserError
 from jax_labor.experiments import datasetgan, factory
 from jax_labor.experiments.annotators import Waiting
-from jax_labor.experiments.session import Stopped
+from jax_labor.experiments.run_session import Stopped
 from jax_labor.files import read_json
 from jax_labor.labels import oracle
 from jax_labor.labels.store import SKIPPED, Answer, Round

@@ -19,7 +19,7 @@ from jax_labor.experiments import gan_session, run, shared_sizes
 from jax_labor.experiments.gan_assembly import build_gan, check, iterations
 from jax_labor.experiments.gan_samples import Sampler
 from jax_labor.experiments.generator_file import load_generator
-from jax_labor.experiments.session import Stopped
+from jax_labor.experiments.run_session import Stopped
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 

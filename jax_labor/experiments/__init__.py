@@ -13,7 +13,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
 
     Raises:
         UserError: an unknown experiment, or whatever mistake the experiment finds.
-        session.Stopped: a signal stopped it; the same call goes on.
+        run_session.Stopped: a signal stopped it; the same call goes on.
         annotators.Waiting: people have to answer a round first; the same call goes on.
     """
     if config.experiment not in EXPERIMENTS:

@@ -17,7 +17,8 @@ from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator, open_generator
 from jax_labor.experiments.phases import segmentation_phases
 from jax_labor.experiments.pixel_training import read_ensemble, train_ensemble
-from jax_labor.experiments.session import Session, Stopped, free_settings
+from jax_labor.experiments.run_session import Stopped
+from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
 from jax_labor.labels.store import Round

@@ -14,11 +14,9 @@ from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
-from jax_labor.experiments.run_session import RunSession, Stopped
+from jax_labor.experiments.run_session import RunSession
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
-
-__all__ = ["Session", "Stopped", "free_settings"]
 
 _LOG = logging.getLogger(__name__)
 
