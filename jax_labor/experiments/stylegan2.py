@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.results import write_results
 from jax_labor.experiments.gan_pictures import save_pictures
 from jax_labor.experiments.gan_quality import Features, distances, masked
@@ -20,7 +21,8 @@ def run(config, workdir: str, force: bool = False) -> dict:
     features = Features(config.distance.features) if config.distance.features else None
     with GanSession(config, workdir, force) as session:
         session.train()
-        return _finish(session, features) if session.is_main else {}
+        # Who left earlier would wait in the shutdown of JAX, which gives up after five minutes.
+        return from_main(lambda: _finish(session, features))
 
 
 def _finish(session: GanSession, features: Features | None) -> dict:
