@@ -2,8 +2,6 @@
 
 import logging
 
-import numpy as np
-
 from jax_labor.engine.processes import from_main
 from jax_labor.engine.results import write_results
 from jax_labor.experiments.gan_pictures import save_pictures
@@ -57,14 +55,9 @@ def _measured(session: GanSession, features: Features | None) -> dict:
     count = min(session.config.distance.images, len(session.images))
     if not count:
         return {"swd": {}}
-    iterator = session.images.batches(1)
-    batches = [next(iterator) for _ in range(count)]
-    iterator.close()
-    real = np.concatenate([batch["image"] for batch in batches])
-    real = np.rint((real + 1) * 127.5).astype(np.uint8)
+    real, masks = session.images.pixels(count)
     fake = session.sampler.images(session.variables, count)
-    if "mask" in batches[0]:
-        masks = np.concatenate([batch["mask"] for batch in batches])
+    if masks is not None:
         real, fake = masked(real, masks), masked(fake, masks)
     found = {"swd": distances(real, fake, session.config.seed)}
     if features:
