@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import optax
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
@@ -20,10 +21,13 @@ from jax_labor.data import catalogue
 from jax_labor.errors import UserError
 from jax_labor.experiments import datasetgan, factory
 from jax_labor.experiments.annotators import Waiting
+from jax_labor.experiments.generator_file import open_generator
 from jax_labor.experiments.session import Stopped
 from jax_labor.files import read_json
 from jax_labor.labels import oracle
 from jax_labor.labels.store import SKIPPED, Answer, Round
+from jax_labor.models.pixel_ensemble import PixelClassifier
+from jax_labor.steps.pixel_ensemble import create_ensemble
 
 TABLE = get_table("ccp8")
 pytestmark = pytest.mark.usefixtures("quick_compilation", "shared_programs")
@@ -187,6 +191,23 @@ def test_it_is_a_source_domain(tmp_path, data, finished):
         results = experiments.run(settings, str(tmp_path / preset.replace(",", "-")))
         assert "generated" in results["data"]["source"]
         assert results["steps"] == 4
+
+
+@pytest.fixture(scope="module")
+def maker(generator):
+    """Random classifiers on the generator's features, and what makes images with them."""
+    opened = open_generator(generator)
+    model = PixelClassifier(TABLE.num_classes, (4,))
+    channels = sum(shape[-1] for shape in opened.network.feature_sizes.values())
+    state = create_ensemble(model, optax.sgd(0.1), jax.random.key(0), channels, range(2))
+    ensemble = {"params": state.params, "batch_stats": state.batch_stats}
+    return factory.Maker(config("", generator), opened, jax.device_get(ensemble))
+
+
+def test_weights_lie_on_every_device_before_any_candidate(maker):
+    with jax.transfer_guard_device_to_device("disallow"):
+        made = maker.make(np.arange(9))
+    assert made["image"].shape == (9, *SIZE, 3)
 
 
 def test_candidates():

@@ -111,7 +111,7 @@ class Maker:
         )
         self._generate = parallel.local_map(generate)
         state = {"generator": generator.variables, "ensemble": ensemble}
-        self._state = jax.device_put(state)
+        self._state = parallel.place(state, jax.local_devices())
 
     def make(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Labelled images of `numbers` int[n], as `make_generation` says, NumPy.

@@ -19,9 +19,13 @@ def parallel_step(step):
     return jax.pmap(step, AXIS, in_axes=(None, 0), out_axes=(None, None), donate_argnums=(0,))
 
 
-def place(state):
-    """Copies host arrays to every device, as a step returns them: the step then compiles once."""
-    everywhere = NamedSharding(Mesh(jax.devices(), (AXIS,)), PartitionSpec())
+def place(state, devices=None):
+    """Copies host arrays to every device, as a step returns them: the step then compiles once.
+
+    `devices` are all of all processes where they are not named.
+    """
+    devices = jax.devices() if devices is None else devices
+    everywhere = NamedSharding(Mesh(devices, (AXIS,)), PartitionSpec())
     return jax.device_put(state, everywhere)
 
 
