@@ -210,6 +210,18 @@ def test_weights_lie_on_every_device_before_any_candidate(maker):
     assert made["image"].shape == (9, *SIZE, 3)
 
 
+def test_maps_of_divergence_leave_the_device_only_for_the_card(maker, monkeypatch):
+    fetched, merge = [], factory.parallel.merge
+    monkeypatch.setattr(
+        factory.parallel, "merge", lambda out: fetched.append(set(out)) or merge(out)
+    )
+    few = maker.make(np.arange(3))
+    more = maker.make(np.arange(3), divergence=True)
+    assert fetched == [{"image", "label", "score", "finite"}, {*few, "divergence"}]
+    assert more["divergence"].shape == (3, *SIZE)
+    np.testing.assert_array_equal(few["label"], more["label"])
+
+
 def test_candidates():
     settings = config("", "x").factory
     for count, drop, expected in ((11, 0.2, 14), (900, 0.1, 1000), (5, 0.0, 5), (1, 0.9, 10)):

@@ -113,10 +113,14 @@ class Maker:
         state = {"generator": generator.variables, "ensemble": ensemble}
         self._state = parallel.place(state, jax.local_devices())
 
-    def make(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        """Labelled images of `numbers` int[n], as `make_generation` says, NumPy.
+    def make(self, numbers: np.ndarray, divergence: bool = False) -> dict[str, np.ndarray]:
+        """Labelled images, as `make_generation` says, NumPy.
 
         The same bits each time where `numbers` follow each other from a multiple of the batch on.
+
+        Args:
+            numbers: int[n].
+            divergence: whether its maps are wanted too, as many bytes as all the rest.
 
         Raises:
             UserError: a sample is not finite.
@@ -126,7 +130,10 @@ class Maker:
             part = numbers[start : start + step]
             # A last chunk is filled up with the numbers that follow.
             filled = np.append(part, part[-1] + 1 + np.arange(step - len(part)))
-            made = parallel.merge(self._generate(self._state, parallel.split({"number": filled})))
+            made = self._generate(self._state, parallel.split({"number": filled}))
+            if not divergence:
+                del made["divergence"]  # before it leaves the device
+            made = parallel.merge(made)
             parts.append({name: value[: len(part)] for name, value in made.items()})
         made = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.generator.check_finite(made["finite"], [f"sample {number}" for number in numbers])
