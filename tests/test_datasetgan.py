@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -18,6 +19,7 @@ from configs import segmentation, spl
 from jax_labor import experiments
 from jax_labor.classes import get_table
 from jax_labor.data import catalogue
+from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
 from jax_labor.experiments import datasetgan, factory
 from jax_labor.experiments.annotators import Waiting
@@ -220,6 +222,32 @@ def test_maps_of_divergence_leave_the_device_only_for_the_card(maker, monkeypatc
     assert fetched == [{"image", "label", "score", "finite"}, {*few, "divergence"}]
     assert more["divergence"].shape == (3, *SIZE)
     np.testing.assert_array_equal(few["label"], more["label"])
+
+
+@pytest.mark.parametrize(("process", "own"), [(0, [0, 2]), (1, [1])])
+def test_every_process_looks_for_a_stop_as_often(tmp_path, monkeypatch, process, own):
+    """Three blocks for two processes, of which the second has nothing left in the second round."""
+    looks = []
+    desk = SimpleNamespace(is_main=process == 0, check_stop=lambda: looks.append(1))
+    made = {"image": np.zeros((4, *SIZE, 3), np.uint8), "label": np.zeros((4, *SIZE), np.uint8)}
+    made["score"] = np.zeros(4)
+    settings = config("", "x", **{"factory.count": 12, "factory.drop": 0.0}).factory
+    maker = SimpleNamespace(settings=settings, make=lambda numbers: made)
+    monkeypatch.setattr(jax, "process_index", lambda: process)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    factory._write_blocks(desk, maker, TABLE, tmp_path, 3)
+    assert sorted(p.name for p in (tmp_path / "parts").iterdir()) == [
+        f"block-00000{i}" for i in own
+    ]
+    assert len(looks) == 2
+
+
+def test_a_signal_while_the_card_is_drawn_is_not_lost(tmp_path, monkeypatch, maker):
+    preparation = datasetgan.Preparation(config("", "x"), str(tmp_path), True, StopFlag())
+    monkeypatch.setattr(factory.generated, "is_finished", lambda folder: True)
+    monkeypatch.setattr(factory, "write_card", lambda *_: setattr(preparation.stop, "set", True))
+    with pytest.raises(Stopped):
+        factory.write_dataset(preparation, maker.generator, maker.ensemble, None, TABLE)
 
 
 def test_candidates():
