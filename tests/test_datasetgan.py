@@ -1,6 +1,7 @@
 """DatasetGAN end to end: from a generator and answers to a data set and a segmenter."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,11 +25,13 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import datasetgan, factory
 from jax_labor.experiments.annotators import Waiting
 from jax_labor.experiments.generator_file import open_generator
+from jax_labor.experiments.maker import Maker
 from jax_labor.experiments.session import Stopped
 from jax_labor.files import read_json
 from jax_labor.labels import oracle
 from jax_labor.labels.store import SKIPPED, Answer, Round
 from jax_labor.models.pixel_ensemble import PixelClassifier
+from jax_labor.steps import parallel
 from jax_labor.steps.pixel_ensemble import create_ensemble
 
 TABLE = get_table("ccp8")
@@ -203,7 +206,7 @@ def maker(generator):
     channels = sum(shape[-1] for shape in opened.network.feature_sizes.values())
     state = create_ensemble(model, optax.sgd(0.1), jax.random.key(0), channels, range(2))
     ensemble = {"params": state.params, "batch_stats": state.batch_stats}
-    return factory.Maker(config("", generator), opened, jax.device_get(ensemble))
+    return Maker(config("", generator), opened, jax.device_get(ensemble))
 
 
 def test_weights_lie_on_every_device_before_any_candidate(maker):
@@ -213,10 +216,8 @@ def test_weights_lie_on_every_device_before_any_candidate(maker):
 
 
 def test_maps_of_divergence_leave_the_device_only_for_the_card(maker, monkeypatch):
-    fetched, merge = [], factory.parallel.merge
-    monkeypatch.setattr(
-        factory.parallel, "merge", lambda out: fetched.append(set(out)) or merge(out)
-    )
+    fetched, merge = [], parallel.merge
+    monkeypatch.setattr(parallel, "merge", lambda out: fetched.append(set(out)) or merge(out))
     few = maker.make(np.arange(3))
     more = maker.make(np.arange(3), divergence=True)
     assert fetched == [{"image", "label", "score", "finite"}, {*few, "divergence"}]
@@ -240,6 +241,29 @@ def test_every_process_looks_for_a_stop_as_often(tmp_path, monkeypatch, process,
         f"block-00000{i}" for i in own
     ]
     assert len(looks) == 2
+
+
+def test_blocks_of_another_maker_are_refused(tmp_path, maker):
+    def write(opened=maker.generator, ensemble=maker.ensemble, **changes):
+        preparation = datasetgan.Preparation(
+            config("", "x", **changes), str(tmp_path), True, SimpleNamespace(set=True)
+        )
+        factory.write_dataset(preparation, opened, ensemble, None, TABLE)
+
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            write()
+    other = open_generator(make_generator(tmp_path / "other", seed=1))
+    ensemble = jax.tree.map(lambda x: 2 * x, maker.ensemble)
+    changes = {"factory.voting": "hard", "generator.psi": 0.5, "seed": 7}
+    with pytest.raises(UserError, match=f"remove {tmp_path}/dataset/parts") as refused:
+        write(other, ensemble, **changes)
+    lines = [line.split(":")[0] for line in str(refused.value).splitlines() if line[0] == "-"]
+    changed = ("ensemble.sha256", "factory.voting", "generator.psi", "generator.sha256", "seed")
+    assert lines == [f"- {name}" for name in changed]
+    shutil.rmtree(tmp_path / "dataset/parts")
+    with pytest.raises(Stopped):
+        write(other)
 
 
 def test_a_signal_while_the_card_is_drawn_is_not_lost(tmp_path, monkeypatch, maker):

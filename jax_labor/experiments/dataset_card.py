@@ -25,7 +25,7 @@ def write_card(folder, maker, labelled, table) -> None:
 
     Args:
         folder: the folder of a finished data set.
-        maker: the factory.Maker that made it.
+        maker: the Maker that made it.
         labelled: the LabelledSamples that the classifiers learned from; None when they were read.
         table: the classes.
     """

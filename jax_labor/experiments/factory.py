@@ -1,8 +1,6 @@
 """The factory: a generator and an ensemble write a labelled data set of any size.
 
-Candidates are made in chunks of `config.factory.batch`, each chunk by one device in one call of one
-program, whatever other devices do: so the bytes do not depend on how many there are. Blocks of
-candidates are shared out over processes, and are what a killed run finds again.
+Blocks of candidates are shared out over processes, and are what a killed run finds again.
 """
 
 import logging
@@ -16,13 +14,14 @@ from jax.experimental import multihost_utils
 from jax_labor.data import generated
 from jax_labor.data.generated import Candidate, Sample
 from jax_labor.engine.clock import Clock
+from jax_labor.engine.config import differences
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.report import Progress
 from jax_labor.errors import UserError
 from jax_labor.experiments.dataset_card import write_card
-from jax_labor.files import remove_parts
+from jax_labor.experiments.maker import Maker
+from jax_labor.files import read_json, remove_parts, write_json
 from jax_labor.ops.divergence import SCORES, VOTES
-from jax_labor.steps import parallel
-from jax_labor.steps.generate import make_generation
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,12 +68,14 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
 
     Raises:
         Stopped: a signal came; finished blocks are kept.
-        UserError: a sample is not finite; the disk is full.
+        UserError: a sample is not finite; the disk is full; what was begun would be written with
+            another generator, ensemble or setting.
     """
     settings = preparation.config.factory
     folder = dataset_folder(preparation.workdir)
     maker = Maker(preparation.config, generator, ensemble)
     if not generated.is_finished(folder):
+        from_main(lambda: _note_maker(folder, maker))
         _write(preparation, maker, labelled, table, folder)
     elif preparation.is_main:
         generated.remove_parts(folder)  # of a run that was killed in its last moment
@@ -89,55 +90,17 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
     }
 
 
-class Maker:
-    """Makes labelled images by number, on all devices of this process.
-
-    Attributes:
-        generator: the OpenGenerator.
-        ensemble: the classifiers' {"params", "batch_stats"}.
-        settings: `config.factory`.
-    """
-
-    def __init__(self, config, generator, ensemble: dict):
-        self.generator, self.ensemble = generator, ensemble
-        self.settings, truncation = config.factory, config.generator
-        generate = make_generation(
-            generator.network,
-            config.seed,
-            truncation.psi,
-            truncation.cutoff,
-            self.settings.voting,
-            self.settings.score,
+def _note_maker(folder, maker: Maker) -> None:
+    """Writes beside the blocks what makes them; a UserError where something else began them."""
+    path = generated.parts_folder(folder) / "maker.json"
+    changed = differences(read_json(path), maker.facts) if path.exists() else []
+    if changed:
+        raise UserError(
+            f"{path}: what lies beside it was made otherwise:\n"
+            + "\n".join(changed)
+            + f"\nGo back to that, or remove {path.parent} to make all images anew"
         )
-        self._generate = parallel.local_map(generate)
-        state = {"generator": generator.variables, "ensemble": ensemble}
-        self._state = parallel.place(state, jax.local_devices())
-
-    def make(self, numbers: np.ndarray, divergence: bool = False) -> dict[str, np.ndarray]:
-        """Labelled images, as `make_generation` says, NumPy.
-
-        The same bits each time where `numbers` follow each other from a multiple of the batch on.
-
-        Args:
-            numbers: int[n].
-            divergence: whether its maps are wanted too, as many bytes as all the rest.
-
-        Raises:
-            UserError: a sample is not finite.
-        """
-        step, parts = self.settings.batch * jax.local_device_count(), []
-        for start in range(0, len(numbers), step):
-            part = numbers[start : start + step]
-            # A last chunk is filled up with the numbers that follow.
-            filled = np.append(part, part[-1] + 1 + np.arange(step - len(part)))
-            made = self._generate(self._state, parallel.split({"number": filled}))
-            if not divergence:
-                del made["divergence"]  # before it leaves the device
-            made = parallel.merge(made)
-            parts.append({name: value[: len(part)] for name, value in made.items()})
-        made = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        self.generator.check_finite(made["finite"], [f"sample {number}" for number in numbers])
-        return made
+    write_json(path, maker.facts)
 
 
 def _write(preparation, maker: Maker, labelled, table, folder) -> None:
