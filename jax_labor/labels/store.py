@@ -26,6 +26,7 @@ from PIL import Image
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.files import remove_parts, write_bytes, write_json
+from jax_labor.pixels import BadFileError, open_picture, read_label
 
 ANSWERED, SKIPPED = "answered", "skipped"
 POINTS, MASK, FULL = "points", "mask", "full"
@@ -121,7 +122,7 @@ class Round:
     def read_query(self, name: str) -> Query:
         """Reads the query about image `name`; a UserError names a file that cannot be read."""
         facts = self.query_facts(name)
-        guess = _read_png(self.folder / "queries" / f"{name}.png")
+        guess = _read_label(self.folder / "queries" / f"{name}.png")
         points = np.asarray(facts["points"], np.int64).reshape(-1, 2)
         return Query(name, guess, facts["kind"], points, facts["left_out"])
 
@@ -149,7 +150,10 @@ class Round:
             raise UserError(
                 f"{self.folder.parent / 'images' / name} is missing as .png and .jpg: restore it."
             )
-        return _read_png(path, "RGB")
+        try:
+            return np.asarray(open_picture(path.read_bytes()).convert("RGB"))
+        except (OSError, BadFileError) as error:
+            raise UserError(f"{path} is no readable picture ({error}): restore it.") from error
 
     def open(
         self, strategy: str, names, table: ClassTable, smallest: int = 0, specks: str = "merge"
@@ -234,7 +238,7 @@ class Round:
     def read_answer(self, name: str) -> np.ndarray:
         """The answered label map of image `name`, uint8[H, W]; 255 everywhere if it was skipped."""
         facts = self.answer_facts(name)
-        label = _read_png(self.folder / "answers" / f"{name}.png")
+        label = _read_label(self.folder / "answers" / f"{name}.png")
         return label if facts["status"] == ANSWERED else np.full_like(label, IGNORE)
 
 
@@ -252,15 +256,18 @@ def _write_png(path, array: np.ndarray) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _read_png(path, mode: str = "L") -> np.ndarray:
+def _read_label(path) -> np.ndarray:
+    """uint8[H, W]; grey values and places in a palette are ids, colours are none."""
     try:
-        with Image.open(io.BytesIO(epath.Path(path).read_bytes())) as image:
-            return np.asarray(image.convert(mode))
-    except (OSError, SyntaxError) as error:
+        ids = read_label(epath.Path(path).read_bytes())
+        if not 0 <= ids.min() <= ids.max() <= IGNORE:
+            raise BadFileError(f"has ids from {ids.min()} to {ids.max()}; 0 to 255 are possible")
+    except (OSError, BadFileError) as error:
         raise UserError(
-            f"{path} is missing or not a readable picture ({error}): remove its round's folder to"
-            " ask again, or restore the file."
+            f"{path} is missing or no label map ({error}): save it as a PNG of 8 bits, grey or with"
+            " a palette, whose values are class ids; or remove its round's folder to ask again."
         ) from error
+    return ids.astype(np.uint8)
 
 
 def _read_json(path) -> dict:

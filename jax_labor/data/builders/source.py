@@ -14,6 +14,7 @@ from jax_labor.classes import ClassTable, apply_id_map
 from jax_labor.data.builders import codec
 from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
+from jax_labor.pixels import BadFileError, read_label
 
 _FORMAT = 1  # raise when records of the same files would be written differently
 
@@ -125,7 +126,7 @@ class FileSource(Source):
     layout: str  # the expected tree, and where to get it
     image_suffixes: tuple[str, ...] = (".png",)
     label_suffix = ".png"
-    read_label = staticmethod(codec.read_label)
+    read_label = staticmethod(read_label)
 
     def __init__(self, root: str | Path | None, table: ClassTable, id_map: dict[int, int]):
         self.table = table
@@ -234,7 +235,7 @@ class FileSource(Source):
                 train_ids = resize_label(train_ids, self.size or size)
                 label = codec.encode_png(train_ids)
                 class_pixels += np.bincount(train_ids.ravel(), minlength=256)[: len(class_pixels)]
-        except (codec.BadFileError, UserError, OSError) as error:
+        except (BadFileError, UserError, OSError) as error:
             return Problem(self._show(file), str(error), item.name)
         if self.size and size != self.size:
             image = codec.encode_png(resize_image(codec.decode_image(image), self.size))
@@ -245,7 +246,7 @@ class FileSource(Source):
         disk_labels = self.read_label(data)
         if disk_labels.shape != size:
             h, w = disk_labels.shape
-            raise codec.BadFileError(f"is {w}x{h}, its image is {size[1]}x{size[0]}")
+            raise BadFileError(f"is {w}x{h}, its image is {size[1]}x{size[0]}")
         return apply_id_map(disk_labels, self.id_map, f"data set '{self.name}'")
 
     def _show(self, path: Path) -> str:
