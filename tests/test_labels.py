@@ -140,6 +140,27 @@ def test_a_few_bits_of_grey_are_no_ids(tmp_path, rng):
         round_.read_answer("a")
 
 
+def test_an_empty_fact_file_says_that_an_image_is_answered(tmp_path, rng):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((4, 5), bool)}, rng)
+    oracle.answer(round_, lambda _: np.eye(4, 5, dtype=np.uint8) * 254 + 1)
+    (round_.folder / "answers/a.json").write_text("{}")
+    assert (round_.read_answer("a") == 1).sum() == 16
+    effort = Ledger(tmp_path, 1).report(images=1, pixels=20)["effort"]
+    assert (effort["images_answered"], effort["labelled_pixels"]) == (1, 16)
+    assert (effort["images_timed"], effort["annotators"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [('{"status": "done"}', "status 'done'"), ("[]", "a list, no object")]
+)
+def test_fact_files_that_cannot_be(tmp_path, rng, content, words):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((4, 5), bool)}, rng)
+    (round_.folder / "answers").mkdir()
+    (round_.folder / "answers/a.json").write_text(content)
+    with pytest.raises(UserError, match=rf"answers/a\.json .*{words}"):
+        round_.answer_facts("a")
+
+
 def test_budgets_add_up_and_roll_over(rng):
     for _ in range(50):
         pixels, rounds = int(rng.integers(1, 5000)), int(rng.integers(1, 7))

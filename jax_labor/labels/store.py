@@ -8,7 +8,7 @@
     rounds/NNN/queries/NAME.json  {name, height, width, kind, asked, left_out, points}
     rounds/NNN/answers/NAME.png   8-bit label map: the true class; 255 where void, unsure, not asked
     rounds/NNN/answers/NAME.json  {name, status, annotator, seconds, clicks, keys, labelled, items,
-                                  reviewer, agreement}; written after its PNG
+                                  reviewer, agreement}; written after its PNG. {} will do
     rounds/NNN/closed.json        training has taken the answers: they may not change any more
 
 A query and its answer are label maps of the same size, so that any tool that reads and writes label
@@ -232,8 +232,22 @@ class Round:
         return [name for name in self.names() if name not in done]
 
     def answer_facts(self, name: str) -> dict:
-        """What stands in answers/NAME.json."""
-        return _read_json(self.folder / "answers" / f"{name}.json")
+        """What stands in answers/NAME.json, with `name`, `status` and `annotator` in any case.
+
+        That the file is there says that the image is answered, unless it says "skipped".
+
+        Raises:
+            UserError: it cannot be read, or has another status.
+        """
+        path = self.folder / "answers" / f"{name}.json"
+        unsaid = {"name": name, "status": ANSWERED, "annotator": "another tool"}
+        facts = unsaid | _read_json(path)
+        if facts["status"] not in (ANSWERED, SKIPPED):
+            raise UserError(
+                f'{path} has the status {facts["status"]!r}: write "{ANSWERED}", "{SKIPPED}" or'
+                " nothing of it."
+            )
+        return facts
 
     def read_answer(self, name: str) -> np.ndarray:
         """The answered label map of image `name`, uint8[H, W]; 255 everywhere if it was skipped."""
@@ -272,7 +286,10 @@ def _read_label(path) -> np.ndarray:
 
 def _read_json(path) -> dict:
     try:
-        return json.loads(epath.Path(path).read_text())
+        content = json.loads(epath.Path(path).read_text())
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__}, no object")
+        return content
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} is missing or not readable JSON ({error}): remove its round's folder to ask"
