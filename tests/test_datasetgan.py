@@ -22,7 +22,7 @@ from jax_labor.classes import get_table
 from jax_labor.data import catalogue
 from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
-from jax_labor.experiments import datasetgan, factory
+from jax_labor.experiments import datasetgan, factory, sample_files, samples
 from jax_labor.experiments.annotators import Waiting
 from jax_labor.experiments.generator_file import open_generator
 from jax_labor.experiments.maker import Maker
@@ -385,6 +385,63 @@ def test_a_changed_picture_is_found(tmp_path, data, generator):
     first.write_bytes(second.read_bytes())
     with pytest.raises(UserError, match="sample-0000.png is not what the generator makes"):
         experiments.run(settings, str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory, generator):
+    """The generator, and round 0 of three samples of it."""
+    opened = open_generator(generator)
+    settings = config("", generator)
+    return opened, samples.write_samples(settings, opened, TABLE, tmp_path_factory.mktemp("s"))
+
+
+def _cut_short(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def _fewer(path):
+    with np.load(path) as arrays:
+        fewer = {name: array[:2] for name, array in arrays.items()}
+    np.savez(path, **fewer)
+
+
+def _one_array(path):
+    with path.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut_short,
+        _fewer,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK no zip"),
+        _one_array,
+        lambda path: np.savez(path, z=np.zeros((3, 4), np.float32), noise=np.zeros((3, 5))),
+        lambda path: path.unlink(),
+    ],
+)
+def test_damaged_latents_are_named(tmp_path, sampled, damage):
+    opened, round_ = sampled
+    copy = Round(shutil.copytree(round_.folder.parent.parent, tmp_path / "run"), 0)
+    whole = sample_files.read_latents(copy, opened.network, 3)
+    assert whole.z.shape == (3, opened.network.z_dim)
+    damage(Path(copy.folder / "latents.npz"))
+    with pytest.raises(UserError, match=r"000/latents\.npz: .*: restore it"):
+        sample_files.read_latents(copy, opened.network, 3)
+
+
+@pytest.mark.parametrize("lost", ["generator", "psi", "cutoff", "samples"])
+def test_a_damaged_manifest_is_named(tmp_path, sampled, lost):
+    opened, round_ = sampled
+    copy = Round(shutil.copytree(round_.folder.parent.parent, tmp_path / "run"), 0)
+    path = sample_files.manifest_path(copy)
+    content = read_json(path)
+    del content[lost]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=rf"samples\.json: damaged \(KeyError\('{lost}'\)"):
+        samples.read_samples(opened, TABLE, copy)
 
 
 def test_a_generator_that_is_not_finite(tmp_path, data):
