@@ -1,12 +1,15 @@
 """DatasetGAN end to end: from a generator and answers to a data set and a segmenter."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
+import optax
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
@@ -17,13 +20,19 @@ from configs import segmentation, spl
 from jax_labor import experiments
 from jax_labor.classes import get_table
 from jax_labor.data import catalogue
+from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
-from jax_labor.experiments import datasetgan, factory
+from jax_labor.experiments import datasetgan, factory, sample_files, samples
 from jax_labor.experiments.annotators import Waiting
+from jax_labor.experiments.generator_file import open_generator
+from jax_labor.experiments.maker import Maker
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.files import read_json
 from jax_labor.labels import oracle
 from jax_labor.labels.store import SKIPPED, Answer, Round
+from jax_labor.models.pixel_ensemble import PixelClassifier
+from jax_labor.steps import parallel
+from jax_labor.steps.pixel_ensemble import create_ensemble
 
 TABLE = get_table("ccp8")
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -189,6 +198,82 @@ def test_it_is_a_source_domain(tmp_path, data, finished):
         assert results["steps"] == 4
 
 
+@pytest.fixture(scope="module")
+def maker(generator):
+    """Random classifiers on the generator's features, and what makes images with them."""
+    opened = open_generator(generator)
+    model = PixelClassifier(TABLE.num_classes, (4,))
+    channels = sum(shape[-1] for shape in opened.network.feature_sizes.values())
+    state = create_ensemble(model, optax.sgd(0.1), jax.random.key(0), channels, range(2))
+    ensemble = {"params": state.params, "batch_stats": state.batch_stats}
+    return Maker(config("", generator), opened, jax.device_get(ensemble))
+
+
+def test_weights_lie_on_every_device_before_any_candidate(maker):
+    with jax.transfer_guard_device_to_device("disallow"):
+        made = maker.make(np.arange(9))
+    assert made["image"].shape == (9, *SIZE, 3)
+
+
+def test_maps_of_divergence_leave_the_device_only_for_the_card(maker, monkeypatch):
+    fetched, merge = [], parallel.merge
+    monkeypatch.setattr(parallel, "merge", lambda out: fetched.append(set(out)) or merge(out))
+    few = maker.make(np.arange(3))
+    more = maker.make(np.arange(3), divergence=True)
+    assert fetched == [{"image", "label", "score", "finite"}, {*few, "divergence"}]
+    assert more["divergence"].shape == (3, *SIZE)
+    np.testing.assert_array_equal(few["label"], more["label"])
+
+
+@pytest.mark.parametrize(("process", "own"), [(0, [0, 2]), (1, [1])])
+def test_every_process_looks_for_a_stop_as_often(tmp_path, monkeypatch, process, own):
+    """Three blocks for two processes, of which the second has nothing left in the second round."""
+    looks = []
+    desk = SimpleNamespace(is_main=process == 0, check_stop=lambda: looks.append(1))
+    made = {"image": np.zeros((4, *SIZE, 3), np.uint8), "label": np.zeros((4, *SIZE), np.uint8)}
+    made["score"] = np.zeros(4)
+    settings = config("", "x", **{"factory.count": 12, "factory.drop": 0.0}).factory
+    maker = SimpleNamespace(settings=settings, make=lambda numbers: made)
+    monkeypatch.setattr(jax, "process_index", lambda: process)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    factory._write_blocks(desk, maker, TABLE, tmp_path, 3)
+    assert sorted(p.name for p in (tmp_path / "parts").iterdir()) == [
+        f"block-00000{i}" for i in own
+    ]
+    assert len(looks) == 2
+
+
+def test_blocks_of_another_maker_are_refused(tmp_path, maker):
+    def write(opened=maker.generator, ensemble=maker.ensemble, **changes):
+        preparation = datasetgan.Preparation(
+            config("", "x", **changes), str(tmp_path), True, SimpleNamespace(set=True)
+        )
+        factory.write_dataset(preparation, opened, ensemble, None, TABLE)
+
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            write()
+    other = open_generator(make_generator(tmp_path / "other", seed=1))
+    ensemble = jax.tree.map(lambda x: 2 * x, maker.ensemble)
+    changes = {"factory.voting": "hard", "generator.psi": 0.5, "seed": 7}
+    with pytest.raises(UserError, match=f"remove {tmp_path}/dataset/parts") as refused:
+        write(other, ensemble, **changes)
+    lines = [line.split(":")[0] for line in str(refused.value).splitlines() if line[0] == "-"]
+    changed = ("ensemble.sha256", "factory.voting", "generator.psi", "generator.sha256", "seed")
+    assert lines == [f"- {name}" for name in changed]
+    shutil.rmtree(tmp_path / "dataset/parts")
+    with pytest.raises(Stopped):
+        write(other)
+
+
+def test_a_signal_while_the_card_is_drawn_is_not_lost(tmp_path, monkeypatch, maker):
+    preparation = datasetgan.Preparation(config("", "x"), str(tmp_path), True, StopFlag())
+    monkeypatch.setattr(factory.generated, "is_finished", lambda folder: True)
+    monkeypatch.setattr(factory, "write_card", lambda *_: setattr(preparation.stop, "set", True))
+    with pytest.raises(Stopped):
+        factory.write_dataset(preparation, maker.generator, maker.ensemble, None, TABLE)
+
+
 def test_candidates():
     settings = config("", "x").factory
     for count, drop, expected in ((11, 0.2, 14), (900, 0.1, 1000), (5, 0.0, 5), (1, 0.9, 10)):
@@ -301,6 +386,63 @@ def test_a_changed_picture_is_found(tmp_path, data, generator):
     first.write_bytes(second.read_bytes())
     with pytest.raises(UserError, match="sample-0000.png is not what the generator makes"):
         experiments.run(settings, str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory, generator):
+    """The generator, and round 0 of three samples of it."""
+    opened = open_generator(generator)
+    settings = config("", generator)
+    return opened, samples.write_samples(settings, opened, TABLE, tmp_path_factory.mktemp("s"))
+
+
+def _cut_short(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def _fewer(path):
+    with np.load(path) as arrays:
+        fewer = {name: array[:2] for name, array in arrays.items()}
+    np.savez(path, **fewer)
+
+
+def _one_array(path):
+    with path.open("wb") as stream:
+        np.save(stream, np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut_short,
+        _fewer,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK no zip"),
+        _one_array,
+        lambda path: np.savez(path, z=np.zeros((3, 4), np.float32), noise=np.zeros((3, 5))),
+        lambda path: path.unlink(),
+    ],
+)
+def test_damaged_latents_are_named(tmp_path, sampled, damage):
+    opened, round_ = sampled
+    copy = Round(shutil.copytree(round_.folder.parent.parent, tmp_path / "run"), 0)
+    whole = sample_files.read_latents(copy, opened.network, 3)
+    assert whole.z.shape == (3, opened.network.z_dim)
+    damage(Path(copy.folder / "latents.npz"))
+    with pytest.raises(UserError, match=r"000/latents\.npz: .*: restore it"):
+        sample_files.read_latents(copy, opened.network, 3)
+
+
+@pytest.mark.parametrize("lost", ["generator", "psi", "cutoff", "samples"])
+def test_a_damaged_manifest_is_named(tmp_path, sampled, lost):
+    opened, round_ = sampled
+    copy = Round(shutil.copytree(round_.folder.parent.parent, tmp_path / "run"), 0)
+    path = sample_files.manifest_path(copy)
+    content = read_json(path)
+    del content[lost]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=rf"samples\.json: damaged \(KeyError\('{lost}'\)"):
+        samples.read_samples(opened, TABLE, copy)
 
 
 def test_a_generator_that_is_not_finite(tmp_path, data):

@@ -3,6 +3,7 @@
 import json
 import socket
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,12 +14,38 @@ from jax_labor.engine import tree
 from jax_labor.experiments.assembly import build_network, initial_state
 
 FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+ENDINGS = """
+import contextlib, time
+import jax
+from types import SimpleNamespace
+from jax_labor.engine.startup import initialise_distributed
+from jax_labor.experiments import finish, stylegan2
+initialise_distributed()
+is_main = jax.process_index() == 0
+
+def last(*_):
+    assert is_main
+    time.sleep(1)
+    return {"written": "by main"}
+
+session = SimpleNamespace(is_main=is_main, train=lambda: None, evaluate=lambda: None)
+stylegan2.GanSession = lambda *_: contextlib.nullcontext(session)
+stylegan2._finish = finish._report = last
+finish.save_pictures = lambda *_: None
+config = SimpleNamespace(distance=SimpleNamespace(features=""))
+found = [stylegan2.run(config, ""), finish.finish(session)]
+assert found == [{"written": "by main"}] * 2, found
+"""
 SGD = ("--config.optimizer.name=sgd", "--config.optimizer.lr=0.01")
 
 
 def run(workdir, data, environments):
-    """Runs one process for each environment; all must end well."""
-    line = command(workdir, data, *SGD)
+    """Runs the small card in one process for each environment; all must end well."""
+    return run_each(command(workdir, data, *SGD), environments)
+
+
+def run_each(line, environments):
+    """Runs a command in one process for each environment; all must end well."""
     processes = [
         subprocess.Popen(line, env=environment(**env), stderr=subprocess.PIPE, text=True)
         for env in environments
@@ -39,6 +66,12 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def two():
+    """Environments of two processes of one run."""
+    shared = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
+    return [{**shared, "JAX_PROCESS_ID": str(i)} for i in range(2)]
 
 
 def assert_close(workdir, one, data):
@@ -69,8 +102,10 @@ def test_four_devices_equal_one(data, one, tmp_path):
 
 
 def test_two_processes_equal_one(data, one, tmp_path):
-    address = f"127.0.0.1:{free_port()}"
-    shared = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
-    logs = run(tmp_path, data, [{**shared, "JAX_PROCESS_ID": str(i)} for i in range(2)])
+    logs = run(tmp_path, data, two())
     assert "2 processes" in logs[0]
     assert_close(tmp_path, one, data)
+
+
+def test_nobody_leaves_before_the_results_are_written():
+    run_each([sys.executable, "-c", ENDINGS], two())

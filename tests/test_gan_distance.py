@@ -1,10 +1,14 @@
 """Sliced Wasserstein distance by scale against NumPy and SciPy."""
 
+import tracemalloc
+
 import jax
 import numpy as np
 import pytest
 from scipy import ndimage, stats
+from small_gan import config
 
+from jax_labor.experiments.gan_assembly import Images
 from jax_labor.experiments.gan_quality import distances, masked
 from jax_labor.ops.wasserstein import (
     laplacian_pyramid,
@@ -109,3 +113,18 @@ def test_what_is_beside_masked_images_does_not_count(rng):
     assert found == distances(masked(real, masks), masked(other, masks), 0)
     assert found != distances(real, fake, 0)
     np.testing.assert_array_equal(masked(real, masks)[:, :, :10], real[:, :, :10])
+
+
+def test_images_to_compare_with_come_back_exact_and_need_no_more_than_their_bytes(rng):
+    photos = rng.integers(0, 256, (100, 96, 64, 3), np.uint8)
+    settings = config(**{"data.view.resize": "pad", "data.view.flip": False, "data.cache": False})
+    images = Images(settings, [{"image": photo} for photo in photos], (96, 128))
+    tracemalloc.start()
+    found, masks = images.pixels(len(photos))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found.dtype, masks.dtype) == (np.uint8, bool)
+    assert peak < 2 * (found.nbytes + masks.nbytes)  # as floats the images alone are thrice that
+    assert masks[:, :, 32:96].all() and masks.sum() == masks[:, :, 32:96].size
+    order = [np.argmax((photos == cut).all((1, 2, 3))) for cut in found[:, :, 32:96]]
+    assert sorted(order) == list(range(len(photos))) != order

@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+import tiny_data
+from PIL import Image
 
 from jax_labor.classes import get_table
 from jax_labor.errors import UserError
@@ -107,6 +109,68 @@ def test_a_damaged_file_is_named(tmp_path, damage, rng):
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(UserError, match=damage.replace(".", r"\.")):
         round_.read_query("a")
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "I;16"])
+def test_any_tool_that_writes_ids_is_an_annotator(tmp_path, rng, mode):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((9, 7), bool)}, rng)
+    label = rng.integers(0, 5, (9, 7)).astype(np.uint8)
+    oracle.answer(round_, lambda _: label)
+    path = round_.folder / "answers/a.png"
+    if mode == "P":
+        tiny_data.save_palette(path, label)
+    else:
+        Image.fromarray(label.astype({"L": "u1", "I;16": "u2"}[mode])).save(path)
+    found = round_.read_answer("a")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, label)
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (Image.new("RGB", (7, 9)), "pixels of type RGB"),
+        (Image.new("1", (7, 9)), "pixels of type 1"),
+        (Image.new("LA", (7, 9)), "pixels of type LA"),
+        (Image.new("I;16", (7, 9), 256), "ids from 256 to 256"),
+    ],
+)
+def test_colours_are_no_answer(tmp_path, rng, picture, words):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((9, 7), bool)}, rng)
+    oracle.answer(round_, lambda _: np.zeros((9, 7), np.uint8))
+    picture.save(round_.folder / "answers/a.png")
+    with pytest.raises(UserError, match=rf"answers/a\.png .*{words}.*class ids"):
+        round_.read_answer("a")
+
+
+def test_a_few_bits_of_grey_are_no_ids(tmp_path, rng):
+    """Pillow would read the ids 0 and 1 of a file of four bits as 0 and 17."""
+    round_ = open_round(tmp_path, 0, {"a": np.ones((1, 2), bool)}, rng)
+    oracle.answer(round_, lambda _: np.zeros((1, 2), np.uint8))
+    Image.fromarray(np.uint8([[0, 17]])).save(round_.folder / "answers/a.png", bits=4)
+    with pytest.raises(UserError, match="4 bits of grey"):
+        round_.read_answer("a")
+
+
+def test_an_empty_fact_file_says_that_an_image_is_answered(tmp_path, rng):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((4, 5), bool)}, rng)
+    oracle.answer(round_, lambda _: np.eye(4, 5, dtype=np.uint8) * 254 + 1)
+    (round_.folder / "answers/a.json").write_text("{}")
+    assert (round_.read_answer("a") == 1).sum() == 16
+    effort = Ledger(tmp_path, 1).report(images=1, pixels=20)["effort"]
+    assert (effort["images_answered"], effort["labelled_pixels"]) == (1, 16)
+    assert (effort["images_timed"], effort["annotators"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [('{"status": "done"}', "status 'done'"), ("[]", "a list, no object")]
+)
+def test_fact_files_that_cannot_be(tmp_path, rng, content, words):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((4, 5), bool)}, rng)
+    (round_.folder / "answers").mkdir()
+    (round_.folder / "answers/a.json").write_text(content)
+    with pytest.raises(UserError, match=rf"answers/a\.json .*{words}"):
+        round_.answer_facts("a")
 
 
 def test_budgets_add_up_and_roll_over(rng):

@@ -1,5 +1,6 @@
 """A pytree as named host arrays and back: what a checkpoint keeps of a state."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,15 @@ def host_arrays(state: Any) -> dict[str, np.ndarray]:
     """
     leaves = jax.tree_util.tree_flatten_with_path(state)[0]
     return {_name(path): np.array(jax.device_get(leaf)) for path, leaf in leaves}
+
+
+def checksum(state: Any, first: bytes = b"") -> str:
+    """SHA-256 of `first` and of every host array's path, type, shape and content."""
+    digest = hashlib.sha256(first)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()
 
 
 def nest(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

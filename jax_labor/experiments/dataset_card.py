@@ -25,7 +25,7 @@ def write_card(folder, maker, labelled, table) -> None:
 
     Args:
         folder: the folder of a finished data set.
-        maker: the factory.Maker that made it.
+        maker: the Maker that made it.
         labelled: the LabelledSamples that the classifiers learned from; None when they were read.
         table: the classes.
     """
@@ -51,7 +51,8 @@ def _draw_sheet(folder, maker, table, scores) -> None:
     for numbers, score in ((kept, scores["kept"]), (dropped, scores["dropped"])):
         order = numbers[np.argsort(score, kind="stable")]
         places = np.linspace(0, len(order) - 1, min(_ROWS, len(order))).astype(int)
-        halves.append(_panels(maker.make(order[places]), table) if len(order) else [])
+        made = maker.make(order[places], divergence=True) if len(order) else None
+        halves.append(_panels(made, table) if made else [])
     empty = [None, None, None]
     halves = [half + [empty] * (_ROWS - len(half)) for half in halves]
     rows = [left + right for left, right in zip(*halves, strict=True)]

@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.results import write_results
 from jax_labor.experiments import folds
 from jax_labor.experiments.pictures import save_pictures
@@ -15,6 +16,8 @@ ROLES = ("source", "target", "eval")
 def finish(session, ledger=None, more: dict | None = None) -> dict:
     """Evaluates the last state and writes results.json and pictures; returns the results.
 
+    All processes must call this together.
+
     Args:
         session: a trained Session.
         ledger: what was asked, None for an experiment without queries.
@@ -22,8 +25,11 @@ def finish(session, ledger=None, more: dict | None = None) -> dict:
     """
     evaluation = session.evaluate()
     save_pictures(session, ledger)
-    if not session.is_main:
-        return {}
+    # The others wait here, as long as it takes: the shutdown of JAX gives up after five minutes.
+    return from_main(lambda: _report(session, evaluation, ledger, more or {}))
+
+
+def _report(session, evaluation, ledger, more: dict) -> dict:
     config, target = session.config, session.data.target
     pixels = sum(int(np.prod(target.size(i))) for i in range(len(target)))
     full = config.experiment == "segmentation" and config.loss.target > 0
@@ -40,7 +46,7 @@ def finish(session, ledger=None, more: dict | None = None) -> dict:
         "seconds": session.clock.total_seconds(),
         "images_per_second": session.clock.mean_images_per_second(),
         "seed": config.seed,
-        **(more or {}),
+        **more,
     }
     if config.eval.folds:
         results["folds"] = _folds(session)

@@ -1,6 +1,7 @@
 """From a card to the parts of a generator's training: images, networks, optimisers, state."""
 
 import jax
+import numpy as np
 
 from jax_labor.data.pipeline import CachedRecords, TrainIterator, TrainView, train_iterator
 from jax_labor.engine.startup import check_batch
@@ -93,9 +94,23 @@ class Images:
             workers=data.workers,
         )
 
-    def batches(self, batch: int) -> TrainIterator:
-        """Batches to compare with: the same images in another order, all for this process."""
-        return self._iterate(batch, (self._config.seed + 1) % 2**32)
+    def pixels(self, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The first `count` images to compare with, in another order than the training's.
+
+        Returns:
+            uint8[count, H, W, 3], and under the view's rule "pad" bool[count, H, W, 1], False
+            beside the photo; else None.
+        """
+        images = np.empty((count, *self.size, 3), np.uint8)
+        masks = np.empty((count, *self.size, 1), bool) if self._view.resize == "pad" else None
+        iterator = self._iterate(1, (self._config.seed + 1) % 2**32)
+        # One by one into their place, as floats of all of them may not fit into memory.
+        for place, batch in zip(range(count), iterator, strict=False):
+            images[place] = np.rint((batch["image"][0] + 1) * 127.5)
+            if masks is not None:
+                masks[place] = batch["mask"][0]
+        iterator.close()
+        return images, masks
 
     def _iterate(self, batch, seed, **parts):
         threads = self._config.data.threads

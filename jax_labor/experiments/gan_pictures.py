@@ -26,9 +26,7 @@ def save_pictures(session) -> None:
         return
     columns = max(int(np.sqrt(count)), 1)
     variables, folder = session.variables, session.workdir / "pictures"
-    iterator = session.images.batches(count)
-    real = np.rint((next(iterator)["image"] + 1) * 127.5).astype(np.uint8)
-    iterator.close()
+    real, _ = session.images.pixels(count)
     samples = {
         f"generated, psi {p:g}": session.sampler.images(variables, count, p) for p in (1, psi)
     }

@@ -7,7 +7,6 @@ without our code.
 
 import dataclasses
 import functools
-import hashlib
 import json
 
 import jax
@@ -15,6 +14,7 @@ import numpy as np
 from etils import epath
 
 from jax_labor.engine.checkpoint import Checkpoints
+from jax_labor.engine.tree import checksum
 from jax_labor.errors import UserError
 from jax_labor.files import read_json, write_json
 from jax_labor.models.pretrained import load_stylegan
@@ -52,11 +52,8 @@ class OpenGenerator:
     @functools.cached_property
     def checksum(self) -> str:
         """SHA-256 of settings and arrays: another one makes other samples."""
-        digest = hashlib.sha256(json.dumps(settings_of(self.network), sort_keys=True).encode())
-        for path, leaf in jax.tree_util.tree_leaves_with_path(self.variables):
-            digest.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
-            digest.update(np.ascontiguousarray(leaf).tobytes())
-        return digest.hexdigest()
+        settings = json.dumps(settings_of(self.network), sort_keys=True)
+        return checksum(self.variables, settings.encode())
 
     def check_finite(self, finite: np.ndarray, names) -> None:
         """Raises a UserError that names the first of the samples `names` where not `finite`."""

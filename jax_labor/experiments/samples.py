@@ -1,26 +1,18 @@
-"""Samples of a generator to label: written as round 0 of the run, read back with their answers.
-
-`rounds/000/samples.json` is the manifest: the generator's checksum, truncation and, for every
-sample, its name, its number and the SHA-256 of its pixels; `rounds/000/latents.npz` holds the
-latents and noise keys, so that a sample stays what it is whatever draws latents later.
-"""
+"""Samples of a generator to label: written as round 0 of the run, read back with their answers."""
 
 import dataclasses
-import hashlib
-import io
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from etils import epath
 
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
+from jax_labor.experiments import sample_files
 from jax_labor.experiments.batches import filled_batches
 from jax_labor.experiments.generator_file import OpenGenerator
-from jax_labor.files import read_json, write_json, write_with
 from jax_labor.labels.store import ANSWERED, FULL, Query, Round
-from jax_labor.steps.samples import LABELLED, Latents, draw_latents, make_render
+from jax_labor.steps.samples import LABELLED, draw_latents, make_render
 
 _BATCH = 4
 # Mean difference, in steps of 8 bits, that another device's rounding may make in a sample.
@@ -70,18 +62,8 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     for name, image in zip(names, images, strict=True):
         round_.write_image(name, image, lossless=True)
         round_.write_query(Query(name, nothing, FULL, np.zeros((0, 2), int)))
-    _write_latents(round_, latents)
-    manifest = {
-        "generator": {"source": generator.source, "sha256": generator.checksum},
-        "psi": settings.psi,
-        "cutoff": settings.cutoff,
-        "seed": config.seed,
-        "samples": [
-            {"name": name, "number": number, "sha256": _pixels_sum(image)}
-            for number, (name, image) in enumerate(zip(names, images, strict=True))
-        ],
-    }
-    write_json(_manifest(round_), manifest)
+    sample_files.write_latents(round_, latents)
+    sample_files.write_manifest(round_, generator, config, names, images)
     round_.open("samples", names, table)
     return round_
 
@@ -92,24 +74,25 @@ def read_samples(generator: OpenGenerator, table: ClassTable, round_: Round) -> 
     Raises:
         UserError: the manifest is of another generator; a sample is not what the generator makes; a
             label map has another size than its sample, or an id outside the table; nothing is
-            labelled.
+            labelled; a file is damaged.
     """
-    manifest = read_json(_manifest(round_))
-    found, own = manifest["generator"]["sha256"], generator.checksum
-    if found != own:
+    manifest = sample_files.read_manifest(round_)
+    names, own = manifest.names, generator.checksum
+    if manifest.checksum != own:
         raise UserError(
-            f"{_manifest(round_)}: the samples come from {manifest['generator']['source']}"
-            f" (SHA-256 {found[:12]}...), but config.generator.path is {generator.source}"
-            f" ({own[:12]}...): name the generator that made them, or start in another workdir."
+            f"{sample_files.manifest_path(round_)}: the samples come from {manifest.source}"
+            f" (SHA-256 {manifest.checksum[:12]}...), but config.generator.path is"
+            f" {generator.source} ({own[:12]}...): name the generator that made them, or start in"
+            " another workdir."
         )
-    names = [sample["name"] for sample in manifest["samples"]]
     answered = [n for n in names if round_.answer_facts(n)["status"] == ANSWERED]
     if not answered:
         raise UserError(f"{round_.folder / 'answers'}: every sample was skipped; label some.")
     labels = np.stack([_label(round_, n, generator.size, table) for n in answered])
     rows = np.array([names.index(name) for name in answered])
-    latents = jax.tree.map(lambda x: x[rows], _read_latents(round_))
-    images, maps = _render(generator, latents, manifest["psi"], manifest["cutoff"], answered)
+    latents = sample_files.read_latents(round_, generator.network, len(names))
+    latents = jax.tree.map(lambda x: x[rows], latents)
+    images, maps = _render(generator, latents, manifest.psi, manifest.cutoff, answered)
     for name, image in zip(answered, images, strict=True):
         _check_image(round_, name, image)
     return LabelledSamples(tuple(answered), images, labels, maps)
@@ -169,29 +152,3 @@ def _check_image(round_, name, image):
             f"{round_.image_path(name)} is not what the generator makes of its latent: labels of it"
             " would be read off other features. Restore the file, or start in another workdir."
         )
-
-
-def _manifest(round_: Round) -> epath.Path:
-    return round_.folder / "samples.json"
-
-
-def _pixels_sum(image: np.ndarray) -> str:
-    return hashlib.sha256(image.tobytes()).hexdigest()
-
-
-def _write_latents(round_, latents: Latents) -> None:
-    arrays = {"z": latents.z, "noise": jax.random.key_data(latents.keys)}
-    if latents.c is not None:
-        arrays["c"] = latents.c
-    arrays = {name: np.asarray(value) for name, value in arrays.items()}
-    write_with(round_.folder / "latents.npz", lambda stream: np.savez(stream, **arrays))
-
-
-def _read_latents(round_) -> Latents:
-    path = round_.folder / "latents.npz"
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            keys = jax.random.wrap_key_data(jnp.asarray(arrays["noise"]))
-            return Latents(arrays["z"], keys, arrays.get("c"))
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: missing or damaged ({error}): restore it.") from error

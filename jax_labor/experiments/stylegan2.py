@@ -2,8 +2,7 @@
 
 import logging
 
-import numpy as np
-
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.results import write_results
 from jax_labor.experiments.gan_pictures import save_pictures
 from jax_labor.experiments.gan_quality import Features, distances, masked
@@ -20,7 +19,8 @@ def run(config, workdir: str, force: bool = False) -> dict:
     features = Features(config.distance.features) if config.distance.features else None
     with GanSession(config, workdir, force) as session:
         session.train()
-        return _finish(session, features) if session.is_main else {}
+        # Who left earlier would wait in the shutdown of JAX, which gives up after five minutes.
+        return from_main(lambda: _finish(session, features))
 
 
 def _finish(session: GanSession, features: Features | None) -> dict:
@@ -55,14 +55,9 @@ def _measured(session: GanSession, features: Features | None) -> dict:
     count = min(session.config.distance.images, len(session.images))
     if not count:
         return {"swd": {}}
-    iterator = session.images.batches(1)
-    batches = [next(iterator) for _ in range(count)]
-    iterator.close()
-    real = np.concatenate([batch["image"] for batch in batches])
-    real = np.rint((real + 1) * 127.5).astype(np.uint8)
+    real, masks = session.images.pixels(count)
     fake = session.sampler.images(session.variables, count)
-    if "mask" in batches[0]:
-        masks = np.concatenate([batch["mask"] for batch in batches])
+    if masks is not None:
         real, fake = masked(real, masks), masked(fake, masks)
     found = {"swd": distances(real, fake, session.config.seed)}
     if features:

@@ -8,7 +8,7 @@
     rounds/NNN/queries/NAME.json  {name, height, width, kind, asked, left_out, points}
     rounds/NNN/answers/NAME.png   8-bit label map: the true class; 255 where void, unsure, not asked
     rounds/NNN/answers/NAME.json  {name, status, annotator, seconds, clicks, keys, labelled, items,
-                                  reviewer, agreement}; written after its PNG
+                                  reviewer, agreement}; written after its PNG. {} will do
     rounds/NNN/closed.json        training has taken the answers: they may not change any more
 
 A query and its answer are label maps of the same size, so that any tool that reads and writes label
@@ -26,6 +26,7 @@ from PIL import Image
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.files import remove_parts, write_bytes, write_json
+from jax_labor.pixels import BadFileError, open_picture, read_label
 
 ANSWERED, SKIPPED = "answered", "skipped"
 POINTS, MASK, FULL = "points", "mask", "full"
@@ -121,7 +122,7 @@ class Round:
     def read_query(self, name: str) -> Query:
         """Reads the query about image `name`; a UserError names a file that cannot be read."""
         facts = self.query_facts(name)
-        guess = _read_png(self.folder / "queries" / f"{name}.png")
+        guess = _read_label(self.folder / "queries" / f"{name}.png")
         points = np.asarray(facts["points"], np.int64).reshape(-1, 2)
         return Query(name, guess, facts["kind"], points, facts["left_out"])
 
@@ -149,7 +150,10 @@ class Round:
             raise UserError(
                 f"{self.folder.parent / 'images' / name} is missing as .png and .jpg: restore it."
             )
-        return _read_png(path, "RGB")
+        try:
+            return np.asarray(open_picture(path.read_bytes()).convert("RGB"))
+        except (OSError, BadFileError) as error:
+            raise UserError(f"{path} is no readable picture ({error}): restore it.") from error
 
     def open(
         self, strategy: str, names, table: ClassTable, smallest: int = 0, specks: str = "merge"
@@ -228,13 +232,27 @@ class Round:
         return [name for name in self.names() if name not in done]
 
     def answer_facts(self, name: str) -> dict:
-        """What stands in answers/NAME.json."""
-        return _read_json(self.folder / "answers" / f"{name}.json")
+        """What stands in answers/NAME.json, with `name`, `status` and `annotator` in any case.
+
+        That the file is there says that the image is answered, unless it says "skipped".
+
+        Raises:
+            UserError: it cannot be read, or has another status.
+        """
+        path = self.folder / "answers" / f"{name}.json"
+        unsaid = {"name": name, "status": ANSWERED, "annotator": "another tool"}
+        facts = unsaid | _read_json(path)
+        if facts["status"] not in (ANSWERED, SKIPPED):
+            raise UserError(
+                f'{path} has the status {facts["status"]!r}: write "{ANSWERED}", "{SKIPPED}" or'
+                " nothing of it."
+            )
+        return facts
 
     def read_answer(self, name: str) -> np.ndarray:
         """The answered label map of image `name`, uint8[H, W]; 255 everywhere if it was skipped."""
         facts = self.answer_facts(name)
-        label = _read_png(self.folder / "answers" / f"{name}.png")
+        label = _read_label(self.folder / "answers" / f"{name}.png")
         return label if facts["status"] == ANSWERED else np.full_like(label, IGNORE)
 
 
@@ -252,20 +270,26 @@ def _write_png(path, array: np.ndarray) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _read_png(path, mode: str = "L") -> np.ndarray:
+def _read_label(path) -> np.ndarray:
+    """uint8[H, W]; grey values and places in a palette are ids, colours are none."""
     try:
-        with Image.open(io.BytesIO(epath.Path(path).read_bytes())) as image:
-            return np.asarray(image.convert(mode))
-    except (OSError, SyntaxError) as error:
+        ids = read_label(epath.Path(path).read_bytes())
+        if not 0 <= ids.min() <= ids.max() <= IGNORE:
+            raise BadFileError(f"has ids from {ids.min()} to {ids.max()}; 0 to 255 are possible")
+    except (OSError, BadFileError) as error:
         raise UserError(
-            f"{path} is missing or not a readable picture ({error}): remove its round's folder to"
-            " ask again, or restore the file."
+            f"{path} is missing or no label map ({error}): save it as a PNG of 8 bits, grey or with"
+            " a palette, whose values are class ids; or remove its round's folder to ask again."
         ) from error
+    return ids.astype(np.uint8)
 
 
 def _read_json(path) -> dict:
     try:
-        return json.loads(epath.Path(path).read_text())
+        content = json.loads(epath.Path(path).read_text())
+        if not isinstance(content, dict):
+            raise ValueError(f"a {type(content).__name__}, no object")
+        return content
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} is missing or not readable JSON ({error}): remove its round's folder to ask"

@@ -1,17 +1,14 @@
-"""Image and label files to arrays and back, with every defect an error that says what is wrong."""
+"""Image and label files of data sets to what is stored, and back to arrays."""
 
 import io
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from jax_labor.pixels import PNG_DEPTH_BYTE, BadFileError, open_picture, read_label
+
 _EXIF_ORIENTATION = 0x0112
-_PNG_DEPTH_BYTE = 24  # place of the bit depth in a PNG file: after signature, length, IHDR, size
 _CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
-
-
-class BadFileError(Exception):
-    """A file that cannot be used; the message says why, without naming the file."""
 
 
 def check_image(data: bytes) -> tuple[bytes, tuple[int, int]]:
@@ -20,10 +17,10 @@ def check_image(data: bytes) -> tuple[bytes, tuple[int, int]]:
     Upright 8-bit RGB PNG and JPEG files are stored as they are. Palette, grey, transparent and
     other images, and photos that carry an EXIF rotation, become upright 8-bit RGB PNG.
     """
-    image = _open(data)
+    image = open_picture(data)
     keep = (
         image.mode == "RGB"
-        and (image.format == "JPEG" or (image.format == "PNG" and data[_PNG_DEPTH_BYTE] == 8))
+        and (image.format == "JPEG" or (image.format == "PNG" and data[PNG_DEPTH_BYTE] == 8))
         and _orientation(image) == 1
     )
     if keep:
@@ -34,27 +31,19 @@ def check_image(data: bytes) -> tuple[bytes, tuple[int, int]]:
     return encode_png(np.asarray(upright)), (upright.height, upright.width)
 
 
-def read_label(data: bytes) -> np.ndarray:
-    """Class ids [H, W] of a one-channel PNG, 8 or 16 bits; palettes are *not* applied."""
-    image = _open(data)
-    if image.mode not in ("L", "P", "I;16", "I"):
-        raise BadFileError(f"has pixels of type {image.mode}; one channel of class ids is needed")
-    return np.asarray(image)
-
-
 def read_label_first_channel(data: bytes) -> np.ndarray:
     """Class ids [H, W] in the first channel of a colour PNG, 8 or 16 bits (SYNTHIA).
 
     Pillow keeps only the high byte of 16-bit colours, where small ids are all 0. Decoding a second
     time as little-endian keeps the other byte.
     """
-    image = _open(data)
+    image = open_picture(data)
     if image.mode not in ("RGB", "RGBA"):
         return read_label(data)
     first = np.asarray(image)[..., 0]
-    if image.format != "PNG" or data[_PNG_DEPTH_BYTE] != 16:
+    if image.format != "PNG" or data[PNG_DEPTH_BYTE] != 16:
         return first
-    low = _open(data, rawmode=f"{image.mode};16L")
+    low = open_picture(data, rawmode=f"{image.mode};16L")
     return first.astype(np.uint16) << 8 | np.asarray(low)[..., 0]
 
 
@@ -67,26 +56,12 @@ def encode_png(pixels: np.ndarray) -> bytes:
 
 def decode_image(data: bytes) -> np.ndarray:
     """Stored image to uint8[H, W, 3]."""
-    return np.array(_open(data))
+    return np.array(open_picture(data))
 
 
 def decode_label(data: bytes) -> np.ndarray:
     """Stored label to uint8[H, W, 1] train ids."""
-    return np.array(_open(data))[..., None]
-
-
-def _open(data: bytes, rawmode: str | None = None) -> Image.Image:
-    """Open and decode completely, so that a truncated file is found here and not in training."""
-    try:
-        image = Image.open(io.BytesIO(data))
-        if rawmode:
-            image.tile = [tile._replace(args=rawmode) for tile in image.tile]
-        image.load()
-    except Exception as error:  # decoders of damaged files raise nearly anything
-        raise BadFileError(
-            f"cannot be read as an image ({error or type(error).__name__})"
-        ) from None
-    return image
+    return np.array(open_picture(data))[..., None]
 
 
 def _orientation(image: Image.Image) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from jax_labor.data.builders import codec
 from jax_labor.data.builders.source import Example, FolderSource, Item, Listing, Problem
 from jax_labor.errors import UserError
+from jax_labor.pixels import BadFileError, read_label
 
 
 class FileSource(FolderSource):
@@ -15,7 +16,7 @@ class FileSource(FolderSource):
 
     image_suffixes: tuple[str, ...] = (".png",)
     label_suffix = ".png"
-    read_label = staticmethod(codec.read_label)
+    read_label = staticmethod(read_label)
 
     @abc.abstractmethod
     def image_dir(self, split: str) -> Path:
@@ -96,7 +97,7 @@ class FileSource(FolderSource):
             if item.label is not None:
                 file = item.label
                 ids = self._train_ids(self.read_label(file.read_bytes()), size)
-        except (codec.BadFileError, UserError, OSError) as error:
+        except (BadFileError, UserError, OSError) as error:
             return Problem(self._show(file), str(error), item.name)
         return self._example(item.name, image, size, ids)
 

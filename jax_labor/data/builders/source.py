@@ -14,6 +14,7 @@ from jax_labor.data.builders import codec
 from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
 from jax_labor.files import local_folder
+from jax_labor.pixels import BadFileError
 
 FORMAT = 2  # raise when records of the same files would be written differently
 
@@ -167,7 +168,7 @@ class FolderSource(Source):
         """Train ids uint8[H, W] of the ids on disk; an error says what is wrong with them."""
         if disk_labels.shape != size:
             h, w = disk_labels.shape
-            raise codec.BadFileError(f"is {w}x{h}, its image is {size[1]}x{size[0]}")
+            raise BadFileError(f"is {w}x{h}, its image is {size[1]}x{size[0]}")
         return apply_id_map(disk_labels, self.id_map, f"data set '{self.name}'")
 
     def _example(

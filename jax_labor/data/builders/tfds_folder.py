@@ -11,6 +11,7 @@ from jax_labor.data.builders import codec
 from jax_labor.data.builders.source import Example, FolderSource, Item, Listing, Problem
 from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
+from jax_labor.pixels import BadFileError, read_label
 
 
 class TfdsSource(FolderSource):
@@ -100,7 +101,7 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
         try:
             return self._records[item.name.rpartition("-")[0]][item.seed]
         except Exception as error:  # readers of damaged files raise nearly anything
-            raise codec.BadFileError(f"cannot be read ({error}); its file is damaged") from None
+            raise BadFileError(f"cannot be read ({error}); its file is damaged") from None
 
     def read(self, item: Item) -> Example | Problem:
         """Read and check one record."""
@@ -110,7 +111,7 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
             image, size = codec.check_image(record[self._image])
             if self._label:
                 ids = self._train_ids(_as_map(record[self._label]), size)
-        except (codec.BadFileError, UserError, OSError) as error:
+        except (BadFileError, UserError, OSError) as error:
             return Problem(item.name, str(error), item.name)
         return self._example(item.name, image, size, ids)
 
@@ -129,7 +130,7 @@ def _is_map(feature) -> bool:
 
 def _as_map(stored: bytes | np.ndarray) -> np.ndarray:
     """Ids [H, W] of an encoded image or an array."""
-    ids = codec.read_label(stored) if isinstance(stored, bytes) else stored
+    ids = read_label(stored) if isinstance(stored, bytes) else stored
     return ids[..., 0] if ids.ndim == 3 else ids
 
 

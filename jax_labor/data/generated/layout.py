@@ -2,6 +2,7 @@
 
 FOLDER/generated/1.0.0/   the finished data set: appears whole, by one renaming
 FOLDER/parts/block-000012 candidates
+FOLDER/parts/maker.json   what makes them, by whoever writes them
 FOLDER/parts/1.0.0/       the data set while it is made
 """
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from jax_labor.classes import IGNORE
 from jax_labor.labels.agreement import combine
 from jax_labor.labels.store import ANSWERED, Round
 
@@ -13,7 +14,7 @@ SEVERAL = "(several classes)"
 UNSURE = "(unsure)"
 SKIPPED_ITEM = "(skipped)"
 TAKEN_BACK = "(taken back)"  # undone, and the image then skipped
-# Another program may write no more than the image, its status and its annotator.
+# Another program may write nothing of these.
 _UNSAID = {
     "seconds": None,
     "clicks": None,
@@ -37,6 +38,8 @@ def human_answers(round_: Round) -> list[dict]:
         if facts["annotator"] == ORACLE:
             continue
         facts = _UNSAID | facts
+        if "labelled" not in facts:
+            facts["labelled"] = int((round_.read_answer(name) != IGNORE).sum())
         facts["items"] = final_items(facts["items"])
         if not facts["seconds"]:
             facts |= {"seconds": None, "clicks": None, "keys": None}

@@ -1,0 +1,37 @@
+"""Picture files to pixels, with every defect an error that says what is wrong."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+PNG_DEPTH_BYTE = 24  # place of the bit depth in a PNG file: after signature, length, IHDR, size
+
+
+class BadFileError(Exception):
+    """A file that cannot be used; the message says why, without naming the file."""
+
+
+def open_picture(data: bytes, rawmode: str | None = None) -> Image.Image:
+    """Open and decode completely, so that a truncated file is found here and not in training."""
+    try:
+        image = Image.open(io.BytesIO(data))
+        if rawmode:
+            image.tile = [tile._replace(args=rawmode) for tile in image.tile]
+        image.load()
+    except Exception as error:  # decoders of damaged files raise nearly anything
+        raise BadFileError(
+            f"cannot be read as an image ({error or type(error).__name__})"
+        ) from None
+    return image
+
+
+def read_label(data: bytes) -> np.ndarray:
+    """Class ids [H, W] of a one-channel PNG, 8 or 16 bits; palettes are *not* applied."""
+    image = open_picture(data)
+    if image.mode not in ("L", "P", "I;16", "I"):
+        raise BadFileError(f"has pixels of type {image.mode}; one channel of class ids is needed")
+    # Pillow spreads 2 and 4 bits of grey over 0 .. 255, where ids are others.
+    if image.mode == "L" and image.format == "PNG" and data[PNG_DEPTH_BYTE] < 8:
+        raise BadFileError(f"has {data[PNG_DEPTH_BYTE]} bits of grey; 8 or 16 bits are needed")
+    return np.asarray(image)
