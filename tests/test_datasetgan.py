@@ -332,7 +332,7 @@ def _put(path, label):
 @pytest.mark.parametrize(
     ("label", "words"),
     [
-        (np.zeros((5, 5), np.uint8), "5x5 pixels, its sample 24x16"),
+        (np.zeros((5, 5), np.uint8), "5x5 pixels, its query 24x16"),
         (np.full(SIZE, 9, np.uint8), "has the id 9, but the classes are 0 to 7"),
     ],
 )
@@ -442,7 +442,7 @@ def test_a_damaged_manifest_is_named(tmp_path, sampled, lost):
     del content[lost]
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=rf"samples\.json: damaged \(KeyError\('{lost}'\)"):
-        samples.read_samples(opened, TABLE, copy)
+        samples.read_samples(opened, copy)
 
 
 def test_a_generator_that_is_not_finite(tmp_path, data):

@@ -234,7 +234,6 @@ def test_adam_is_corrected_for_lazy_regularisation():
         ({"average.kimg": float("nan")}, "average.kimg"),
         ({"average.ramp": -0.1}, "average.ramp"),
         ({"network.conv_clamp": -1.0}, "network.conv_clamp"),
-        ({"train.pictures": -1}, "train.pictures"),
         ({"distance.images": -1}, "distance.images"),
         ({"data.train_batch": 4, "network.mbstd_group": 1}, "path-length"),
     ],

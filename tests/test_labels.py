@@ -143,6 +143,31 @@ def test_colours_are_no_answer(tmp_path, rng, picture, words):
         round_.read_answer("a")
 
 
+def test_what_another_tool_wrote_beside_the_question_does_not_count(tmp_path, rng):
+    asked = rng.random((6, 7)) < 0.3
+    round_ = open_round(tmp_path, 0, {"a": asked}, rng)
+    oracle.answer(round_, lambda _: np.zeros((6, 7), np.uint8))
+    Image.fromarray(np.full((6, 7), 4, np.uint8)).save(round_.folder / "answers/a.png")
+    np.testing.assert_array_equal(Ledger(tmp_path, 1).label("a"), np.where(asked, 4, 255))
+    round_.check_answers()
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (np.full((6, 7), 11, np.uint8), "has the id 11, but the classes are 0 to 10 .sky, "),
+        (np.zeros((7, 6), np.uint8), "is 7x6 pixels, its query 6x7"),
+    ],
+)
+def test_answers_that_fit_no_question_are_refused(tmp_path, rng, label, words):
+    asked = {"a": np.ones((6, 7), bool), "b": np.ones((6, 7), bool)}
+    round_ = open_round(tmp_path, 0, asked, rng)
+    oracle.answer(round_, lambda _: np.zeros((6, 7), np.uint8))
+    Image.fromarray(label).save(round_.folder / "answers/b.png")
+    with pytest.raises(UserError, match=rf"answers/b\.png {words}"):
+        round_.check_answers()
+
+
 def test_a_few_bits_of_grey_are_no_ids(tmp_path, rng):
     """Pillow would read the ids 0 and 1 of a file of four bits as 0 and 17."""
     round_ = open_round(tmp_path, 0, {"a": np.ones((1, 2), bool)}, rng)

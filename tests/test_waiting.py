@@ -42,6 +42,13 @@ def test_a_run_of_people_ends_as_one_of_the_oracle(tmp_path, data):
     assert Round(tmp_path / "people", 0).is_closed
     assert not Round(tmp_path / "people", 1).is_closed
     answer(tmp_path / "people", 1)
+    # A wrong answer is named before training takes any, and may be mended.
+    path = next((tmp_path / "people/rounds/001/answers").glob("*.png"))
+    right = path.read_bytes()
+    Image.fromarray(np.full((32, 48), 77, np.uint8)).save(path)
+    assert "has the id 77" in launch(tmp_path / "people", data, *flags, PEOPLE, status=2)
+    assert not Round(tmp_path / "people", 1).is_closed
+    path.write_bytes(right)
     launch(tmp_path / "people", data, *flags, PEOPLE)
     ours, theirs = (
         json.loads((tmp_path / name / "results.json").read_text()) for name in ("people", "oracle")

@@ -30,6 +30,11 @@ def check_training(config) -> None:
     """
     _check_choices(config, CHOICES)
     loss, data = config.loss, config.data
+    for name in ("optimizer", "discriminator"):
+        if not config[name].lr > 0:
+            raise UserError(f"config.{name}.lr is {config[name].lr}: use more than 0.")
+    if config.train.eval_every < 0:
+        raise UserError(f"config.train.eval_every is {config.train.eval_every}: use 0 or more.")
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(
             "config.loss.adversarial_aux is set, but there is no auxiliary output: set"

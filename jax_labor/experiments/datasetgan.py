@@ -13,10 +13,11 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import factory, samples, segmenter_oracle
 from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
 from jax_labor.experiments.assembly import load_domain
+from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator, open_generator
 from jax_labor.experiments.phases import segmentation_phases
-from jax_labor.experiments.pixel_training import read_ensemble, train_ensemble
+from jax_labor.experiments.pixel_training import check_ensemble, read_ensemble, train_ensemble
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
@@ -36,6 +37,8 @@ def run(config, workdir: str, force: bool = False) -> dict:
     """
     check_annotator(config.annotator, SEGMENTER)
     factory.check(config.factory, workdir)
+    check_ensemble(config.ensemble)
+    check_training(config)
     if config.generator.cutoff < 0:
         raise UserError(f"config.generator.cutoff is {config.generator.cutoff}: use 0 or more.")
     config = ConfigDict(config.to_dict())
@@ -77,10 +80,10 @@ def _make_dataset(config, workdir, force) -> dict:
         prepare_workdir(workdir)
     if not force:
         check_config(workdir, config.to_dict(), free_settings(config))
-    if is_main:
-        write_config(workdir, config.to_dict())
     generator = open_generator(config.generator.path)
     table = load_domain(config, "eval").table
+    if is_main:  # what is refused above may be corrected by the next start
+        write_config(workdir, config.to_dict())
     with StopFlag() as stop:
         preparation = Preparation(config, workdir, is_main, stop)
         if config.ensemble.weights:
@@ -114,7 +117,7 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
 
     answer_round(preparation, round_, oracle)
     multihost_utils.sync_global_devices("samples answered")
-    labelled = samples.read_samples(generator, table, round_)
+    labelled = samples.read_samples(generator, round_)
     if preparation.is_main:
         round_.close()
     _LOG.info("%d samples are labelled", len(labelled.names))

@@ -14,9 +14,9 @@ _SHARED = ("resolution", "base", "channel_base", "channel_max", "low_precision_b
 _GENERATOR = (*_SHARED, "z_dim", "w_dim", "mapping_layers")
 _DISCRIMINATOR = (*_SHARED, "mbstd_group")
 _LEAST = {
-    **dict.fromkeys(("loss.path_every", "loss.r1_every", "augment.every", "train.log_every"), 1),
+    **dict.fromkeys(("loss.path_every", "loss.r1_every", "augment.every"), 1),
     **dict.fromkeys(("network.conv_clamp", "augment.p", "average.kimg", "average.ramp"), 0),
-    **dict.fromkeys(("train.pictures", "distance.images"), 0),
+    "distance.images": 0,
 }
 
 

@@ -6,9 +6,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jax_labor.classes import IGNORE
+from jax_labor.engine.processes import from_main
 from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import (
     ORACLE,
+    PEOPLE,
     answer_round,
     check_annotator,
     check_has_truth,
@@ -68,6 +70,9 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
         )
     answer_round(session, round_, lambda: truth_of(session.data.target))
     multihost_utils.sync_global_devices(f"round {phase.round} answered")
+    # Once training has taken them, answers cannot be mended any more.
+    if session.config.annotator == PEOPLE:
+        from_main(round_.check_answers)
     if session.is_main:
         round_.close()
     ledger = Ledger(session.workdir, phase.round + 1)

@@ -39,6 +39,11 @@ def labor_phases(config) -> list[Phase]:
         UserError: the rounds do not fit into the steps.
     """
     rounds, steps = config.rounds, config.train.steps
+    if rounds.warmup < 0 or rounds.every < 1:
+        raise UserError(
+            f"config.rounds: warmup is {rounds.warmup} and every is {rounds.every} steps: use 0 or"
+            " more, and 1 or more."
+        )
     last = rounds.warmup + rounds.every * (rounds.count - 1)
     if rounds.count < 1 or last >= steps:
         raise UserError(

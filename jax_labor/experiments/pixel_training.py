@@ -23,6 +23,21 @@ _ENSEMBLE = np.uint32(2**32 - 5)
 _LOG = logging.getLogger(__name__)
 
 
+def check_ensemble(settings) -> None:
+    """Raises a UserError that names the setting of `config.ensemble` that cannot be."""
+    for name in ("members", "steps", "batch", "checkpoint_every"):
+        if settings[name] < 1:
+            raise UserError(f"config.ensemble.{name} is {settings[name]}: use 1 or more.")
+    layers = len(settings.hidden) or 2
+    if settings.dropout and len(settings.dropout) != layers:
+        raise UserError(
+            f"config.ensemble.dropout has {len(settings.dropout)} rates for {layers} hidden layers:"
+            " give one for each, or none."
+        )
+    if not all(0 <= rate < 1 for rate in settings.dropout):
+        raise UserError(f"config.ensemble.dropout is {settings.dropout}: rates are 0 to below 1.")
+
+
 def train_ensemble(
     config, samples: LabelledSamples, table, workdir, check_stop: Callable[[], None]
 ) -> dict:
@@ -41,11 +56,11 @@ def train_ensemble(
         The members' {"params", "batch_stats"}, NumPy arrays with a leading axis of members.
 
     Raises:
-        UserError: a class is not labelled; settings that cannot be; other labels than those that
-            the checkpoint was trained on.
+        UserError: a class is not labelled; other labels than those that the checkpoint was trained
+            on.
         NonFiniteLoss: a loss is not finite; the last checkpoint is kept.
     """
-    settings = _check(config.ensemble)
+    settings = config.ensemble
     check_classes(samples.labels, table, settings.smallest)
     widths, rates = tuple(settings.hidden), tuple(settings.dropout)
     model, tx = PixelClassifier(table.num_classes, widths, rates), optax.adam(settings.lr)
@@ -111,17 +126,3 @@ def _resumed(checkpoints, fresh, labels_sum):
         )
     _LOG.info("ensemble: going on from step %d", step)
     return state, step
-
-
-def _check(settings):
-    """Returns `settings`; a UserError names the one that cannot be."""
-    for name in ("members", "steps", "batch", "checkpoint_every"):
-        if settings[name] < 1:
-            raise UserError(f"config.ensemble.{name} is {settings[name]}: use 1 or more.")
-    layers = len(settings.hidden) or 2
-    if settings.dropout and len(settings.dropout) != layers:
-        raise UserError(
-            f"config.ensemble.dropout has {len(settings.dropout)} rates for {layers} hidden layers:"
-            " give one for each, or none."
-        )
-    return settings

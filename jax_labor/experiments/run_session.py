@@ -23,6 +23,7 @@ FREE = (
     *("train.log_every", "train.checkpoint_every", "train.keep"),
     *("train.tensorboard", "train.profile", "train.pictures"),
 )
+LEAST = {"log_every": 1, "checkpoint_every": 0, "keep": 1, "pictures": 0}
 _LOG = logging.getLogger(__name__)
 
 
@@ -52,11 +53,11 @@ class RunSession:
         if self.is_main:
             prepare_workdir(workdir)
             remove_parts(workdir)
-        if config.train.log_every < 1 or config.train.checkpoint_every < 0:
-            raise UserError(
-                "config.train.log_every must be 1 or more and checkpoint_every 0 (only at the end)"
-                f" or more; they are {config.train.log_every} and {config.train.checkpoint_every}."
-            )
+        for name, least in LEAST.items():
+            if config.train[name] < least:
+                raise UserError(
+                    f"config.train.{name} is {config.train[name]}: use {least} or more."
+                )
         if not force:
             check_config(workdir, config.to_dict(), free)
 

@@ -68,7 +68,7 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     return round_
 
 
-def read_samples(generator: OpenGenerator, table: ClassTable, round_: Round) -> LabelledSamples:
+def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
     """Reads the answers, and makes the answered samples again for their feature maps.
 
     Raises:
@@ -88,7 +88,7 @@ def read_samples(generator: OpenGenerator, table: ClassTable, round_: Round) -> 
     answered = [n for n in names if round_.answer_facts(n)["status"] == ANSWERED]
     if not answered:
         raise UserError(f"{round_.folder / 'answers'}: every sample was skipped; label some.")
-    labels = np.stack([_label(round_, n, generator.size, table) for n in answered])
+    labels = np.stack([round_.read_answer(n) for n in answered])
     rows = np.array([names.index(name) for name in answered])
     latents = sample_files.read_latents(round_, generator.network, len(names))
     latents = jax.tree.map(lambda x: x[rows], latents)
@@ -125,23 +125,6 @@ def _render(generator, latents, psi, cutoff, names, maps=True):
     finite &= np.stack([np.isfinite(x).all((1, 2, 3)) for x in half] or [finite]).all(0)
     generator.check_finite(finite, names)
     return images, half
-
-
-def _label(round_, name, size, table):
-    label = round_.read_answer(name)
-    path = round_.folder / "answers" / f"{name}.png"
-    if label.shape != tuple(size):
-        raise UserError(
-            f"{path} is {label.shape[0]}x{label.shape[1]} pixels, its sample {size[0]}x{size[1]}:"
-            " label it at the sample's own size."
-        )
-    wrong = np.setdiff1d(label, [*range(table.num_classes), IGNORE])
-    if wrong.size:
-        raise UserError(
-            f"{path} has the id {wrong[0]}, but the classes are 0 to {table.num_classes - 1}"
-            f" ({', '.join(table.names)}) and 255 for void: mend the label map."
-        )
-    return label
 
 
 def _check_image(round_, name, image):

@@ -25,8 +25,9 @@ def free_settings(config) -> tuple[str, ...]:
     """Settings that may change between a start and its resume."""
     # Folds choose among the steps that are evaluated.
     evaluated = () if config.eval.folds else ("train.eval_every",)
-    # DatasetGAN's source is written into the run's own workdir, which may have moved.
-    own = ("data.source.root",) if config.experiment == "datasetgan" else ()
+    # DatasetGAN's source is written into the run's own workdir, which may have moved; how much of
+    # each class must be labelled shows only when it was.
+    own = ("data.source.root", "ensemble.smallest") if config.experiment == "datasetgan" else ()
     return (*SHARED_FREE, "annotator_wait", *evaluated, *own)
 
 

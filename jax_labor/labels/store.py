@@ -16,8 +16,10 @@ PNGs is an annotator. Every file appears whole or not at all.
 """
 
 import dataclasses
+import functools
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from etils import epath
@@ -197,6 +199,11 @@ class Round:
         """Whether training has taken the answers."""
         return (self.folder / "closed.json").exists()
 
+    @functools.cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes to answer in, by id."""
+        return tuple(each["name"] for each in self.facts()["classes"])
+
     def names(self) -> list[str]:
         """Names of the images asked about, in order."""
         return self.facts()["names"]
@@ -250,10 +257,40 @@ class Round:
         return facts
 
     def read_answer(self, name: str) -> np.ndarray:
-        """The answered label map of image `name`, uint8[H, W]; 255 everywhere if it was skipped."""
-        facts = self.answer_facts(name)
-        label = _read_label(self.folder / "answers" / f"{name}.png")
-        return label if facts["status"] == ANSWERED else np.full_like(label, IGNORE)
+        """The answered label map of image `name`, cut to the pixels that were asked.
+
+        Returns:
+            uint8[H, W] of the query's size, 255 everywhere if it was skipped.
+
+        Raises:
+            UserError: it cannot be read, has another size than its query, or an id of no class.
+        """
+        query = self.read_query(name)
+        guess = query.guess
+        if self.answer_facts(name)["status"] == SKIPPED:
+            return np.full_like(guess, IGNORE)
+        path = self.folder / "answers" / f"{name}.png"
+        label = _read_label(path)
+        if label.shape != guess.shape:
+            raise UserError(
+                f"{path} is {label.shape[0]}x{label.shape[1]} pixels, its query"
+                f" {guess.shape[0]}x{guess.shape[1]}: label at the query's own size."
+            )
+        label = np.where(query.asked, label, IGNORE)
+        wrong = label[(label >= len(self.class_names)) & (label != IGNORE)]
+        if wrong.size:
+            raise UserError(
+                f"{path} has the id {wrong[0]}, but the classes are 0 to"
+                f" {len(self.class_names) - 1} ({', '.join(self.class_names)}) and 255 for void:"
+                " mend the label map."
+            )
+        return label
+
+    def check_answers(self) -> None:
+        """Raises the UserError of the first answer that `read_answer` refuses."""
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(self.read_answer, self.names()):
+                pass
 
 
 def newest_round(workdir) -> Round | None:
