@@ -245,6 +245,8 @@ def test_image_folder_mistakes(tmp_path):
     root = tiny_data.image_folder(tmp_path / "d")
     with pytest.raises(UserError, match="classes .grass, water, sky. are not those of .*camvid11"):
         make_source("image_folder", root, "camvid11")
+    unlabelled = make_source("image_folder", root, "camvid11", {"unlabelled": True})
+    assert unlabelled.table.name == "camvid11" and not unlabelled.has_labels("train")
     (root / "classes.txt").unlink()
     with pytest.raises(UserError, match="no classes.json or classes.txt"):
         make_source("image_folder", root, "own")
