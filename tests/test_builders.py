@@ -233,12 +233,33 @@ def test_wrong_names_and_options_are_answered(tmp_path):
     ('{"names": []}', "cannot be understood"),
     ('{"classes": ["a", "a"]}', "occurs twice"),
     ('{"classes": ["a"], "colors": [[1, 2]]}', "cannot be understood"),
+    ('{"classes": "road"}', "must be a list of names"),
+    ('{"classes": ["road", 7]}', "must be a list of names"),
 ])  # fmt: skip
 def test_bad_classes_file(tmp_path, content, message):
     tiny_data.image_folder(tmp_path)
     (tmp_path / "classes.json").write_text(content)
     with pytest.raises(UserError, match=message):
         make_source("image_folder", tmp_path, "own")
+
+
+@pytest.mark.parametrize("content,message", [
+    ("forêt\n".encode("latin-1"), "classes.txt: is not UTF-8"),
+    (b"grass\n\nsky\n", "empty line stands where label id 1"),
+    (b"\ngrass\n", "empty line stands where label id 0"),
+    (b"\n", "0 classes"),
+])  # fmt: skip
+def test_bad_classes_text(tmp_path, content, message):
+    tiny_data.image_folder(tmp_path)
+    (tmp_path / "classes.txt").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        make_source("image_folder", tmp_path, "own")
+
+
+def test_classes_text_of_other_editors(tmp_path):
+    tiny_data.image_folder(tmp_path)
+    (tmp_path / "classes.txt").write_bytes("grass\r\nwater \r\nsky\r\n\r\n".encode("utf-8-sig"))
+    assert make_source("image_folder", tmp_path, "own").table.names == ("grass", "water", "sky")
 
 
 def test_image_folder_mistakes(tmp_path):
