@@ -110,9 +110,9 @@ def test_records_can_be_prepared_smaller(read, tmp_path):
     assert small.class_pixels.sum() < large.class_pixels.sum()
 
 
-@pytest.mark.parametrize("size", [(12,), (0, 5)])
+@pytest.mark.parametrize("size", [(12,), (0, 5), 20, (20.5, 30), "(20,a)", (20, "a"), True, "ab"])
 def test_a_size_that_is_none_is_refused(read, tmp_path, size):
-    with pytest.raises(UserError, match="size"):
+    with pytest.raises(UserError, match="option size=.* must be .height, width. in whole pixels"):
         read("camvid", tiny_data.camvid(tmp_path / "d"), options={"size": size})
 
 
@@ -215,6 +215,18 @@ def test_missing_folder_shows_layout_and_where_to_get_it(name, tmp_path):
         make_source(name, "", classes)
     with pytest.raises(UserError, match=rf"no data set '{name}' in .*\nexpected layout"):
         make_source(name, tmp_path, classes)
+
+
+@pytest.mark.parametrize("name,option,value,kind", [
+    ("streets", "height", "abc", "a whole number"),
+    ("streets", "seed", 1.5, "a whole number"),
+    ("streets", "style", 3, "text"),
+    ("image_folder", "unlabelled", "false", "True or False"),
+])  # fmt: skip
+def test_options_of_a_wrong_kind(tmp_path, name, option, value, kind):
+    root = tiny_data.image_folder(tmp_path)
+    with pytest.raises(UserError, match=f"'{name}': option {option}={value!r} must be {kind}"):
+        make_source(name, root, "camvid11", {option: value})
 
 
 def test_wrong_names_and_options_are_answered(tmp_path):
