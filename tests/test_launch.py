@@ -98,6 +98,7 @@ def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):
     ("arguments", "message"),
     [
         (["--workdir={}"], "config.json"),
+        (["--workdir={}", "--json={}"], "a folder stands where a file is needed"),
         ([], "name either the --workdir"),
         (["--config=configs/spl.py:demo"], "config.weights is not set"),
         (["--config=configs/stylegan2.py"], "no segmenter to evaluate"),
