@@ -133,7 +133,7 @@ def read_json(path: epath.PathLike) -> Any:
     try:
         return json.loads(epath.Path(path).read_text())
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file. Restore it, or name another folder") from None
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}). Restore it or remove it") from None
 

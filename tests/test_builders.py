@@ -231,7 +231,7 @@ def test_options_of_a_wrong_kind(tmp_path, name, option, value, kind):
 
 def test_wrong_names_and_options_are_answered(tmp_path):
     root = tiny_data.camvid(tmp_path / "d")
-    with pytest.raises(UserError, match="no data set 'camvit'. Did you mean 'camvid'"):
+    with pytest.raises(UserError, match="no data set 'camvit'. Did you mean 'camvid'.*generated"):
         make_source("camvit", root, "camvid11")
     with pytest.raises(UserError, match="'camvid' has no option 'style'; it has size"):
         make_source("camvid", root, "camvid11", {"style": "x"})

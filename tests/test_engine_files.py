@@ -44,7 +44,7 @@ def test_json_takes_arrays_and_scalars(tmp_path):
 
 
 def test_read_json_names_the_file(tmp_path):
-    with pytest.raises(UserError, match="b.json: no such file"):
+    with pytest.raises(UserError, match="b.json: no such file. Restore it"):
         files.read_json(tmp_path / "b.json")
     (tmp_path / "b.json").write_text("{")
     with pytest.raises(UserError, match="b.json: not JSON"):

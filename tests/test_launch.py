@@ -207,11 +207,12 @@ BAD = [
     ("optimizer.name", "sdg", "sgd"),
     ("start_from", "/nowhere", "/nowhere"),
     ("data.classes", "camvid12", "camvid11"),
-    ("train.profile", "3", "profile"),
+    ("train.profile", "3", "config.train.profile"),
     ("experiment", "labour", "Did you mean 'labor'"),
     ("weights", "/nowhere.npz", "/nowhere.npz"),
     ("data.eval.split", "dev", "config.data.eval|split"),
-    ("data.source_view.resize", "fxed", "fixed"),
+    ("data.source_view.resize", "fxed", "config.data.source_view.resize.*fixed"),
+    ("data.normalize", "cafe", "config.data.normalize"),
 ]
 
 

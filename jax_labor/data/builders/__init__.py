@@ -14,6 +14,7 @@ from jax_labor.data.builders.source import FORMAT, FolderSource, Source
 from jax_labor.data.builders.streets import Streets, StreetsSource
 from jax_labor.data.builders.synthia import Synthia, SynthiaSource
 from jax_labor.data.builders.tfds_folder import Tfds, TfdsSource
+from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.errors import UserError, unknown
 
 SOURCES = {
@@ -52,7 +53,7 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
       UserError: no such data set, option, map to the table, or folder; an option of a wrong kind.
     """
     if name not in SOURCES:
-        raise unknown("data set", name, SOURCES)
+        raise unknown("data set", name, [*SOURCES, GENERATED])
     known = _options(name)
     options = dict(options or {})
     wrong = sorted(options.keys() - set(known))
