@@ -14,7 +14,8 @@ def base() -> ConfigDict:
     c = ConfigDict()
     c.experiment = "labor"  # labor | segmentation
     c.seed = 0
-    c.annotator = "oracle"  # oracle (ground truth answers) | people (launch/annotate.py)
+    # oracle (ground truth answers) | people (launch/annotate.py) | segmenter (DatasetGAN alone)
+    c.annotator = "oracle"
     c.annotator_wait = False  # wait for people in place; False stops and goes on at the next start
     # A warm-up checkpoint (WORKDIR/warmup of another run) to continue from, so that several methods
     # share one warm-up; "" trains it here.

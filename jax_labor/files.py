@@ -36,7 +36,8 @@ def local_folder(path: epath.PathLike, setting: str) -> Path:
 
 @contextlib.contextmanager
 def disk_errors(path: epath.PathLike) -> Iterator[None]:
-    """Turn a full, read-only or forbidden disk met while writing `path` into a `UserError`."""
+    """Turn a full or forbidden disk, or a path that cannot be, met while writing `path` into a
+    `UserError`."""
     try:
         yield
     except OSError as error:
@@ -62,6 +63,10 @@ def disk_mistake(path: epath.PathLike, error: BaseException) -> UserError | None
             return UserError(f"{path}: not writable ({text}). Choose another workdir")
         if code in (errno.ENOTDIR, errno.EEXIST):
             return UserError(f"{path}: a file stands where a folder is needed. Choose another path")
+        if code == errno.EISDIR:
+            return UserError(f"{path}: a folder stands where a file is needed. Choose another path")
+        if code in (errno.ENOENT, errno.ENAMETOOLONG):
+            return UserError(f"{path}: cannot be made ({text}). Choose another path")
         chain = chain.__cause__ or chain.__context__
     return None
 
@@ -92,6 +97,14 @@ def write_with(path: epath.PathLike, write: Callable[[BinaryIO], object]) -> Non
             raise
 
 
+def check_writable(path: epath.PathLike) -> None:
+    """`UserError` when no file can be written to `path`: to be told before long work, not after."""
+    path = epath.Path(path)
+    if path.is_dir():
+        raise disk_mistake(path, IsADirectoryError(errno.EISDIR, ""))
+    prepare_workdir(path.parent, needed_bytes=0)
+
+
 def remove_parts(folder: epath.PathLike) -> None:
     """Remove what a killed process left of its writing in `folder`, where nobody writes now."""
     folder = epath.Path(folder)
@@ -120,7 +133,7 @@ def read_json(path: epath.PathLike) -> Any:
     try:
         return json.loads(epath.Path(path).read_text())
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file. Restore it, or name another folder") from None
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}). Restore it or remove it") from None
 

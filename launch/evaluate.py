@@ -20,7 +20,7 @@ from ml_collections import config_flags
 from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import restored
-from jax_labor.files import write_json
+from jax_labor.files import check_writable, write_json
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
 CONFIG = config_flags.DEFINE_config_file("config", None, "Card for a file of --config.weights.")
@@ -42,6 +42,8 @@ def main(_):
         initialise_distributed()
         setup_log()
         setup_jax()
+        if JSON.value:
+            check_writable(JSON.value)
         evaluation = restored.evaluate(_config(), WORKDIR.value, STEP.value, PREDICTIONS.value)
         if JSON.value:
             write_json(JSON.value, evaluation.report())

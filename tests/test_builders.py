@@ -110,9 +110,9 @@ def test_records_can_be_prepared_smaller(read, tmp_path):
     assert small.class_pixels.sum() < large.class_pixels.sum()
 
 
-@pytest.mark.parametrize("size", [(12,), (0, 5)])
+@pytest.mark.parametrize("size", [(12,), (0, 5), 20, (20.5, 30), "(20,a)", (20, "a"), True, "ab"])
 def test_a_size_that_is_none_is_refused(read, tmp_path, size):
-    with pytest.raises(UserError, match="size"):
+    with pytest.raises(UserError, match="option size=.* must be .height, width. in whole pixels"):
         read("camvid", tiny_data.camvid(tmp_path / "d"), options={"size": size})
 
 
@@ -217,9 +217,21 @@ def test_missing_folder_shows_layout_and_where_to_get_it(name, tmp_path):
         make_source(name, tmp_path, classes)
 
 
+@pytest.mark.parametrize("name,option,value,kind", [
+    ("streets", "height", "abc", "a whole number"),
+    ("streets", "seed", 1.5, "a whole number"),
+    ("streets", "style", 3, "text"),
+    ("image_folder", "unlabelled", "false", "True or False"),
+])  # fmt: skip
+def test_options_of_a_wrong_kind(tmp_path, name, option, value, kind):
+    root = tiny_data.image_folder(tmp_path)
+    with pytest.raises(UserError, match=f"'{name}': option {option}={value!r} must be {kind}"):
+        make_source(name, root, "camvid11", {option: value})
+
+
 def test_wrong_names_and_options_are_answered(tmp_path):
     root = tiny_data.camvid(tmp_path / "d")
-    with pytest.raises(UserError, match="no data set 'camvit'. Did you mean 'camvid'"):
+    with pytest.raises(UserError, match="no data set 'camvit'. Did you mean 'camvid'.*generated"):
         make_source("camvit", root, "camvid11")
     with pytest.raises(UserError, match="'camvid' has no option 'style'; it has size"):
         make_source("camvid", root, "camvid11", {"style": "x"})
@@ -233,6 +245,8 @@ def test_wrong_names_and_options_are_answered(tmp_path):
     ('{"names": []}', "cannot be understood"),
     ('{"classes": ["a", "a"]}', "occurs twice"),
     ('{"classes": ["a"], "colors": [[1, 2]]}', "cannot be understood"),
+    ('{"classes": "road"}', "must be a list of names"),
+    ('{"classes": ["road", 7]}', "must be a list of names"),
 ])  # fmt: skip
 def test_bad_classes_file(tmp_path, content, message):
     tiny_data.image_folder(tmp_path)
@@ -241,10 +255,31 @@ def test_bad_classes_file(tmp_path, content, message):
         make_source("image_folder", tmp_path, "own")
 
 
+@pytest.mark.parametrize("content,message", [
+    ("forêt\n".encode("latin-1"), "classes.txt: is not UTF-8"),
+    (b"grass\n\nsky\n", "empty line stands where label id 1"),
+    (b"\ngrass\n", "empty line stands where label id 0"),
+    (b"\n", "0 classes"),
+])  # fmt: skip
+def test_bad_classes_text(tmp_path, content, message):
+    tiny_data.image_folder(tmp_path)
+    (tmp_path / "classes.txt").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        make_source("image_folder", tmp_path, "own")
+
+
+def test_classes_text_of_other_editors(tmp_path):
+    tiny_data.image_folder(tmp_path)
+    (tmp_path / "classes.txt").write_bytes("grass\r\nwater \r\nsky\r\n\r\n".encode("utf-8-sig"))
+    assert make_source("image_folder", tmp_path, "own").table.names == ("grass", "water", "sky")
+
+
 def test_image_folder_mistakes(tmp_path):
     root = tiny_data.image_folder(tmp_path / "d")
     with pytest.raises(UserError, match="classes .grass, water, sky. are not those of .*camvid11"):
         make_source("image_folder", root, "camvid11")
+    unlabelled = make_source("image_folder", root, "camvid11", {"unlabelled": True})
+    assert unlabelled.table.name == "camvid11" and not unlabelled.has_labels("train")
     (root / "classes.txt").unlink()
     with pytest.raises(UserError, match="no classes.json or classes.txt"):
         make_source("image_folder", root, "own")

@@ -44,7 +44,7 @@ def test_json_takes_arrays_and_scalars(tmp_path):
 
 
 def test_read_json_names_the_file(tmp_path):
-    with pytest.raises(UserError, match="b.json: no such file"):
+    with pytest.raises(UserError, match="b.json: no such file. Restore it"):
         files.read_json(tmp_path / "b.json")
     (tmp_path / "b.json").write_text("{")
     with pytest.raises(UserError, match="b.json: not JSON"):
@@ -88,6 +88,21 @@ def test_prepare_workdir(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "b"):
         with pytest.raises(UserError, match="a file stands where a folder is needed"):
             files.prepare_workdir(path)
+
+
+@pytest.mark.parametrize("name", ["/proc/foo", "a" * 300])
+def test_a_workdir_that_cannot_be_made(tmp_path, name):
+    with pytest.raises(UserError, match=f"{name}: cannot be made .*Choose another path"):
+        files.prepare_workdir(tmp_path / name)
+
+
+def test_a_folder_where_a_file_is_needed(tmp_path):
+    for act in (files.check_writable, lambda path: files.write_text(path, "x")):
+        with pytest.raises(UserError, match="a folder stands where a file is needed"):
+            act(tmp_path)
+        act(tmp_path / "new/file.json")
+    with pytest.raises(UserError, match="a file stands where a folder is needed"):
+        files.check_writable(tmp_path / "new/file.json/inner.json")
 
 
 def test_prepare_workdir_read_only(tmp_path):

@@ -188,7 +188,7 @@ def test_non_finite_names_step_and_terms():
 
 @pytest.mark.parametrize("spec", ["10", "10:", ":5", "10:10", "15:10", "a:b", "-1:5", "1:2:3"])
 def test_profile_range_refused(spec):
-    with pytest.raises(UserError, match=r"config.profile=.*for example 10:15"):
+    with pytest.raises(UserError, match=r"config.train.profile=.*for example 10:15"):
         parse_range(spec)
 
 

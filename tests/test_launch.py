@@ -98,6 +98,7 @@ def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):
     ("arguments", "message"),
     [
         (["--workdir={}"], "config.json"),
+        (["--workdir={}", "--json={}"], "a folder stands where a file is needed"),
         ([], "name either the --workdir"),
         (["--config=configs/spl.py:demo"], "config.weights is not set"),
         (["--config=configs/stylegan2.py"], "no segmenter to evaluate"),
@@ -212,11 +213,12 @@ BAD = [
     ("optimizer.name", "sdg", "sgd"),
     ("start_from", "/nowhere", "/nowhere"),
     ("data.classes", "camvid12", "camvid11"),
-    ("train.profile", "3", "profile"),
+    ("train.profile", "3", "config.train.profile"),
     ("experiment", "labour", "Did you mean 'labor'"),
     ("weights", "/nowhere.npz", "/nowhere.npz"),
     ("data.eval.split", "dev", "config.data.eval|split"),
-    ("data.source_view.resize", "fxed", "fixed"),
+    ("data.source_view.resize", "fxed", "config.data.source_view.resize.*fixed"),
+    ("data.normalize", "cafe", "config.data.normalize"),
 ]
 
 

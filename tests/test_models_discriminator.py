@@ -55,9 +55,9 @@ def test_three_layers_take_a_low_resolution_map():
     assert variables["params"]["conv2"]["kernel"].shape == (4, 4, 8, 16)
 
 
-def test_too_small_a_map_says_which_num_layers_fits():
+def test_too_small_a_map_says_how_many_layers_fit():
     maps = jnp.ones((1, 15, 20, 11))
-    with pytest.raises(UserError, match="num_layers to 3 or less"):
+    with pytest.raises(UserError, match="config.discriminator.layers to 3 or less"):
         random_variables(FCDiscriminator(), maps)
     random_variables(FCDiscriminator(num_layers=3), maps)
 

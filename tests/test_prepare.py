@@ -220,6 +220,18 @@ def test_without_preparing(read):
     assert len(read(prepare=False)) == 3
 
 
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 100_000])
+@pytest.mark.parametrize("file", ["metadata.json", "dropped.json", "*.json", "*.array_record*"])
+def test_damaged_prepared_data_says_what_to_remove(read, tmp_path, file, content):
+    read()
+    for path in folders(tmp_path)[0].glob(f"1.0.0/{file}"):
+        path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match="train-.*/1.0.0: .* remove the folder and it is prepared"):
+        read()[0]
+    shutil.rmtree(folders(tmp_path)[0] / "1.0.0")
+    np.testing.assert_array_equal(read()[0]["image"], tiny_data.image(0))
+
+
 def test_data_dir_that_cannot_be_written(root, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write prepared data to .*file/p/camvid.*data_dir"):

@@ -242,6 +242,21 @@ def test_bad_settings_name_themselves(settings, words):
         TrainView(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "setting"),
+    [
+        ({"size": (10,)}, "config.data.source_view.size="),
+        ({"resize": "fix"}, "config.data.source_view.resize="),
+        ({"scale": (0, 1)}, "config.data.source_view.scale="),
+        ({"contrast": 2}, "config.data.source_view.contrast="),
+        ({"normalize": "caffee"}, "config.data.normalize="),
+    ],
+)
+def test_bad_settings_name_their_section(settings, setting):
+    with pytest.raises(UserError, match=setting):
+        TrainView(**settings, name="config.data.source_view")
+
+
 def test_a_crop_that_never_fits_names_setting_and_image():
     view = TrainView((20, 40), "random_crop", crop_height=(41, 60))
     with pytest.raises(UserError, match="view.crop_height.*x of 40x60"):
@@ -253,5 +268,7 @@ def test_eval_sizes():
     assert EvalView(size=[30, 40], scale=1.5).input_size((33, 47)) == (45, 60)
     assert EvalView(scale=0.5, multiple=8).input_size((33, 47)) == (16, 24)
     assert EvalView(multiple=32).input_size((3, 50)) == (32, 64)
-    with pytest.raises(UserError, match="view.scale"):
+    with pytest.raises(UserError, match="config.eval.scales: 0 must be above 0"):
         EvalView(scale=0)
+    with pytest.raises(UserError, match="config.eval.size="):
+        EvalView(size=(10,))

@@ -91,8 +91,8 @@ def _draw_crop_height(native, view: TrainView, rng: np.random.Generator, name: s
     fits = min(native[0], native[1] * view.size[0] // view.size[1])
     if lowest > fits:
         raise UserError(
-            f"view.crop_height={view.crop_height}: the smallest crop is higher than the {fits} "
-            f"pixels that fit into {name} of {native[0]}x{native[1]}; lower view.crop_height"
+            f"{view.name}.crop_height={view.crop_height}: the smallest crop is higher than the "
+            f"{fits} pixels that fit into {name} of {native[0]}x{native[1]}; lower it"
         )
     return int(rng.integers(lowest, min(highest, fits) + 1))
 

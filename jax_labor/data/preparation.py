@@ -19,6 +19,7 @@ from jax_labor.data.builders.tfds_builder import (
     config_for,
     report_problems,
 )
+from jax_labor.data.prepared import undamaged
 from jax_labor.errors import UserError
 from jax_labor.files import local_folder
 
@@ -29,7 +30,8 @@ _INCOMPLETE = tfds.core.constants.INCOMPLETE_PREFIX
 
 def read_metadata(folder: Path) -> dict:
     """What `SegmentationBuilder` says of the prepared split in `folder`."""
-    return json.loads((folder / _METADATA_FILE).read_text())
+    with undamaged(folder):
+        return json.loads((folder / _METADATA_FILE).read_text())
 
 
 def prepared(
@@ -42,15 +44,14 @@ def prepared(
     """
     root = _root(data_dir)
     config = config_for(source, split, root, drop_bad)
-    builder = BUILDERS[source.name](config=config, data_dir=str(root))
-    folder = Path(builder.data_dir)
+    folder = root / source.name / config.name / str(SegmentationBuilder.VERSION)
     if not folder.is_dir():
         if not prepare:
             raise UserError(
                 f"{source.name} {split} is not prepared in {root}; run launch/prepare.py "
                 f"--dataset={source.name} first, or start the process that prepares it"
             )
-        _prepare(builder, folder)
+        _prepare(BUILDERS[source.name](config=config, data_dir=str(root)), folder)
     else:
         _report_dropped(f"{source.name} {split}", folder, drop_bad)
     return folder
@@ -133,5 +134,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _report_dropped(title: str, folder: Path, drop_bad: bool) -> None:
-    problems = [Problem(**fields) for fields in json.loads((folder / DROPPED_FILE).read_text())]
+    with undamaged(folder):
+        fields = json.loads((folder / DROPPED_FILE).read_text())
+    problems = [Problem(**each) for each in fields]
     report_problems(title, problems, drop_bad, left=1)

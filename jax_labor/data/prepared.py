@@ -1,5 +1,8 @@
 """Records of prepared data: random access, decoded when asked for."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from jax_labor.classes import ClassTable
 from jax_labor.data.builders import codec
+from jax_labor.errors import UserError
 
 _AS_STORED = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
 
@@ -17,6 +21,19 @@ class Part:
 
     directory: str
     split: str
+
+
+@contextlib.contextmanager
+def undamaged(folder: os.PathLike | str) -> Iterator[None]:
+    """`UserError` for whatever goes wrong while the prepared data in `folder` is read."""
+    try:
+        yield
+    except Exception as error:  # TFDS, ArrayRecord, protobuf and JSON have one of their own each
+        raise UserError(
+            f"{folder}: this prepared data cannot be read ({error}). If a file is damaged or "
+            "missing, remove the folder and it is prepared again; of a generated data set, by the "
+            "run that made it"
+        ) from error
 
 
 class PreparedRecords:
@@ -66,20 +83,25 @@ class PreparedRecords:
 
     def __getitem__(self, index: int) -> dict:
         """Read and decode record `index`."""
-        stored = self._read(index)
-        record = {"image": codec.decode_image(stored["image"]), "name": self.names[index]}
-        if self.has_labels:
-            record["label"] = codec.decode_label(stored["label"])
-        return record
+        with undamaged(self._folder(index)):
+            stored = self._read(index)
+            record = {"image": codec.decode_image(stored["image"]), "name": self.names[index]}
+            if self.has_labels:
+                record["label"] = codec.decode_label(stored["label"])
+            return record
 
     def label(self, index: int) -> np.ndarray:
         """Label uint8[H, W, 1] of record `index`, without decoding its image."""
-        return codec.decode_label(self._read(index)["label"])
+        with undamaged(self._folder(index)):
+            return codec.decode_label(self._read(index)["label"])
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of record `index`, without reading it."""
         height, width = self._sizes[index]
         return int(height), int(width)
+
+    def _folder(self, index: int) -> str:
+        return self._parts[self._positions[index][0]].directory
 
     def _read(self, index: int) -> dict:
         part, position = self._positions[index]

@@ -6,11 +6,12 @@ from jax_labor.data.transforms import NORMALIZATIONS
 from jax_labor.errors import UserError
 
 RESIZE_RULES = ("fixed", "random_crop", "scale_crop", "pad")
+_NORMALIZE = "config.data.normalize"  # one for all views
 
 
 @dataclass(frozen=True)
 class TrainView:
-    """The training view of an image; every field is one leaf of a config.
+    """The training view of an image; every field but `name` is one leaf of a config.
 
     Attributes:
         size: (H, W) in pixels, or None to keep each image's own size (rule "fixed" only).
@@ -30,6 +31,7 @@ class TrainView:
         saturation: s multiplies the distance from grey by a factor out of [1 - s, 1 + s].
         jitter_probability: share of the images whose colour is changed at all.
         normalize: "caffe", "imagenet" or "unit", see `transforms.normalize`.
+        name: the section of the config that the fields are from; used in messages.
     """
 
     size: tuple[int, int] | None = None
@@ -42,18 +44,22 @@ class TrainView:
     saturation: float = 0.0
     jitter_probability: float = 1.0
     normalize: str = "imagenet"
+    name: str = "view"
 
     def __post_init__(self):
-        object.__setattr__(self, "size", _checked_size(self.size))
-        _check_choice("resize", self.resize, RESIZE_RULES)
-        _check_choice("normalize", self.normalize, NORMALIZATIONS)
+        object.__setattr__(self, "size", _checked_size(f"{self.name}.size", self.size))
+        _check_choice(f"{self.name}.resize", self.resize, RESIZE_RULES)
+        _check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
         if self.resize != "fixed" and self.size is None:
-            raise UserError(f'view.resize="{self.resize}" needs view.size=(height, width)')
-        for name in ("crop_height", "scale"):
-            object.__setattr__(self, name, _checked_range(name, getattr(self, name)))
-        for name in ("brightness", "contrast", "saturation", "jitter_probability"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"view.{name}={getattr(self, name)} must lie in [0, 1]")
+            raise UserError(
+                f'{self.name}.resize="{self.resize}" needs {self.name}.size=(height, width)'
+            )
+        for field in ("crop_height", "scale"):
+            limits = _checked_range(f"{self.name}.{field}", getattr(self, field))
+            object.__setattr__(self, field, limits)
+        for field in ("brightness", "contrast", "saturation", "jitter_probability"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise UserError(f"{self.name}.{field}={getattr(self, field)} must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,12 @@ class EvalView:
     normalize: str = "imagenet"
 
     def __post_init__(self):
-        object.__setattr__(self, "size", _checked_size(self.size))
-        _check_choice("normalize", self.normalize, NORMALIZATIONS)
+        object.__setattr__(self, "size", _checked_size("config.eval.size", self.size))
+        _check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
         if self.scale <= 0 or self.multiple < 1:
             raise UserError(
-                f"view.scale={self.scale} must be above 0 and view.multiple={self.multiple} "
-                "at least 1"
+                f"config.eval.scales: {self.scale} must be above 0, multiple={self.multiple} at "
+                "least 1"
             )
 
     def input_size(self, native: tuple[int, int]) -> tuple[int, int]:
@@ -90,22 +96,22 @@ class EvalView:
         return max(1, round(length * self.scale / self.multiple)) * self.multiple
 
 
-def _checked_size(size) -> tuple[int, int] | None:
+def _checked_size(setting: str, size) -> tuple[int, int] | None:
     if size is None:
         return None
     size = tuple(size)
     if len(size) != 2 or any(int(n) != n or n < 1 for n in size):
-        raise UserError(f"view.size={size} must be (height, width) in whole pixels, or None")
+        raise UserError(f"{setting}={size} must be (height, width) in whole pixels, or None")
     return int(size[0]), int(size[1])
 
 
-def _checked_range(name: str, limits) -> tuple:
+def _checked_range(setting: str, limits) -> tuple:
     limits = tuple(limits)
     if len(limits) != 2 or not 0 < limits[0] <= limits[1]:
-        raise UserError(f"view.{name}={limits} must be (lowest, highest), both above 0")
+        raise UserError(f"{setting}={limits} must be (lowest, highest), both above 0")
     return limits
 
 
-def _check_choice(name: str, value: str, choices) -> None:
+def _check_choice(setting: str, value: str, choices) -> None:
     if value not in choices:
-        raise UserError(f'view.{name}="{value}" is unknown; choose one of {", ".join(choices)}')
+        raise UserError(f'{setting}="{value}" is unknown; choose one of {", ".join(choices)}')

@@ -1,4 +1,4 @@
-"""Records a `jax.profiler` trace of a few steps (`--config.profile=10:15`; view with `xprof`)."""
+"""A `jax.profiler` trace of a few steps (`--config.train.profile=10:15`; view with `xprof`)."""
 
 import jax
 from etils import epath
@@ -11,7 +11,8 @@ def parse_range(spec: str) -> tuple[int, int]:
     start, colon, stop = spec.partition(":")
     if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
         raise UserError(
-            f"config.profile={spec!r}: expected start:stop with start < stop, for example 10:15"
+            f"config.train.profile={spec!r}: expected start:stop with start < stop, "
+            "for example 10:15"
         )
     return int(start), int(stop)
 

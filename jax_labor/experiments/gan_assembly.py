@@ -76,7 +76,8 @@ class Images:
 
     def __init__(self, config, records, size: tuple[int, int]):
         self._config, self.size = config, size
-        self._view = TrainView(size=size, normalize="unit", **config.data.view.to_dict())
+        settings = config.data.view.to_dict()
+        self._view = TrainView(size=size, normalize="unit", **settings, name="config.data.view")
         fixed = size if self._view.resize == "fixed" else None
         self._records = CachedRecords(records, fixed) if config.data.cache else records
 

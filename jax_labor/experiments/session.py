@@ -170,7 +170,8 @@ class Session(RunSession):
 
     def _iterator(self, role: str, **labels):
         data = self.config.data
-        view = TrainView(**data[f"{role}_view"].to_dict(), normalize=data.normalize)
+        settings, name = data[f"{role}_view"].to_dict(), f"config.data.{role}_view"
+        view = TrainView(**settings, normalize=data.normalize, name=name)
         return train_iterator(
             self._records(role, view),
             view,

@@ -54,6 +54,6 @@ class FCDiscriminator(nn.Module):
             fits = max(min(maps.shape[1:3]).bit_length() - 1, 1)
             raise UserError(
                 f"the discriminator's {self.num_layers} layers need maps of at least "
-                f"{smallest}x{smallest}, got {maps.shape[1]}x{maps.shape[2]}: set its num_layers "
-                f"to {fits} or less, or give it larger crops"
+                f"{smallest}x{smallest}, got {maps.shape[1]}x{maps.shape[2]}: set "
+                f"config.discriminator.layers to {fits} or less, or give it larger crops"
             )

@@ -14,6 +14,7 @@ from jax_labor.data.builders.source import FORMAT, FolderSource, Source
 from jax_labor.data.builders.streets import Streets, StreetsSource
 from jax_labor.data.builders.synthia import Synthia, SynthiaSource
 from jax_labor.data.builders.tfds_folder import Tfds, TfdsSource
+from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.errors import UserError, unknown
 
 SOURCES = {
@@ -49,10 +50,10 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
         (height, width) to prepare records at.
 
     Raises:
-      UserError: no such data set, option, map to the table, or folder.
+      UserError: no such data set, option, map to the table, or folder; an option of a wrong kind.
     """
     if name not in SOURCES:
-        raise unknown("data set", name, SOURCES)
+        raise unknown("data set", name, [*SOURCES, GENERATED])
     known = _options(name)
     options = dict(options or {})
     wrong = sorted(options.keys() - set(known))
@@ -60,11 +61,13 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
         raise UserError(
             f"data set '{name}' has no option '{wrong[0]}'; it has {', '.join(known) or 'none'}"
         )
+    for option, value in options.items():
+        _check_kind(name, option, value, type(known[option]))
     asked = asked_for(name, root, classes, options)
     size = options.pop("size", None) if "size" in known else None
     source = SOURCES[name](root, classes, **options)
-    if size:
-        source.resize(tuple(size))
+    if size is not None:
+        source.resize(size)
     source.asked = asked
     return source
 
@@ -77,6 +80,15 @@ def asked_for(name: str, root, classes: str, options: Mapping | None = None) -> 
         "options": _options(name) | dict(options or {}),
         "format": FORMAT,
     }
+
+
+_KINDS = {bool: "True or False", int: "a whole number", str: "text"}
+
+
+def _check_kind(name: str, option: str, value, kind: type) -> None:
+    """`UserError` where a value is not of its default's kind; `FolderSource` looks at sizes."""
+    if kind in _KINDS and type(value) is not kind:
+        raise UserError(f"data set '{name}': option {option}={value!r} must be {_KINDS[kind]}")
 
 
 def _options(name: str) -> dict:

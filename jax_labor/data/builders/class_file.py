@@ -24,8 +24,7 @@ def read_class_file(root: Path) -> ClassTable | None:
     if as_json.is_file():
         path, fields = as_json, _parse_json(as_json)
     elif as_text.is_file():
-        lines = as_text.read_text(encoding="utf-8").splitlines()
-        path, fields = as_text, {"classes": [line.strip() for line in lines if line.strip()]}
+        path, fields = as_text, _parse_text(as_text)
     else:
         return None
     try:
@@ -38,7 +37,7 @@ def read_class_file(root: Path) -> ClassTable | None:
 
 def _parse_json(path: Path) -> dict:
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(_read(path))
     except ValueError as error:
         raise UserError(f"{path}: is not valid JSON ({error})") from None
     if not isinstance(fields, dict):
@@ -46,8 +45,28 @@ def _parse_json(path: Path) -> dict:
     return fields
 
 
+def _parse_text(path: Path) -> dict:
+    names = [line.strip() for line in _read(path).rstrip().splitlines()]
+    if "" in names:
+        raise UserError(
+            f"{path}: an empty line stands where label id {names.index('')} has its name; write one"
+            " there, or remove the line and the ids below it are one less"
+        )
+    return {"classes": names}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 ({error}); save it as UTF-8") from None
+
+
 def _table(name: str, fields: dict, path: Path) -> ClassTable:
-    names = tuple(str(name) for name in fields["classes"])
+    names = fields["classes"]
+    if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
+        raise UserError(f'{path}: "classes" must be a list of names. Expected\n  {FORMAT}')
+    names = tuple(names)
     colors = fields.get("colors") or [_color(index) for index in range(len(names))]
     ignored = fields.get("ignore", IGNORE)
     ignored = ignored if isinstance(ignored, list) else [ignored]

@@ -17,7 +17,7 @@ class ImageFolderSource(FileSource):
     Args:
       root: the folder.
       classes: "own" or "" takes the table from the classes file in `root`; a table's name says
-        that the label PNGs hold that table's label ids.
+        that the label PNGs hold that table's label ids. Any name will do with `unlabelled`.
       unlabelled: use the images alone even where there are labels.
     """
 
@@ -42,7 +42,7 @@ class ImageFolderSource(FileSource):
                 raise UserError(f"there is no classes.json or classes.txt in {root}\n{self.layout}")
             return own
         table = get_table(classes)
-        if own is not None and own.names != table.names:
+        if own is not None and own.names != table.names and not self.unlabelled:
             raise UserError(
                 f"{own.source}: its classes ({', '.join(own.names)}) are not those of class table "
                 f"'{classes}' ({', '.join(table.names)}); set classes to '{OWN}' or mend the file"

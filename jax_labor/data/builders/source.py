@@ -155,13 +155,15 @@ class FolderSource(Source):
             )
         return path
 
-    def resize(self, size: tuple[int, int]) -> None:
+    def resize(self, size: Sequence[int]) -> None:
         """Prepare records at `size`, (height, width), whatever the size of their files."""
-        if len(size) != 2 or min(size) < 1:
+        pair = isinstance(size, (tuple, list)) and len(size) == 2
+        if not pair or any(type(length) is not int or length < 1 for length in size):
             raise UserError(
-                f"data set '{self.name}': size={size} must be (height, width) in pixels"
+                f"data set '{self.name}': option size={size!r} must be (height, width) in whole "
+                "pixels, such as (60, 80)"
             )
-        self.size = size
+        self.size = tuple(size)
         self.description += f" at {size[0]}x{size[1]}"
 
     def _train_ids(self, disk_labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
