@@ -9,7 +9,7 @@ What stands after `--` goes to every run, --factory to the runs of DatasetGAN's 
 a seed that ask share one warm-up, which does not depend on the strategy; in a study of a factory a
 segmenter trained on real labels labels its samples, and transfer and semi learn from the same ones.
 A study that was stopped goes on with the same command: finished runs are kept, a half-done one
-resumes.
+resumes. It may grow by methods and seeds; another domain or other flags take another --workdir.
 """
 
 import subprocess
@@ -38,7 +38,9 @@ FACTORY = flags.DEFINE_multi_string("factory", [], "A flag of the factory's runs
 
 def make(study: Study) -> None:
     """Makes every run that is not finished, then the tables and the plot."""
-    for method, seed in study.runs():
+    runs = study.runs()
+    study.hold()
+    for method, seed in runs:
         if (study.folder(method, seed) / "results.json").exists():
             continue
         print(f"== {method}, seed {seed}", file=sys.stderr, flush=True)
