@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout n
 from absl import app, flags
 from ml_collections import config_flags
 
+from jax_labor.command_line import parse
 from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import restored
@@ -76,4 +77,4 @@ def _scales() -> tuple[float, ...]:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)

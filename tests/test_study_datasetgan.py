@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from PIL import Image
 
 from configs import datasetgan, segmentation
@@ -130,6 +131,29 @@ def test_methods_that_do_not_go_together(methods, message):
 def test_seeds_that_are_none_are_refused_before_any_run(seeds, message):
     with pytest.raises(UserError, match=message):
         study("source", seeds=seeds).runs()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("bogus", "what is bogus?"),
+        ("--seeds 0 1 -- --a=1", "what is 1?"),
+        ("-- train.steps=3", "what is train.steps=3?"),
+        ("-- --config.train.steps 3", "what is 3?"),
+        ("--factory=config.x=1", "what is config.x=1?"),
+        ("--sedes=1", "Did you mean: seeds"),
+    ],
+)
+def test_no_word_is_ignored(line, message, capsys):
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
+        launcher.parse(["study.py", *line.split()])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_stands_after_two_dashes_is_passed_on():
+    with flagsaver.flagsaver():
+        assert launcher.parse(["study.py", "--seeds=0", "--", "--a=1", "--b"]) == ["--a=1", "--b"]
 
 
 def test_runs_of_a_study_never_have_different_settings(tmp_path):
