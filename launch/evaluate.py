@@ -17,9 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout n
 from absl import app, flags
 from ml_collections import config_flags
 
+from jax_labor.command_line import parse
 from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import restored
+from jax_labor.experiments.evaluation import read_scales
 from jax_labor.files import check_writable, write_json
 
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run.")
@@ -61,21 +63,12 @@ def _config():
     if "eval" not in config:
         raise UserError(f"a run or card of {config.experiment} has no segmenter to evaluate")
     config.eval.flip = FLIP.value
-    config.eval.scales = _scales()
+    config.eval.scales = read_scales(SCALES.value, "--scales")
     config.data.root = ROOT.value or config.data.root
     config.data.eval.split = SPLIT.value or config.data.eval.split
     config.data.eval.names = NAMES.value or config.data.eval.names
     return config
 
 
-def _scales() -> tuple[float, ...]:
-    try:
-        return tuple(float(scale) for scale in SCALES.value)
-    except ValueError:
-        raise UserError(
-            f"--scales={','.join(SCALES.value)}: give numbers, such as 0.75,1,1.25"
-        ) from None
-
-
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)

@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `configs` is not
 from absl import app, flags
 from ml_collections import config_flags
 
+from jax_labor.command_line import parse
+
 CONFIG = config_flags.DEFINE_config_file("config", None, "Experiment card: FILE.py[:preset].")
 WORKDIR = flags.DEFINE_string("workdir", "", "Folder of the run; default runs/CARD/TIME.")
 FORCE = flags.DEFINE_bool("force", False, "Resume although settings differ from the first start.")
@@ -72,4 +74,4 @@ def _default_workdir() -> str:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=parse)

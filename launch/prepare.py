@@ -12,6 +12,7 @@ import sys
 
 from absl import app, flags
 
+from jax_labor.command_line import parse
 from jax_labor.data import report
 from jax_labor.errors import exit_on_mistake
 
@@ -45,4 +46,4 @@ def main(_):
 
 if __name__ == "__main__":
     flags.mark_flags_as_required(["dataset", "classes"])
-    app.run(main)
+    app.run(main, flags_parser=parse)

@@ -9,7 +9,7 @@ What stands after `--` goes to every run, --factory to the runs of DatasetGAN's 
 a seed that ask share one warm-up, which does not depend on the strategy; in a study of a factory a
 segmenter trained on real labels labels its samples, and transfer and semi learn from the same ones.
 A study that was stopped goes on with the same command: finished runs are kept, a half-done one
-resumes.
+resumes. It may grow by methods and seeds; another domain or other flags take another --workdir.
 """
 
 import subprocess
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout n
 
 from absl import app, flags
 
+from jax_labor import command_line
 from jax_labor.engine.startup import setup_log
 from jax_labor.errors import exit_on_mistake
 from jax_labor.experiments import comparison, comparison_datasetgan
@@ -38,7 +39,9 @@ FACTORY = flags.DEFINE_multi_string("factory", [], "A flag of the factory's runs
 
 def make(study: Study) -> None:
     """Makes every run that is not finished, then the tables and the plot."""
-    for method, seed in study.runs():
+    runs = study.runs()
+    study.hold()
+    for method, seed in runs:
         if (study.folder(method, seed) / "results.json").exists():
             continue
         print(f"== {method}, seed {seed}", file=sys.stderr, flush=True)
@@ -60,14 +63,24 @@ def command(study: Study, method: str, seed: str) -> list[str]:
     return [sys.executable, str(main_), f"--config={HERE / 'configs' / card}", *rest]
 
 
-def main(argv):
+def parse(argv: list[str]) -> list[str]:
+    """Reads the study's own flags; returns those of every run, which stand after `--`."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    command_line.parse(argv[:end])
+    extra = argv[end + 1 :]
+    with exit_on_mistake():
+        passed_on = [*extra, *FACTORY.value]
+        command_line.nothing_left([word for word in passed_on if not word.startswith("--")])
+    return extra
+
+
+def main(extra):
     """Runs the study."""
     setup_log()
     with exit_on_mistake():
-        workdir = Path(WORKDIR.value)
-        rest = argv[1:], FACTORY.value
-        make(Study(DOMAIN.value, METHODS.value, SEEDS.value, workdir, *rest))
+        asked = DOMAIN.value, METHODS.value, SEEDS.value
+        make(Study(*asked, Path(WORKDIR.value), extra, FACTORY.value))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse)

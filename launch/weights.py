@@ -26,6 +26,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from jax_labor.classes import get_table
+from jax_labor.command_line import nothing_left, read_flags
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.files import read_json
@@ -69,7 +70,7 @@ def main() -> int:
 
 def inspect(args, rest) -> None:
     """Print the tensors of a file and the layout they are in."""
-    _nothing_left(rest)
+    nothing_left(rest)
     tensors = read_checkpoint(args.file, args.network)
     for key, tensor in tensors.items():
         print(f"{key:60} {tensor.dtype!s:8} {tensor.shape}")
@@ -85,7 +86,7 @@ def inspect(args, rest) -> None:
 def bring_in(args, rest) -> None:
     """Convert a file for the model of --config, or a StyleGAN2 network, which needs none."""
     if not any(argument.startswith("--config") for argument in rest):
-        _nothing_left(rest)
+        nothing_left(rest)
         _bring_in_stylegan(args)
         return
     config = _config(rest)
@@ -105,7 +106,7 @@ def _bring_in_stylegan(args) -> None:
 
 def take_out(args, rest) -> None:
     """Convert an .npz of ours, or the newest checkpoint of a run, for another code."""
-    _nothing_left(rest)
+    nothing_left(rest)
     layout = get_layout(args.layout)
     if Path(args.file).is_dir():
         variables = _trained(args.file, layout.name)
@@ -149,13 +150,9 @@ def _config(arguments: list[str]):
     """Read --config=FILE[:PRESET] and the --config.x=y that override it."""
     values = flags.FlagValues()
     config = config_flags.DEFINE_config_file("config", flag_values=values)
-    try:
-        _nothing_left(values(["weights", *arguments])[1:])
-        if config.value is None:
-            raise UserError("give --config=configs/spl.py or another card.")
-        config.value.model  # noqa: B018 - a card that failed to load says so only when it is used
-    except (flags.Error, AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise UserError(f"--config: {error.args[0] if error.args else error}") from error
+    read_flags(["weights", *arguments], values)
+    if config.value is None or "model" not in config.value:
+        raise UserError("give --config=configs/spl.py or another card of a segmenter.")
     return config.value
 
 
@@ -189,11 +186,6 @@ def _trained(workdir: str, layout: str) -> dict:
     if layout == "stylegan2_discriminator":
         return {"params": state["discriminator"]}
     return {"params": state["average"], "stats": state["stats"]}
-
-
-def _nothing_left(arguments: list[str]) -> None:
-    if arguments:
-        raise UserError(f"what is {' '.join(arguments)}? See --help.")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from configs import common, datasetgan, ppl, segmentation, spl, stylegan2
+from jax_labor.command_line import read_flags
+from jax_labor.errors import UserError
 from jax_labor.experiments import EXPERIMENTS
 from jax_labor.experiments.assembly import build_network, state_shape
 from jax_labor.experiments.phases import labor_phases, segmentation_phases
@@ -90,25 +92,53 @@ def test_every_generator_has_an_experiment(preset):
     assert stylegan2.get_config(preset).experiment in EXPERIMENTS
 
 
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
 @pytest.mark.parametrize(
-    ("card", "message"),
+    ("line", "message"),
     [
         ("spl.py:demoo", "Did you mean 'demo'?"),
         ("segmentation.py:sorce", "Did you mean 'source'?"),
         ("stylegan2.py:ccp_cup", "Did you mean 'ccp_cpu'?"),
+        ("none.py", "--config: .*No such file.*none.py"),
+        ("none.py --config.a=1", "--config: .*No such file.*none.py"),
+        ("spl.py --config.rounds.shaer=0.1", 'Did you mean "share"'),
+        ("spl.py --config.steps=3", "no such setting: 'steps'.*common.py"),
+        ("spl.py --config.train.steps.x=3", "no such setting: .*train.steps.x"),
+        ("spl.py --config.train.steps=abc", "--config.train.steps=abc: "),
+        ("spl.py --confg=3", "confg.*Did you mean: config"),
+        ("spl.py --force false", "what is false?"),
+        ("spl.py -- --force", "what is --force?"),
+        ("spl.py train.steps=3", "what is train.steps=3?"),
     ],
 )
-def test_a_wrong_preset_suggests_the_right_one(card, message):
-    command = [sys.executable, "launch/main.py", f"--config=configs/{card}"]
+def test_a_mistake_in_the_command_line_is_one_message(line, message):
+    line = ["main.py", *f"--config={ROOT}/configs/{line}".split()]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=line)
+    flags.DEFINE_bool("force", False, "", values)
+    with pytest.raises(UserError, match=message) as mistake:
+        read_flags(line, values)
+    assert "\n" not in str(mistake.value)
+
+
+def test_a_required_flag_is_missed():
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["main.py"])
+    flags.mark_flag_as_required("config", values)
+    with pytest.raises(UserError, match="--config must have a value"):
+        read_flags(["main.py"], values)
+
+
+@pytest.mark.parametrize("script", ["main.py --config=configs/spl.py", "evaluate.py", "prepare.py"])
+def test_a_command_ends_on_a_mistake_in_its_line_with_status_2(script):
+    command = [sys.executable, *f"launch/{script} bogus".split()]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert found.returncode != 0
-    assert message in found.stderr
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: ")
+    assert "Traceback" not in found.stderr
 
 
-def test_a_wrong_flag_suggests_the_right_one():
-    command = [sys.executable, "launch/main.py", "--config=configs/spl.py:demo"]
-    found = subprocess.run(
-        [*command, "--config.rounds.shaer=0.1"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert found.returncode != 0
-    assert "share" in found.stderr
+def test_help_is_still_given():
+    command = [sys.executable, "launch/main.py", "--help"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert "--workdir" in found.stdout

@@ -1,12 +1,15 @@
 """What an evaluation says of its confusion matrices."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from configs import spl
 from jax_labor.classes import get_table
-from jax_labor.experiments.evaluation import Evaluation
+from jax_labor.errors import UserError
+from jax_labor.experiments.evaluation import Evaluation, Evaluator, read_scales
 
 
 def test_synthia_is_reported_in_16_and_in_13_classes(rng):
@@ -26,3 +29,21 @@ def test_where_nothing_is_labelled_there_is_no_figure():
     report = Evaluation(np.zeros((2, 11, 11), np.int64), names).report()
     assert json.loads(json.dumps(report, allow_nan=False))["miou"] is None
     assert set(report["iou_by_class"].values()) == {None}
+
+
+@pytest.mark.parametrize("words", [[], [""], ["nan"], ["0"], ["-1"], ["1", "inf"], ["x"]])
+def test_scales_that_are_none(words):
+    with pytest.raises(UserError, match="^--scales=.*: give numbers above 0"):
+        read_scales(words, "--scales")
+
+
+def test_a_cards_scales_that_are_none():
+    config = spl.get_config("demo")
+    config.eval.scales = ()
+    records = SimpleNamespace(names=["a"])
+    with pytest.raises(UserError, match="^config.eval.scales="):
+        Evaluator(config, None, records)
+
+
+def test_scales_as_words_and_as_numbers():
+    assert read_scales(["0.75", "1"], "--scales") == read_scales((0.75, 1), "--scales")

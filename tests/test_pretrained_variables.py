@@ -159,6 +159,7 @@ def test_the_command_imports_and_exports(tmp_path, card, weights_command):
         (["import", "none.npz", "--out=o.npz"], "none.npz: no such file"),
         (["import", "{file}", "--out=o.npz"], "give --config"),
         (["import", "none.npz", "--config=none.py", "--out=o.npz"], "none.py"),
+        (["import", "none.npz", "--config={generator}", "--out=o.npz"], "card of a segmenter"),
         (["import", "none.npz", "--config={card}", "--out=o.npz"], "none.npz: no such file"),
         (["import", "none.npz", "--config={card}", "--config.model.widht=3", "--out=o"], "width"),
         (["import", "none.npz", "--config={card}", "--conf", "--out=o.npz"], "conf"),
@@ -168,7 +169,8 @@ def test_the_command_imports_and_exports(tmp_path, card, weights_command):
     ],
 )
 def test_a_mistake_is_one_message_and_status_2(card, checkpoint, weights_command, arguments, named):
-    places = {"card": card, "file": checkpoint[0]}
+    generator = Path(__file__).resolve().parents[1] / "configs" / "stylegan2.py"
+    places = {"card": card, "file": checkpoint[0], "generator": generator}
     arguments = [argument.format(**places) for argument in arguments]
     status, _, error = weights_command(*arguments)
     assert status == 2

@@ -1,5 +1,6 @@
 """DatasetGAN's study: which runs in which order, its tables and its plot."""
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 from PIL import Image
 
 from configs import datasetgan, segmentation
@@ -106,12 +108,76 @@ def test_semi_alone_reads_the_target_and_never_its_labels(method, roles, terms):
         (["supervised", "transfer"], "transfer needs factory"),
         (["supervised", "semi"], "semi needs factory"),
         (["supervised", "factory", "spl"], "spl cannot be compared in one study with factory"),
-        (["supervised", "factoryy"], "factoryy unknown; there are .*factory"),
+        ([], "--methods=: name one or more"),
+        (["source", "source"], "none of them twice"),
+        (["supervised", "factoryy"], "no method 'factoryy'. Did you mean 'factory'"),
     ],
 )
 def test_methods_that_do_not_go_together(methods, message):
     with pytest.raises(UserError, match=message):
         study(*methods).runs()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ([], "--seeds=: name one or more"),
+        (["a"], "'a' is no seed"),
+        (["-1"], "'-1' is no seed"),
+        (["0", ""], "'' is no seed"),
+        (["1", "01"], "--seeds=1,01: .* none of them twice"),
+    ],
+)
+def test_seeds_that_are_none_are_refused_before_any_run(seeds, message):
+    with pytest.raises(UserError, match=message):
+        study("source", seeds=seeds).runs()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("bogus", "what is bogus?"),
+        ("--seeds 0 1 -- --a=1", "what is 1?"),
+        ("-- train.steps=3", "what is train.steps=3?"),
+        ("-- --config.train.steps 3", "what is 3?"),
+        ("--factory=config.x=1", "what is config.x=1?"),
+        ("--sedes=1", "Did you mean: seeds"),
+    ],
+)
+def test_no_word_is_ignored(line, message, capsys):
+    with flagsaver.flagsaver(), pytest.raises(SystemExit) as stop:
+        launcher.parse(["study.py", *line.split()])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_stands_after_two_dashes_is_passed_on():
+    with flagsaver.flagsaver():
+        assert launcher.parse(["study.py", "--seeds=0", "--", "--a=1", "--b"]) == ["--a=1", "--b"]
+
+
+def test_runs_of_a_study_never_have_different_settings(tmp_path):
+    def hold(*extra, methods=("supervised", "factory"), domain="ccp", factory=()):
+        Study(domain, methods, ["0"], tmp_path, extra, factory).hold()
+
+    def begin(run):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "config.json").write_text("{}")
+
+    hold("--config.train.stesp=3")
+    hold("--config.train.steps=3", "--config.data.dir=a", factory=["--config.x=1"])
+    begin("supervised-0")
+    hold("--compilation_cache=c", "--config.train.steps=3", factory=["--config.x=2"])
+    hold("--config.train.steps=3", methods=["supervised"])
+    with pytest.raises(UserError, match="- --config.train.steps: was 3, now 4\n.*another --work"):
+        hold("--config.train.steps=4")
+    with pytest.raises(UserError, match="- --config.train.steps: was 3, now absent"):
+        hold()
+    with pytest.raises(UserError, match="- --domain: was ccp, now figures"):
+        hold("--config.train.steps=3", domain="figures")
+    begin("factory-0")
+    with pytest.raises(UserError, match="- --config.x: was 2, now 3"):
+        hold("--config.train.steps=3", factory=["--config.x=3"])
 
 
 def test_flags_for_a_factory_that_is_not_there():
@@ -187,6 +253,7 @@ def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tm
         started.append(folder.name)
         method, _, seed = folder.name.rpartition("-")
         folder.mkdir()
+        (folder / "config.json").write_text("{}")
         (folder / "results.json").write_text(json.dumps(RESULTS[method][int(seed)]))
         assert Path(line[1]).name == "main.py"
         assert Path(line[2].partition("=")[2].partition(":")[0]).parent.name == "configs"
@@ -197,6 +264,8 @@ def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tm
     assert started == ["supervised-0", "factory-0", "supervised-1", "factory-1"]
     launcher.make(whole)
     assert len(started) == 4
+    with pytest.raises(UserError, match="--config.x: was absent, now 1"):
+        launcher.make(dataclasses.replace(whole, extra=["--config.x=1"]))
     text = (tmp_path / "study.txt").read_text()
     assert text in capsys.readouterr().out
     top, _, classes = text.partition("\n\n")

@@ -1,6 +1,8 @@
 """IoU of a network on a data set, at label resolution."""
 
 import dataclasses
+import math
+from collections.abc import Iterable
 
 import jax
 import numpy as np
@@ -11,6 +13,7 @@ from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.records import native_size
 from jax_labor.data.views import EvalView
 from jax_labor.engine.pictures import save_png
+from jax_labor.errors import UserError
 from jax_labor.experiments.folds import assign
 from jax_labor.experiments.iou import class_iou, mean_iou
 from jax_labor.steps import parallel
@@ -71,6 +74,9 @@ class Evaluator:
         model: a LaborNet.
         records: the data set.
         folds: parts of the images to count apart, see `folds`; 0 = one.
+
+    Raises:
+        UserError: `config.eval.scales` is empty, or not all of it finite numbers above 0.
     """
 
     def __init__(self, config, model, records, folds: int = 0):
@@ -79,7 +85,7 @@ class Evaluator:
         self._folds = [np.flatnonzero(fold == each) for each in range(max(folds, 1))]
         views = [
             EvalView(size=config.eval.size, scale=scale, normalize=config.data.normalize)
-            for scale in config.eval.scales
+            for scale in read_scales(config.eval.scales, "config.eval.scales")
         ]
         self._passes = [
             [
@@ -168,6 +174,23 @@ class Part:
     def size(self, index: int) -> tuple[int, int]:
         """(h, w) of it as it lies on disk."""
         return native_size(self._records, int(self._indices[index]))
+
+
+def read_scales(words: Iterable, setting: str) -> tuple[float, ...]:
+    """The factors on the input size that `setting` names.
+
+    Raises:
+        UserError: there are no words, or not all are finite numbers above 0.
+    """
+    words = tuple(words)
+    try:
+        scales = tuple(map(float, words))
+    except ValueError:
+        scales = ()
+    if not scales or not all(0 < scale < math.inf for scale in scales):
+        shown = ",".join(map(str, words))
+        raise UserError(f"{setting}={shown}: give numbers above 0, such as 0.75,1,1.25")
+    return scales
 
 
 def shared_batch(config) -> int:

@@ -5,10 +5,13 @@ labels labels the factory's samples, and the other methods learn from those same
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from jax_labor.errors import UserError
+from jax_labor.engine.config import differences
+from jax_labor.errors import UserError, unknown
+from jax_labor.experiments import run_session
+from jax_labor.files import read_json, write_json
 
 SHARE = {name: ("spl", name) for name in ("spl", "random", "entropy", "margin", "ripu")}
 POINTS = {f"{name}-points": ("ppl", name) for name in ("random", "entropy", "margin")}
@@ -26,6 +29,8 @@ NEEDS = {
     "transfer": ("factory", "labelled samples it learns from"),
     "semi": ("factory", "labelled samples it learns from"),
 }
+# Flags that may change between two starts: they do not change what a run computes.
+FREE = ("--compilation_cache", *(f"--config.{name}" for name in run_session.FREE))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +67,10 @@ class Study:
 
         Raises:
             UserError: unknown methods, some that do not go together, one that is missing, or a
-                domain without real labels for a factory.
+                domain without real labels for a factory; seeds that are none.
         """
         _check(self.methods, self.is_datasetgan)
+        _check_seeds(self.seeds)
         if self.factory and "factory" not in self.methods:
             raise UserError("--factory: there is no factory among the --methods to pass it to.")
         methods = self.methods
@@ -76,6 +82,20 @@ class Study:
                 )
             methods = sorted(methods, key=DATASETGAN.index)
         return [(method, seed) for seed in self.seeds for method in methods]
+
+    def hold(self) -> None:
+        """Writes down what is asked of the runs, so that one table never mixes two settings.
+
+        Methods and seeds are left out: a study may grow. What no run has begun with may still be
+        corrected, the factory's flags as long as no factory has begun.
+
+        Raises:
+            UserError: runs of the work directory began with something else.
+        """
+        asked = {"--domain": self.domain, **_by_name(self.extra)}
+        _hold(self.workdir / "asked.json", asked, "*")
+        if "factory" in self.methods:
+            _hold(self.workdir / "asked_factory.json", _by_name(self.factory), "factory-*")
 
     def run(self, method: str, seed: str) -> tuple[str, list[str]]:
         """One run's card, as a file below the folder configs, and its flags."""
@@ -110,13 +130,42 @@ class Study:
         return "segmentation.py:" + ",".join(filter(None, (method, self.domain)))
 
 
+def _by_name(words: Sequence[str]) -> dict[str, str]:
+    """Flag -> its value; one that is repeated has them all."""
+    pairs = [word.partition("=")[::2] for word in words]
+    return {name: " ".join(value for n, value in pairs if n == name) for name, _ in pairs}
+
+
+def _hold(path: Path, asked: dict[str, str], runs: str) -> None:
+    # A run writes its config.json once nothing refuses its settings any more.
+    begun = path.exists() and any(path.parent.glob(f"{runs}/config.json"))
+    if begun and (changed := differences(read_json(path), asked, FREE)):
+        raise UserError(
+            f"{path}: runs of this study were started with other settings:\n"
+            + "\n".join(changed)
+            + "\nChoose another --workdir, or go back to the old settings"
+        )
+    write_json(path, asked)
+
+
+def _check_list(flag: str, words: Sequence[str], values: Iterable) -> None:
+    if not words or len(set(values)) < len(words):
+        raise UserError(f"{flag}={','.join(words)}: name one or more, none of them twice.")
+
+
+def _check_seeds(seeds: Sequence[str]) -> None:
+    if wrong := [seed for seed in seeds if not seed.isdecimal()]:
+        raise UserError(f"--seeds: {wrong[0]!r} is no seed: give whole numbers from 0, as 0,1,2.")
+    _check_list("--seeds", seeds, map(int, seeds))
+
+
 def _check(methods: Sequence[str], is_datasetgan: bool) -> None:
+    _check_list("--methods", methods, methods)
     known = DATASETGAN if is_datasetgan else LABOR
     everything = dict.fromkeys((*LABOR, *DATASETGAN))
-    if unknown := [m for m in methods if m not in everything]:
-        raise UserError(
-            f"--methods: {', '.join(unknown)} unknown; there are {', '.join(everything)}."
-        )
+    for method in methods:
+        if method not in everything:
+            raise unknown("method", method, everything)
     if strange := [m for m in methods if m not in known]:
         raise UserError(
             f"--methods: {', '.join(strange)} cannot be compared in one study with"
