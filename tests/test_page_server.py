@@ -373,7 +373,7 @@ def test_a_killed_server_remembers_what_it_acknowledged(tmp_path):
 
 
 def test_ctrl_c_is_a_clean_end(tmp_path):
-    with started(tmp_path / "later") as (process, address, _):
+    with started(tmp_path) as (process, address, _):
         assert httpx.get(address + "/api/round").status_code == 401
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
@@ -725,6 +725,9 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path):
         ({"password_file": "absent"}, "cannot be read"),
         ({"password_file": "short"}, "8 characters"),
         ({"claim_seconds": 0}, "positive"),
+        ({"workdir": "typo"}, "--workdir=typo: no such folder"),
+        ({"port": 99999}, "--port=99999: give a port from 1 to 65535, or 0"),
+        ({"port": -1}, "--port=-1: "),
         ({"host": "no.such.host.invalid"}, "--host"),
     ],
 )
@@ -734,6 +737,7 @@ def test_mistakes_in_settings_are_named(tmp_path, monkeypatch, settings, message
         (tmp_path / name).write_text("secret\n")
     with pytest.raises(UserError, match=message):
         serve(**({"workdir": tmp_path} | settings))
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_database_of_something_else_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 import contextlib
 import io
+import logging
 import subprocess
 import sys
 import uuid
@@ -100,13 +101,14 @@ def test_what_is_said_depends_on_neither_people_nor_order(tmp_path):
     assert np.any(wrong)
 
 
-def test_time_passes_when_asked_to(tmp_path, rng):
+def test_time_passes_when_asked_to_and_requests_are_not_logged(tmp_path, rng, caplog):
     _, truth = open_round(tmp_path, "full", 1, rng)
-    with serving(tmp_path) as (url, token):
+    with serving(tmp_path) as (url, token), caplog.at_level(logging.INFO):
         how = {"seconds": 3.0, "spread": 0.0, "real_time": 0.1}
         figures = simulate(url, token, truth=truth.get, **how)
     assert figures["simulated_seconds"] == 3.0
     assert figures["seconds"] > 0.3
+    assert caplog.records == []
 
 
 def test_refusals_are_one_clear_sentence(tmp_path, rng):

@@ -8,6 +8,7 @@ import asyncio
 import dataclasses
 import io
 import ipaddress
+import logging
 import time
 import uuid
 from collections import Counter, defaultdict
@@ -65,6 +66,7 @@ def simulate(
         UserError: the address is not allowed, the server does not answer or refuses, or the truth
             does not fit the round.
     """
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
     base = check_url(url, anywhere)
     if annotators < 1:
         raise UserError(f"annotators is {annotators}: at least one person must answer")

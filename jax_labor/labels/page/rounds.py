@@ -96,7 +96,7 @@ class Board:
 
 
 class Rounds:
-    """The rounds of the run in `workdir`, which may not exist yet."""
+    """The rounds of the run in `workdir`, which may hold none yet."""
 
     def __init__(self, workdir):
         self._workdir = workdir

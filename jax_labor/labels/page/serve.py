@@ -25,6 +25,7 @@ _DATABASE = "annotate.sqlite"
 _SHORTEST_PASSWORD = 8
 _GRACE_SECONDS = 5
 _CONNECTIONS = 512
+_LAST_PORT = 65535
 
 
 def serve(
@@ -42,7 +43,7 @@ def serve(
     """Serves the labelling page of the run in `workdir` until SIGTERM or Ctrl-C.
 
     Args:
-        workdir: of the run; may not exist yet: the page waits for its first round.
+        workdir: of the run; it may hold no round yet: the page waits for the first.
         host: address to bind to; by default only this machine can reach it.
         port: to listen on; 0 takes a free one.
         password_file: file with the password that all annotators share; by default a random
@@ -54,9 +55,11 @@ def serve(
         blind_review: whether a reviewer works without seeing the first answer.
 
     Raises:
-        UserError: a file or setting is wrong, or the port is taken.
+        UserError: a file or setting is wrong, there is no workdir, or the port is taken.
     """
     _set_up_log()
+    if not is_remote(workdir) and not Path(workdir).is_dir():  # a typo would wait for ever
+        raise UserError(f"--workdir={workdir}: no such folder. Give that of a run which has begun")
     _check_tls(certificate, key)
     if claim_seconds <= 0:
         raise UserError(f"--claim_seconds is {claim_seconds}: give a positive number, such as 600")
@@ -149,13 +152,15 @@ def _check_tls(certificate: str | None, key: str | None) -> None:
 
 def _bind(host: str, port: int) -> socket.socket:
     """A socket bound to the address; bound here so that a taken port is one clear sentence."""
+    if not 0 <= port <= _LAST_PORT:  # the system would take its last 16 bits
+        raise UserError(f"--port={port}: give a port from 1 to {_LAST_PORT}, or 0 for a free one")
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         # It listens from here on: who opens the printed address at once is not turned away.
         return socket.create_server(address[:2], family=family)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UserError(
             f"cannot listen on {host}:{port} ({error}): another server may be running there."
             " Choose another --port (0 takes a free one) or --host"
