@@ -1,4 +1,4 @@
-"""Picture files to pixels, with every defect an error that says what is wrong."""
+"""Picture files to pixels, with every defect an error that says what is wrong, and back."""
 
 import io
 
@@ -24,6 +24,13 @@ def open_picture(data: bytes, rawmode: str | None = None) -> Image.Image:
             f"cannot be read as an image ({error or type(error).__name__})"
         ) from None
     return image
+
+
+def encode_png(pixels: np.ndarray, level: int = 4) -> bytes:
+    """uint8[H, W] or uint8[H, W, 3] as a PNG file, packed at zlib's `level`."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=level)
+    return buffer.getvalue()
 
 
 def read_label(data: bytes) -> np.ndarray:

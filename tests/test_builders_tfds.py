@@ -12,11 +12,11 @@ from small_gan import config
 from configs import stylegan2
 from jax_labor.classes import IGNORE
 from jax_labor.data import report
-from jax_labor.data.builders.codec import encode_png
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
 from jax_labor.experiments.assembly import load_domain
 from jax_labor.experiments.gan_assembly import Images
+from jax_labor.pixels import encode_png
 
 IDS = (0, 1, 2, 10, IGNORE)
 

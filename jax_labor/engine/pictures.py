@@ -1,7 +1,6 @@
 """Pictures of a run: label colours, marks on queried pixels, contact sheets with captions."""
 
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,6 +8,7 @@ from etils import epath
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from jax_labor import files
+from jax_labor.pixels import encode_png
 
 Colour = tuple[int, int, int]
 
@@ -98,9 +98,7 @@ def save_sheet(path: epath.PathLike, *args, **kwargs) -> np.ndarray:
 
 def save_png(path: epath.PathLike, picture: np.ndarray) -> None:
     """Write uint8[H,W,3] or uint8[H,W] to `path`, whole or not at all."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    files.write_bytes(path, stream.getvalue())
+    files.write_bytes(path, encode_png(picture))
 
 
 def _rgb(picture: np.ndarray) -> Image.Image:

@@ -28,7 +28,7 @@ from PIL import Image
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.files import remove_parts, write_bytes, write_json
-from jax_labor.pixels import BadFileError, open_picture, read_label
+from jax_labor.pixels import BadFileError, encode_png, open_picture, read_label
 
 ANSWERED, SKIPPED = "answered", "skipped"
 POINTS, MASK, FULL = "points", "mask", "full"
@@ -132,13 +132,8 @@ class Round:
         """Writes the picture that people see, uint8[H, W, 3], unless an earlier round has."""
         if self.image_path(name) is not None:
             return
-        buffer = io.BytesIO()
-        if lossless:
-            Image.fromarray(image).save(buffer, "PNG", compress_level=3)
-        else:
-            Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
-        suffix = ".png" if lossless else ".jpg"
-        write_bytes(self.folder.parent / "images" / f"{name}{suffix}", buffer.getvalue())
+        suffix, encode = (".png", encode_png) if lossless else (".jpg", _encode_jpeg)
+        write_bytes(self.folder.parent / "images" / f"{name}{suffix}", encode(image))
 
     def image_path(self, name: str) -> epath.Path | None:
         """The file of the picture that people see, None when there is none."""
@@ -302,9 +297,13 @@ def newest_round(workdir) -> Round | None:
 
 
 def _write_png(path, array: np.ndarray) -> None:
+    write_bytes(path, encode_png(np.asarray(array, np.uint8)))
+
+
+def _encode_jpeg(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.asarray(array, np.uint8)).save(buffer, "PNG", compress_level=3)
-    write_bytes(path, buffer.getvalue())
+    Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
 
 
 def _read_label(path) -> np.ndarray:

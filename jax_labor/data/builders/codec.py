@@ -1,11 +1,9 @@
 """Image and label files of data sets to what is stored, and back to arrays."""
 
-import io
-
 import numpy as np
 from PIL import Image, ImageOps
 
-from jax_labor.pixels import PNG_DEPTH_BYTE, BadFileError, open_picture, read_label
+from jax_labor.pixels import PNG_DEPTH_BYTE, BadFileError, encode_png, open_picture, read_label
 
 _EXIF_ORIENTATION = 0x0112
 _CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
@@ -45,13 +43,6 @@ def read_label_first_channel(data: bytes) -> np.ndarray:
         return first
     low = open_picture(data, rawmode=f"{image.mode};16L")
     return first.astype(np.uint16) << 8 | np.asarray(low)[..., 0]
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """uint8[H, W] or uint8[H, W, 3] as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
-    return buffer.getvalue()
 
 
 def decode_image(data: bytes) -> np.ndarray:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jax_labor.data.builders import codec
 from jax_labor.data.builders.source import Example, Item, Source
 from jax_labor.errors import UserError
+from jax_labor.pixels import encode_png
 
 _SMALLEST = 16
 
@@ -56,9 +56,7 @@ class RenderedSource(Source):
         """Render one image."""
         image, label = self.render(item.seed)
         counts = np.bincount(label.ravel(), minlength=256)[: self.table.num_classes]
-        return Example(
-            item.name, self.size, codec.encode_png(image), codec.encode_png(label), counts
-        )
+        return Example(item.name, self.size, encode_png(image), encode_png(label), counts)
 
     def code_hash(self) -> str:
         """Hexadecimal digest of the renderer's own code."""

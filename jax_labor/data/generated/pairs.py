@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jax_labor.classes import IGNORE
-from jax_labor.data.builders import codec
+from jax_labor.pixels import encode_png
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def encode_pair(image: np.ndarray, label: np.ndarray) -> tuple[bytes, bytes]:
             f"image {image.dtype}{list(image.shape)} and label {label.dtype}{list(label.shape)}; "
             "uint8[H, W, 3] and uint8[H, W] are needed"
         )
-    return codec.encode_png(image), codec.encode_png(label)
+    return encode_png(image), encode_png(label)
 
 
 def count_pixels(label: np.ndarray, num_classes: int) -> np.ndarray:

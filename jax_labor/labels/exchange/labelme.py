@@ -27,6 +27,7 @@ from jax_labor.labels.exchange.book import Book, Shape, Task
 from jax_labor.labels.exchange.marks import Drawing, Patch, polygon
 from jax_labor.labels.exchange.source import read_json, well_formed
 from jax_labor.labels.store import ANSWERED, SKIPPED
+from jax_labor.pixels import encode_png
 
 _VERSION = "5.5.0"  # the first release line with masks and descriptions is 5.2
 
@@ -66,9 +67,7 @@ def _shape(shape: Shape) -> dict:
         return {**common, "points": points, "shape_type": "point", "mask": None}
     height, width = patch.mask.shape
     corners = [[patch.left, patch.top], [patch.left + width - 1, patch.top + height - 1]]
-    buffer = io.BytesIO()
-    Image.fromarray(patch.mask.astype(np.uint8)).save(buffer, "PNG")
-    mask = base64.b64encode(buffer.getvalue()).decode()
+    mask = base64.b64encode(encode_png(patch.mask.astype(np.uint8))).decode()
     return {**common, "points": corners, "shape_type": "mask", "mask": mask}
 
 

@@ -2,18 +2,17 @@
 
 import dataclasses
 import hashlib
-import io
 import json
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
 
 from jax_labor.classes import IGNORE
 from jax_labor.labels.page.checks import Entry, Patch, invalid
 from jax_labor.labels.page.refusal import Refusal
 from jax_labor.labels.segments import describe, pieces
 from jax_labor.labels.store import FULL, MASK, POINTS, Round
+from jax_labor.pixels import encode_png
 
 NOTHING = 0  # in `Task.ids`, outside every piece
 
@@ -179,6 +178,4 @@ def _box(patch: Patch) -> tuple[slice, slice]:
 
 def _segments_png(ids: np.ndarray) -> bytes:
     channels = np.stack([ids >> 16 & 255, ids >> 8 & 255, ids & 255], -1).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(channels).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return encode_png(channels, level=1)
