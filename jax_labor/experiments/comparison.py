@@ -2,16 +2,11 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 
 from jax_labor.files import write_bytes, write_json, write_text
+from jax_labor.plots import new_figure, png
 from jax_labor.tables import table
-
-matplotlib.use("agg")
-import io
-
-from matplotlib import pyplot
 
 COLUMNS = [
     "method",
@@ -83,7 +78,8 @@ def _cells(method: str, row: dict) -> list:
 
 def plot(rows: dict[str, dict]) -> bytes:
     """A PNG: mIoU with its spread against labelled pixels (logarithmic); lines for the two ends."""
-    figure, axes = pyplot.subplots(figsize=(8, 5), dpi=120, layout="constrained")
+    figure = new_figure((8, 5))
+    axes = figure.subplots()
     asked = {m: r for m, r in rows.items() if 0 < r["asked_percent"] < 100}
     for index, (method, row) in enumerate(asked.items()):
         style = {"color": f"C{index % 10}", "marker": "osD^vPX*"[index % 8], "capsize": 4}
@@ -101,11 +97,3 @@ def plot(rows: dict[str, dict]) -> bytes:
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return png(figure)
-
-
-def png(figure) -> bytes:
-    """The figure's picture; closes it."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    pyplot.close(figure)
-    return buffer.getvalue()

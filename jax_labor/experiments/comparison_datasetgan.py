@@ -8,9 +8,9 @@ is that of the folds; `last` is always that of the last step.
 from pathlib import Path
 
 import numpy as np
-from matplotlib import pyplot
 
-from jax_labor.experiments.comparison import png, save
+from jax_labor.experiments.comparison import save
+from jax_labor.plots import new_figure, png
 from jax_labor.tables import table
 
 COLUMNS = [
@@ -98,9 +98,8 @@ def _cells(method: str, row: dict) -> list:
 
 def plot(rows: dict[str, dict]) -> bytes:
     """A PNG: a bar of mIoU for each method with its spread, and a point for each seed."""
-    figure, axes = pyplot.subplots(
-        figsize=(1.5 + 1.4 * len(rows), 4), dpi=120, layout="constrained"
-    )
+    figure = new_figure((1.5 + 1.4 * len(rows), 4))
+    axes = figure.subplots()
     for index, row in enumerate(rows.values()):
         axes.bar(index, row["miou"], yerr=row["miou_std"], width=0.6, capsize=5, color=f"C{index}")
         seeds = row["miou_by_seed"]

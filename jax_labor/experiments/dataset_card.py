@@ -4,18 +4,18 @@ import textwrap
 
 import jax
 import numpy as np
-from matplotlib import pyplot
+from matplotlib import colormaps
 
 from jax_labor.classes import IGNORE
 from jax_labor.data import catalogue, generated
 from jax_labor.engine.pictures import Panel, colourise, save_sheet
-from jax_labor.experiments.comparison import png
 from jax_labor.files import write_bytes, write_json, write_text
+from jax_labor.plots import new_figure, png
 from jax_labor.steps.pixel_labels import make_labelling
 from jax_labor.tables import table as text_table
 
 _ROWS, _HEIGHT = 8, 192
-_UNCERTAIN = pyplot.get_cmap("magma")
+_UNCERTAIN = colormaps["magma"]
 
 
 def write_card(folder, maker, labelled, table) -> None:
@@ -103,7 +103,8 @@ def _heat(divergence: np.ndarray) -> Panel:
 
 def _draw_scores(facts) -> bytes:
     """A PNG: histogram of the candidates' uncertainty, and the share of every class."""
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), dpi=110, layout="constrained")
+    figure = new_figure((11, 4))
+    left, right = figure.subplots(1, 2)
     kept, dropped = facts["scores"]["kept"], facts["scores"]["dropped"]
     bins = np.histogram_bin_edges([*kept, *dropped], 40)
     stacked = {"label": ["kept", "dropped"], "color": ["#2a78b5", "#d9822b"], "stacked": True}

@@ -1,16 +1,12 @@
 """Pictures of human effort."""
 
-import io
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from jax_labor.labels.effort import figures
-
-matplotlib.use("agg")
-from matplotlib import pyplot
-from matplotlib.ticker import FuncFormatter, NullLocator
+from jax_labor.plots import new_figure, png
 
 # Nobody answers faster; on a logarithmic axis zero has no place.
 _FASTEST = 0.05
@@ -75,22 +71,15 @@ def _panels(panels: Sequence[tuple[Mapping, str]], what: str) -> bytes:
     panels = [({k: v for k, v in rows.items() if len(v)}, title) for rows, title in panels]
     panels = [(rows, title) for rows, title in panels if rows]
     heights = [len(rows) + 0.5 for rows, _ in panels]
-    figure, grid = pyplot.subplots(
-        len(panels),
-        figsize=(8, 1.3 + 0.4 * sum(heights)),
-        dpi=120,
-        layout="constrained",
-        sharex=True,
-        squeeze=False,
-        height_ratios=heights,
-    )
+    figure = new_figure((8, 1.3 + 0.4 * sum(heights)))
+    grid = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)
     for axes, (rows, title) in zip(grid[:, 0], panels, strict=True):
         _strips(axes, rows)
         axes.set_ylabel(title)
     _time_axis(axes, "x", [row for rows, _ in panels for row in rows.values()])
     figure.align_ylabels()
     axes.set_xlabel(f"{what} (bar: middle half, line: median)")
-    return _png(figure)
+    return png(figure)
 
 
 def _strips(axes, rows: Mapping[str, Sequence[float]]) -> None:
@@ -117,7 +106,8 @@ def _strips(axes, rows: Mapping[str, Sequence[float]]) -> None:
 
 def _pace(curves: Mapping[str, Sequence[float]], title: str) -> bytes:
     """Time per item against the number of the image, with a running median for each person."""
-    figure, axes = pyplot.subplots(figsize=(8, 5), dpi=120, layout="constrained")
+    figure = new_figure((8, 5))
+    axes = figure.subplots()
     for index, (person, curve) in enumerate(curves.items()):
         curve = np.maximum(curve, _FASTEST)
         number = np.arange(1, len(curve) + 1)
@@ -132,7 +122,7 @@ def _pace(curves: Mapping[str, Sequence[float]], title: str) -> bytes:
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(title=title, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _png(figure)
+    return png(figure)
 
 
 def running_median(curve: np.ndarray) -> np.ndarray:
@@ -179,10 +169,3 @@ def _say(seconds: float) -> str:
     if seconds < 3570:
         return f"{seconds / 60:.3g} min"
     return f"{seconds / 3600:.3g} h"
-
-
-def _png(figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    pyplot.close(figure)
-    return buffer.getvalue()
