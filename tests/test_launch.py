@@ -163,7 +163,7 @@ def test_the_baselines_run(method, data, tmp_path):
 
 
 def test_a_study_makes_one_table_and_goes_on_where_it_stopped(data, tmp_path):
-    line = [sys.executable, "launch/study.py", "--methods=source,random-points,supervised"]
+    line = [sys.executable, "launch/study.py", "--methods=random-points,supervised"]
     line += ["--seeds=0,1", f"--workdir={tmp_path}", "--", f"--config.data.dir={data}"]
     line += [f"--compilation_cache={data}/compiled", *command(tmp_path, data)[5:]]
     done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)

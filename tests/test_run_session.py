@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from jax_labor.engine.finite import NonFiniteLoss
 from jax_labor.experiments.run_session import FREE, RunSession, Stopped
 
-TRAIN = dict(steps=7, log_every=2, checkpoint_every=3, keep=2, tensorboard=False, profile="")
+TRAIN = dict(steps=7, log_every=2, checkpoint_every=3, keep=2, pictures=0)
+TRAIN |= dict(tensorboard=False, profile="")
 
 
 @flax.struct.dataclass
