@@ -57,7 +57,8 @@ class Counting(RunSession):
         return metrics, metrics
 
     def _first_state(self):
-        state, self.meta = self._resumed(State(jnp.int32(0), jnp.int32(0)))
+        fresh = State(jnp.int32(0), jnp.int32(0))
+        state, self.meta = self._resumed(fresh) or (fresh, None)
         return state
 
 
