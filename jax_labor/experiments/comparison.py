@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from jax_labor.files import write_bytes, write_json, write_text
 from jax_labor.plots import new_figure, png
@@ -91,6 +92,11 @@ def plot(rows: dict[str, dict]) -> bytes:
             row["miou"], label=f"{method} ({row['asked_percent']:.0f} % labelled)", **style
         )
     axes.set(xscale="log", xlabel="labelled pixels per image", ylabel="mIoU, %")
+    axes.xaxis.set(
+        major_locator=LogLocator(subs=(1, 2, 5)),
+        major_formatter=FuncFormatter(lambda pixels, _: f"{pixels:g}"),
+        minor_locator=NullLocator(),
+    )
     if asked:  # one budget alone would leave the axis to chance
         pixels = [row["asked_pixels_per_image"] for row in asked.values()]
         axes.set_xlim(min(pixels) / 3, max(pixels) * 3)
