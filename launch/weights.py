@@ -8,6 +8,7 @@
     python launch/weights.py import ffhq.pkl --out=ffhq.npz
     python launch/weights.py import ffhq.pkl --network=D --out=ffhq_d.npz
     python launch/weights.py import 550000.pt --mean_latent=4096 --out=ffhq.npz
+    python launch/weights.py import runs/generator --out=mine.npz
     python launch/weights.py export ffhq.npz --layout=rosinality --out=ffhq.pt
     python launch/weights.py export runs/generator --layout=stylegan2 --out=g_ema.pt
 
@@ -23,17 +24,20 @@ from pathlib import Path
 import jax
 import numpy as np
 from absl import flags
+from flax import traverse_util
 from ml_collections import config_flags
 
 from jax_labor.classes import get_table
 from jax_labor.command_line import nothing_left, read_flags
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
+from jax_labor.experiments.generator_file import open_generator
 from jax_labor.files import read_json
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
     LAYOUTS,
     Options,
+    Report,
     check_export,
     check_layouts,
     check_settings,
@@ -52,7 +56,7 @@ from jax_labor.models.stylegan2 import settings_of
 
 FILES = {
     "inspect": "a checkpoint, or an .npz of ours",
-    "import": "[LAYOUT:]CHECKPOINT",
+    "import": "[LAYOUT:]CHECKPOINT, or the work directory of a generator's run",
     "export": "an .npz of ours, or the work directory of a run",
 }
 
@@ -97,11 +101,21 @@ def bring_in(args, rest) -> None:
 
 
 def _bring_in_stylegan(args) -> None:
-    options = Options(args.network, args.conv_clamp, args.mean_latent)
-    network, variables, report = load_stylegan(args.file, options)
+    if Path(args.file).is_dir():
+        network, variables, report = _generator_of(args.file)
+    else:
+        options = Options(args.network, args.conv_clamp, args.mean_latent)
+        network, variables, report = load_stylegan(args.file, options)
     save_variables(args.out, variables, report, settings_of(network))
     shown = ", ".join(f"{name}={value}" for name, value in settings_of(network).items())
     print(f"{type(network).__name__}: {shown}\n{report.summary()}\nwrote {args.out}")
+
+
+def _generator_of(workdir: str):
+    """Give the generator of a run as `load_stylegan` gives a file's."""
+    opened = open_generator(workdir)
+    names = tuple(traverse_util.flatten_dict(opened.variables, sep="/"))
+    return opened.network, opened.variables, Report("stylegan2", (), (), names, (), ())
 
 
 def take_out(args, rest) -> None:

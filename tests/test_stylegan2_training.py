@@ -18,7 +18,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import gan_session, run, shared_sizes
 from jax_labor.experiments.gan_assembly import build_gan, check, iterations
 from jax_labor.experiments.gan_samples import Sampler
-from jax_labor.experiments.generator_file import load_generator
+from jax_labor.experiments.generator_file import load_generator, open_generator
 from jax_labor.experiments.run_session import Stopped
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -101,6 +101,15 @@ def test_stopped_and_resumed_is_undisturbed(undisturbed, data, tmp_path, monkeyp
     for name in ("samples", "interpolation"):
         pictures = [read(w / "pictures" / f"{name}.png") for w in (tmp_path, undisturbed[0])]
         np.testing.assert_array_equal(*pictures)
+
+
+def test_a_runs_generator_becomes_one_file(undisturbed, tmp_path, weights_command):
+    """One that is not square too, which no other code could load."""
+    out = tmp_path / "generator.npz"
+    status, printed, error = weights_command("import", undisturbed[0], f"--out={out}")
+    assert (status, error) == (0, "")
+    assert str(out) in printed
+    assert open_generator(out).checksum == open_generator(undisturbed[0]).checksum
 
 
 def test_a_loss_that_is_not_finite_stops(undisturbed, data, tmp_path, monkeypatch):
