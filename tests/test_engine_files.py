@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import subprocess
+import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,7 @@ from etils import epath
 
 from jax_labor import files
 from jax_labor.engine.config import check_config, differences, flatten, write_config
+from jax_labor.engine.lock import hold
 from jax_labor.errors import UserError
 
 
@@ -76,6 +78,23 @@ def test_an_error_that_is_not_the_disks_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "replace", fail)
     with pytest.raises(OSError, match="broken"):
         files.write_text(tmp_path / "a", "x")
+
+
+def test_one_process_trains_in_a_workdir(tmp_path):
+    code = (
+        "import sys; from jax_labor.engine.lock import hold; hold(sys.argv[1]); print(1, flush=1)"
+    )
+    line = [sys.executable, "-c", code + "; input()", str(tmp_path)]
+    other = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"1\n"
+        with pytest.raises(UserError, match="another process is training here"):
+            hold(tmp_path)
+    finally:
+        other.kill()
+        other.communicate()
+    hold(tmp_path)
+    hold(tmp_path)  # again in the same process, as by a resume
 
 
 def test_prepare_workdir(tmp_path):

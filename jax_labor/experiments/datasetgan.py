@@ -8,6 +8,7 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from jax_labor.engine.config import check_config, write_config
+from jax_labor.engine.lock import hold
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.errors import UserError
 from jax_labor.experiments import factory, samples, segmenter_oracle
@@ -78,6 +79,7 @@ def _make_dataset(config, workdir, force) -> dict:
     is_main = jax.process_index() == 0
     if is_main:
         prepare_workdir(workdir)
+        hold(workdir)
     if not force:
         check_config(workdir, config.to_dict(), free_settings(config))
     generator = open_generator(config.generator.path)

@@ -10,6 +10,7 @@ from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.clock import Clock
 from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.finite import check_finite
+from jax_labor.engine.lock import hold
 from jax_labor.engine.profile import Profiler
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.signals import StopFlag, agreed
@@ -52,6 +53,7 @@ class RunSession:
         self.is_main = jax.process_index() == 0
         if self.is_main:
             prepare_workdir(workdir)
+            hold(workdir)
             remove_parts(workdir)
         for name, least in LEAST.items():
             if config.train[name] < least:
