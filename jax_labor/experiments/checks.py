@@ -1,6 +1,7 @@
 """Settings of a segmenter's card that cannot work, found before any work is done."""
 
 from jax_labor.errors import UserError
+from jax_labor.experiments.bounds import check_least
 from jax_labor.experiments.phases import ASK_SELECTOR
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
@@ -33,8 +34,7 @@ def check_training(config) -> None:
     for name in ("optimizer", "discriminator"):
         if not config[name].lr > 0:
             raise UserError(f"config.{name}.lr is {config[name].lr}: use more than 0.")
-    if config.train.eval_every < 0:
-        raise UserError(f"config.train.eval_every is {config.train.eval_every}: use 0 or more.")
+    check_least(config, {"train.eval_every": 0})
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(
             "config.loss.adversarial_aux is set, but there is no auxiliary output: set"

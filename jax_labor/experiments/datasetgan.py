@@ -38,7 +38,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
     """
     check_annotator(config.annotator, SEGMENTER)
     factory.check(config.factory, workdir)
-    check_ensemble(config.ensemble)
+    check_ensemble(config)
     check_training(config)
     if config.generator.cutoff < 0:
         raise UserError(f"config.generator.cutoff is {config.generator.cutoff}: use 0 or more.")

@@ -6,6 +6,7 @@ import numpy as np
 from jax_labor.data.pipeline import CachedRecords, TrainIterator, TrainView, train_iterator
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
+from jax_labor.experiments.bounds import check_least
 from jax_labor.models.stylegan2 import build_discriminator, build_generator
 from jax_labor.ops.ada import check_kinds
 from jax_labor.steps.gan_state import Gan, GanState, create, lazy_adam
@@ -35,11 +36,7 @@ def check(config) -> None:
             " regularisation takes half of them: make that even."
         )
     check_kinds(config.augment.kinds, "config.augment.kinds")
-    for name, least in _LEAST.items():
-        section, _, setting = name.partition(".")
-        value = config[section][setting]
-        if not value >= least:
-            raise UserError(f"config.{name} is {value}: use {least} or more.")
+    check_least(config, _LEAST)
     if not config.augment.kimg > 0:
         raise UserError(f"config.augment.kimg is {config.augment.kimg}: use more than 0.")
 

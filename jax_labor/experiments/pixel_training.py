@@ -13,6 +13,7 @@ from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.finite import check_finite
 from jax_labor.engine.report import Reporter
 from jax_labor.errors import UserError
+from jax_labor.experiments.bounds import check_least
 from jax_labor.experiments.samples import LabelledSamples, check_classes
 from jax_labor.models.pixel_ensemble import PixelClassifier, fold
 from jax_labor.models.pretrained.pixel_classifiers import read_pixel_classifiers
@@ -23,11 +24,10 @@ _ENSEMBLE = np.uint32(2**32 - 5)
 _LOG = logging.getLogger(__name__)
 
 
-def check_ensemble(settings) -> None:
+def check_ensemble(config) -> None:
     """Raises a UserError that names the setting of `config.ensemble` that cannot be."""
-    for name in ("members", "steps", "batch", "checkpoint_every"):
-        if settings[name] < 1:
-            raise UserError(f"config.ensemble.{name} is {settings[name]}: use 1 or more.")
+    settings, counts = config.ensemble, ("members", "steps", "batch", "checkpoint_every")
+    check_least(config, {f"ensemble.{name}": 1 for name in counts})
     layers = len(settings.hidden) or 2
     if settings.dropout and len(settings.dropout) != layers:
         raise UserError(

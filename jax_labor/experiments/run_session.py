@@ -14,7 +14,7 @@ from jax_labor.engine.lock import hold
 from jax_labor.engine.profile import Profiler
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.signals import StopFlag, agreed
-from jax_labor.errors import UserError
+from jax_labor.experiments.bounds import check_least
 from jax_labor.files import prepare_workdir, remove_parts
 from jax_labor.steps import parallel
 
@@ -24,7 +24,10 @@ FREE = (
     *("train.log_every", "train.checkpoint_every", "train.keep"),
     *("train.tensorboard", "train.profile", "train.pictures"),
 )
-LEAST = {"log_every": 1, "checkpoint_every": 0, "keep": 1, "pictures": 0}
+_LEAST = {
+    **dict.fromkeys(("train.log_every", "train.keep"), 1),
+    **dict.fromkeys(("train.checkpoint_every", "train.pictures"), 0),
+}
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,11 +58,7 @@ class RunSession:
             prepare_workdir(workdir)
             hold(workdir)
             remove_parts(workdir)
-        for name, least in LEAST.items():
-            if config.train[name] < least:
-                raise UserError(
-                    f"config.train.{name} is {config.train[name]}: use {least} or more."
-                )
+        check_least(config, _LEAST)
         if not force:
             check_config(workdir, config.to_dict(), free)
 
