@@ -239,31 +239,22 @@ def test_wrong_names_and_options_are_answered(tmp_path):
         make_source("camvid", root, "camvid11").scan("trian")
 
 
-@pytest.mark.parametrize("content,message", [
-    ("{", "is not valid JSON"),
-    ("[]", "a JSON object is needed"),
-    ('{"names": []}', "cannot be understood"),
-    ('{"classes": ["a", "a"]}', "occurs twice"),
-    ('{"classes": ["a"], "colors": [[1, 2]]}', "cannot be understood"),
-    ('{"classes": "road"}', "must be a list of names"),
-    ('{"classes": ["road", 7]}', "must be a list of names"),
+@pytest.mark.parametrize("file,content,message", [
+    ("json", b"{", "is not valid JSON"),
+    ("json", b"[]", "a JSON object is needed"),
+    ("json", b'{"names": []}', "cannot be understood"),
+    ("json", b'{"classes": ["a", "a"]}', "occurs twice"),
+    ("json", b'{"classes": ["a"], "colors": [[1, 2]]}', "cannot be understood"),
+    ("json", b'{"classes": "road"}', "must be a list of names"),
+    ("json", b'{"classes": ["road", 7]}', "must be a list of names"),
+    ("txt", "forêt\n".encode("latin-1"), "classes.txt: is not UTF-8"),
+    ("txt", b"grass\n\nsky\n", "empty line stands where label id 1"),
+    ("txt", b"\ngrass\n", "empty line stands where label id 0"),
+    ("txt", b"\n", "0 classes"),
 ])  # fmt: skip
-def test_bad_classes_file(tmp_path, content, message):
+def test_bad_classes_file(tmp_path, file, content, message):
     tiny_data.image_folder(tmp_path)
-    (tmp_path / "classes.json").write_text(content)
-    with pytest.raises(UserError, match=message):
-        make_source("image_folder", tmp_path, "own")
-
-
-@pytest.mark.parametrize("content,message", [
-    ("forêt\n".encode("latin-1"), "classes.txt: is not UTF-8"),
-    (b"grass\n\nsky\n", "empty line stands where label id 1"),
-    (b"\ngrass\n", "empty line stands where label id 0"),
-    (b"\n", "0 classes"),
-])  # fmt: skip
-def test_bad_classes_text(tmp_path, content, message):
-    tiny_data.image_folder(tmp_path)
-    (tmp_path / "classes.txt").write_bytes(content)
+    (tmp_path / f"classes.{file}").write_bytes(content)
     with pytest.raises(UserError, match=message):
         make_source("image_folder", tmp_path, "own")
 
