@@ -70,9 +70,9 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
         )
     answer_round(session, round_, lambda: truth_of(session.data.target))
     multihost_utils.sync_global_devices(f"round {phase.round} answered")
-    # Once training has taken them, answers cannot be mended any more.
+    # Once training has taken them, answers cannot be mended any more: a resume need not look again.
     if session.config.annotator == PEOPLE:
-        from_main(round_.check_answers)
+        from_main(lambda: round_.is_closed or round_.check_answers())
     if session.is_main:
         round_.close()
     ledger = Ledger(session.workdir, phase.round + 1)
