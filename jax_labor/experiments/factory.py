@@ -92,15 +92,15 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
 
 def _note_maker(folder, maker: Maker) -> None:
     """Writes beside the blocks what makes them; a UserError where something else began them."""
-    path = generated.parts_folder(folder) / "maker.json"
-    changed = differences(read_json(path), maker.facts) if path.exists() else []
+    path, facts = generated.parts_folder(folder) / "maker.json", maker.facts()
+    changed = differences(read_json(path), facts) if path.exists() else []
     if changed:
         raise UserError(
             f"{path}: what lies beside it was made otherwise:\n"
             + "\n".join(changed)
             + f"\nGo back to that, or remove {path.parent} to make all images anew"
         )
-    write_json(path, maker.facts)
+    write_json(path, facts)
 
 
 def _write(preparation, maker: Maker, labelled, table, folder) -> None:

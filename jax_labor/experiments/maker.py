@@ -19,12 +19,11 @@ class Maker:
         generator: the OpenGenerator.
         ensemble: the classifiers' {"params", "batch_stats"}.
         settings: `config.factory`.
-        facts: all that decides what is made, and what becomes of it.
     """
 
     def __init__(self, config, generator, ensemble: dict):
         self.generator, self.ensemble = generator, ensemble
-        self.settings, truncation = config.factory, config.generator
+        self._config, self.settings, truncation = config, config.factory, config.generator
         generate = make_generation(
             generator.network,
             config.seed,
@@ -36,11 +35,15 @@ class Maker:
         self._generate = parallel.local_map(generate)
         state = {"generator": generator.variables, "ensemble": ensemble}
         self._state = parallel.place(state, jax.local_devices())
+
+    def facts(self) -> dict:
+        """All that decides what is made, and what becomes of it; reads all weights."""
+        truncation = self._config.generator
         cut = {"psi": truncation.psi, "cutoff": truncation.cutoff}
-        self.facts = {
-            "seed": config.seed,
-            "generator": {"sha256": generator.checksum, **cut},
-            "ensemble": {"sha256": checksum(ensemble)},
+        return {
+            "seed": self._config.seed,
+            "generator": {"sha256": self.generator.checksum, **cut},
+            "ensemble": {"sha256": checksum(self.ensemble)},
             "factory": self.settings.to_dict(),
         }
 
