@@ -5,10 +5,10 @@ RUN := $(VENV)/bin/python
 .PHONY: demo demo-datasetgan test lint clean
 
 demo: $(VENV)/installed
-	$(RUN) launch/study.py --domain=demo --methods=source,adversarial,spl,supervised --seeds=0 --workdir=runs/demo
+	$(RUN) launch/study.py --jobs=2 --domain=demo --methods=source,adversarial,spl,supervised --seeds=0 --workdir=runs/demo
 
 demo-datasetgan: $(VENV)/installed
-	$(RUN) launch/study.py --domain=figures --methods=supervised,factory,transfer,semi --seeds=0 --workdir=runs/demo-datasetgan
+	$(RUN) launch/study.py --jobs=2 --domain=figures --methods=supervised,factory,transfer,semi --seeds=0 --workdir=runs/demo-datasetgan
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest

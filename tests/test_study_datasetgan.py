@@ -231,6 +231,22 @@ def test_the_summary_is_in_multiples_of_transfer():
     assert "times_transfer" not in comparison.summarise({"factory": RESULTS["factory"]})["factory"]
 
 
+def test_only_a_shared_oracle_makes_the_factory_wait():
+    methods = ["supervised", "factory", "transfer"]
+    needs = {
+        domain: [Study(domain, methods, ["0"], Path("x")).needs(method) for method in methods]
+        for domain in ("ccp", "figures")
+    }
+    assert needs["ccp"] == [[], ["supervised"], ["factory"]]
+    assert needs["figures"] == [[], [], ["factory"]]
+
+
+def test_methods_that_ask_wait_for_the_one_that_warms_up():
+    methods = ["source", "random", "spl", "ppl", "supervised"]
+    study = Study("camvid_dusk", methods, ["0"], Path("x"))
+    assert [study.needs(method) for method in methods] == [[], [], ["random"], ["random"], []]
+
+
 def test_by_class_leaves_out_the_seeds_without_the_class():
     found = comparison.by_class(RESULTS)
     assert found["skin"] == pytest.approx({"factory": 50, "transfer": 15, "supervised": 70})
@@ -248,6 +264,13 @@ def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tm
     whole = Study("ccp", ["factory", "supervised"], ["0", "1"], tmp_path)
     started = []
 
+    def run_all(jobs, at_once):
+        assert at_once == 1
+        for job in jobs:
+            assert set(job.after) <= set(started)
+            run(job.command)
+        return 0
+
     def run(line):
         folder = Path(next(f for f in line if f.startswith("--workdir=")).partition("=")[2])
         started.append(folder.name)
@@ -257,9 +280,8 @@ def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tm
         (folder / "results.json").write_text(json.dumps(RESULTS[method][int(seed)]))
         assert Path(line[1]).name == "main.py"
         assert Path(line[2].partition("=")[2].partition(":")[0]).parent.name == "configs"
-        return type("Done", (), {"returncode": 0})
 
-    monkeypatch.setattr(launcher.subprocess, "run", run)
+    monkeypatch.setattr(launcher, "run_all", run_all)
     launcher.make(whole)
     assert started == ["supervised-0", "factory-0", "supervised-1", "factory-1"]
     launcher.make(whole)

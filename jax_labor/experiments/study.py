@@ -83,6 +83,19 @@ class Study:
             methods = sorted(methods, key=DATASETGAN.index)
         return [(method, seed) for seed in self.seeds for method in methods]
 
+    def needs(self, method: str) -> list[str]:
+        """The methods whose runs of the same seed must be done before that of `method`."""
+        if method == "factory" and self.domain not in SHARED_ORACLE:
+            return []
+        if self.is_datasetgan:
+            return [NEEDS[method][0]] if method in NEEDS else []
+        return [self._warms_up] if method in QUERIES and method != self._warms_up else []
+
+    @property
+    def _warms_up(self) -> str:
+        """The method whose warm-up the others that ask share."""
+        return next(method for method in self.methods if method in QUERIES)
+
     def hold(self) -> None:
         """Writes down what is asked of the runs, so that one table never mixes two settings.
 
@@ -108,9 +121,8 @@ class Study:
             return self._segmentation(method), []
         name, strategy = QUERIES[method]
         flags = [f"--config.rounds.strategy={strategy}"]
-        first = next(m for m in self.methods if m in QUERIES)
-        if method != first:
-            flags.append(f"--config.start_from={self.folder(first, seed) / 'warmup'}")
+        if method != self._warms_up:
+            flags.append(f"--config.start_from={self.folder(self._warms_up, seed) / 'warmup'}")
         return ":".join(filter(None, (f"{name}.py", self.domain))), flags
 
     def _datasetgan(self, method: str, seed: str) -> tuple[str, list[str]]:
