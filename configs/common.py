@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 
 def base() -> ConfigDict:
-    """All settings. A setting missing here does not exist."""
+    """All settings. A setting missing here does not exist: a card that sets one is refused."""
     c = ConfigDict()
     c.experiment = "labor"  # labor | segmentation
     c.seed = 0
@@ -111,7 +111,7 @@ def base() -> ConfigDict:
     c.eval.flip = False
     c.eval.scales = (1.0,)
     c.eval.folds = 0  # of the images, each of which chooses a checkpoint (DatasetGAN: 5); 0 = no
-    return c
+    return c.lock()
 
 
 def domain(name: str, root: str = "", split: str = "train", names: str = "*", **options):

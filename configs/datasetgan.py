@@ -27,7 +27,7 @@ def get_config(preset: str = ""):
 
 def base() -> ConfigDict:
     """All settings: those of a segmenter, and what comes before it."""
-    c = common.base()
+    c = common.base().unlock()
     c.experiment = "datasetgan"
     c.annotator = "people"  # people (launch/annotate.py) | segmenter (config.oracle labels)
     c.loss.target = 0.0  # the segmenter learns from the written data set alone
@@ -69,7 +69,7 @@ def base() -> ConfigDict:
     c.factory.batch = 4  # candidates at once on a device
     c.factory.block = 256  # candidates between two saves
     c.factory.shard = 1_000  # images per file
-    return c
+    return c.lock()
 
 
 def ccp(c: ConfigDict) -> None:

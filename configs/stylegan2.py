@@ -102,7 +102,7 @@ def base() -> ConfigDict:
     c.distance = ConfigDict()
     c.distance.images = 4_096  # real and generated, in the sliced Wasserstein distance; 0 = no
     c.distance.features = ""  # pt_inception-2015-12-05-*.pth for FID too; "" = no
-    return c
+    return c.lock()
 
 
 def auto(c: ConfigDict, resolution: int = 256) -> None:

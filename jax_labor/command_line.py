@@ -1,5 +1,6 @@
 """The command line of the launchers: every mistake in it is one message, and nothing is ignored."""
 
+import traceback
 from collections.abc import Sequence
 
 from absl import flags
@@ -23,7 +24,7 @@ def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> N
     try:
         words = values(argv)
         for name in values:  # a card that is missing says so only when it is used
-            hasattr(values[name].value, "items")
+            _check_card(name, values[name].value)
     except (AttributeError, IndexError, KeyError) as error:
         raise UserError(
             f"--config: no such setting: {_text(error)} The card and configs/common.py list them."
@@ -35,6 +36,10 @@ def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> N
         from_card = "Traceback" in str(error)
         place = "--config: " if from_card else ""
         raise UserError(place + _text(error, last=from_card)) from error
+    except UserError:
+        raise
+    except Exception as error:  # what else the code of a card can raise
+        raise UserError(f"--config: {_place(error)}: {type(error).__name__}: {error}") from error
     nothing_left(words[1:])
 
 
@@ -42,6 +47,22 @@ def nothing_left(words: Sequence[str]) -> None:
     """`UserError` if there are `words` that no flag took: ignored, they would mislead."""
     if words:
         raise UserError(f"what is {' '.join(words)}? A flag is --name=value, see --help.")
+
+
+def _check_card(name: str, value) -> None:
+    if not hasattr(value, "items") and name == "config" and value is not None:
+        raise UserError(
+            f"--config: the card's get_config gives a {type(value).__name__}: let it give a"
+            " ConfigDict, as those in configs/ do."
+        )
+
+
+def _place(error: Exception) -> str:
+    """File and line that an error of Python code came from."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}, line {frame.lineno}"
 
 
 def _text(error: Exception, last: bool = False) -> str:

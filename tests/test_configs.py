@@ -121,6 +121,39 @@ def test_a_mistake_in_the_command_line_is_one_message(line, message):
     assert "\n" not in str(mistake.value)
 
 
+OWN = """
+from configs import common
+
+def get_config():
+    c = common.base()
+    {line}
+    return c
+"""
+
+
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("c.model.widht = 3", 'Did you mean "width" instead of "widht"'),
+        ("c.modle.width = 3", 'Did you mean "model" instead of "modle"|no such setting: .modle'),
+        ("c.rounds = 3 +", r"own.py, line 6: SyntaxError"),
+        ("c = commn.base()", r"own.py, line 6: NameError: name 'commn'"),
+        ("import nothere", r"own.py, line 6: ModuleNotFoundError: .*'nothere'"),
+        ("common.choose(common.DOMAINS, 'demoo', 'preset')", "Did you mean 'demo'"),
+        ("return 3", "get_config gives a int"),
+    ],
+)
+def test_a_mistake_in_an_own_card_is_one_message(line, message, tmp_path):
+    (tmp_path / "own.py").write_text(OWN.format(line=line))
+    words = ["main.py", f"--config={tmp_path}/own.py"]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=words)
+    with pytest.raises(UserError, match=message) as mistake:
+        read_flags(words, values)
+    assert str(mistake.value).startswith("--config: ")
+
+
 def test_a_required_flag_is_missed():
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["main.py"])
