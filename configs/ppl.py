@@ -10,10 +10,15 @@ Presets: synthia, streets_camvid, camvid_dusk, demo.
 
 from configs import common
 
+# Prototypes are only as good as the predictions they are made of, and 40 points leave no room for
+# bad ones: after 100 steps, as SPL's rounds begin, classes that are rare are not predicted at all.
+ROUNDS = {"camvid_dusk": dict(warmup=500, every=60)}
+
 
 def get_config(preset: str = ""):
     """PPL on the domains of `preset`."""
     c = common.preset(common.base(), preset)
     c.rounds.strategy = "ppl"
     c.rounds.share, c.rounds.points = 0.0, 40
+    c.rounds.update(ROUNDS.get(preset, {}))
     return c

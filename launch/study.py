@@ -6,9 +6,9 @@
         --seeds=0,1,2 --workdir=runs/ccp --factory=--config.generator.path=runs/generator
 
 What stands after `--` goes to every run, --factory to the runs of DatasetGAN's factory. All runs of
-a seed that ask share one warm-up, which does not depend on the strategy; in a study of a factory a
-segmenter trained on real labels labels its samples, and transfer and semi learn from the same ones.
---jobs=2 makes two runs at once, which finish sooner on CPU cores than one after the other.
+a seed and a card (SPL's or PPL's) share one warm-up, which does not depend on the strategy; in a
+study of a factory a segmenter trained on real labels labels its samples, and transfer and semi
+learn from the same ones. --jobs=2 makes two runs at once: on CPU cores sooner done than one by one.
 A study that was stopped goes on with the same command: finished runs are kept, a half-done one
 resumes. It may grow by methods and seeds; another domain or other flags take another --workdir.
 """

@@ -191,13 +191,16 @@ def test_a_factory_needs_a_domain_with_real_labels(domain):
         study("supervised", "factory", domain=domain).runs()
 
 
-def test_labor_studies_are_as_before():
-    found = study("source", "spl", "ppl", domain="demo")
-    assert found.runs() == [("source", "0"), ("spl", "0"), ("ppl", "0")]
+def test_a_study_of_labor():
+    found = study("source", "spl", "random", "ppl", domain="demo")
+    assert found.runs() == [("source", "0"), ("spl", "0"), ("random", "0"), ("ppl", "0")]
     assert found.run("source", "0")[0] == "segmentation.py:source,demo"
+    card, flags = found.run("random", "0")
+    assert card == "spl.py:demo"
+    assert "--config.start_from=/studies/one/spl-0/warmup" in flags
     card, flags = found.run("ppl", "0")
     assert card == "ppl.py:demo"
-    assert "--config.start_from=/studies/one/spl-0/warmup" in flags
+    assert not any("start_from" in flag for flag in flags)
     assert not any("start_from" in flag for flag in found.run("spl", "0")[1])
     assert study("spl", domain="").run("spl", "0")[0] == "spl.py"
 
@@ -242,9 +245,10 @@ def test_only_a_shared_oracle_makes_the_factory_wait():
 
 
 def test_methods_that_ask_wait_for_the_one_that_warms_up():
-    methods = ["source", "random", "spl", "ppl", "supervised"]
+    methods = ["source", "random", "spl", "ppl", "random-points", "supervised"]
     study = Study("camvid_dusk", methods, ["0"], Path("x"))
-    assert [study.needs(method) for method in methods] == [[], [], ["random"], ["random"], []]
+    needs = [study.needs(method) for method in methods]
+    assert needs == [[], [], ["random"], [], ["ppl"], []]
 
 
 def test_by_class_leaves_out_the_seeds_without_the_class():

@@ -1,7 +1,7 @@
 """What a study runs: the command line of every method and seed, in an order that can be run.
 
-LabOR's methods share a warm-up; DatasetGAN's build on each other: a segmenter trained on real
-labels labels the factory's samples, and the other methods learn from those same samples.
+LabOR's methods of one card share a warm-up; DatasetGAN's build on each other: a segmenter trained
+on real labels labels the factory's samples, and the other methods learn from those same samples.
 """
 
 import dataclasses
@@ -89,12 +89,13 @@ class Study:
             return []
         if self.is_datasetgan:
             return [NEEDS[method][0]] if method in NEEDS else []
-        return [self._warms_up] if method in QUERIES and method != self._warms_up else []
+        first = self._warms_up(method) if method in QUERIES else method
+        return [first] if first != method else []
 
-    @property
-    def _warms_up(self) -> str:
-        """The method whose warm-up the others that ask share."""
-        return next(method for method in self.methods if method in QUERIES)
+    def _warms_up(self, method: str) -> str:
+        """The first method of the same card, whose warm-up the others of that card share."""
+        card, _ = QUERIES[method]
+        return next(name for name in self.methods if name in QUERIES and QUERIES[name][0] == card)
 
     def hold(self) -> None:
         """Writes down what is asked of the runs, so that one table never mixes two settings.
@@ -121,8 +122,8 @@ class Study:
             return self._segmentation(method), []
         name, strategy = QUERIES[method]
         flags = [f"--config.rounds.strategy={strategy}"]
-        if method != self._warms_up:
-            flags.append(f"--config.start_from={self.folder(self._warms_up, seed) / 'warmup'}")
+        if first := self.needs(method):
+            flags.append(f"--config.start_from={self.folder(first[0], seed) / 'warmup'}")
         return ":".join(filter(None, (f"{name}.py", self.domain))), flags
 
     def _datasetgan(self, method: str, seed: str) -> tuple[str, list[str]]:
