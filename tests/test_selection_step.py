@@ -5,6 +5,7 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 
 from jax_labor.classes import IGNORE
@@ -80,3 +81,11 @@ def test_regions_of_all_rounds_keep_their_distance(rng, window, apart):
         centres.append(np.argwhere(asked).mean(0))
         available &= guess == IGNORE
     assert np.abs(centres[0] - centres[1]).max() >= apart
+
+
+def test_a_point_is_scored_by_its_own_entropy_and_its_region_s_impurity(rng):
+    step, outputs = selection(rng, "ripu", window=(4, 0))
+    guess, _ = ask(step, np.ones((2, *SIZE), bool), np.array([1, 1], np.int32))
+    for logits, chosen in zip(outputs.main, guess, strict=True):
+        score = oracles.region_impurity(oracles.softmax(logits.astype(float)), 4, 0)
+        assert (chosen != IGNORE).argmax() == score.argmax()

@@ -84,7 +84,7 @@ def _uncertain(kind):
 
 def _ripu(outputs, batch, rounds, align):
     size = batch["available"].shape[-2:]
-    score = region_impurity(outputs.main, size, rounds.radius, align)
+    score = region_impurity(outputs.main, size, rounds.radius, align, rounds.pick)
     # Regions (radius 1, pick 1) may touch but not overlap; points (32, 0) keep their distance.
     suppress = max(2 * rounds.pick, rounds.radius)
     asked = (~batch["available"]).astype(jnp.float32)
