@@ -10,7 +10,7 @@ import pytest
 
 from jax_labor.classes import IGNORE
 from jax_labor.models.segmenter import Outputs
-from jax_labor.steps.select import STRATEGIES, make_selection_step
+from jax_labor.steps.select import PROBS, STRATEGIES, make_selection_step
 
 CLASSES, SIZE = 5, (12, 10)
 
@@ -27,9 +27,9 @@ class Fixed:
         return self.outputs
 
 
-def selection(rng, strategy, points=0, window=(1, 1)):
+def selection(rng, strategy, points=0, window=(1, 1), probs="mean"):
     rounds = types.SimpleNamespace(
-        strategy=strategy, points=points, similarity="cosine", probs="mean", class_of_pixel="mean"
+        strategy=strategy, points=points, similarity="cosine", probs=probs, class_of_pixel="mean"
     )
     rounds.radius, rounds.pick = window
     model = Fixed(rng)
@@ -68,6 +68,18 @@ def test_points_of_all_rounds_together_are_of_all_classes_alike(rng):
         available &= guess == IGNORE
     assert sorted(found[0]) == [0, 1]
     np.testing.assert_array_equal(np.bincount(np.concatenate(found)), [2] * CLASSES)
+
+
+@pytest.mark.parametrize("probs", PROBS)
+def test_points_are_near_the_prototypes_of_the_named_probabilities(rng, probs):
+    step, outputs = selection(rng, "ppl", points=10, probs=probs)
+    _, points = ask(step, np.ones((2, *SIZE), bool), np.array([10, 10], np.int32))
+    heads = outputs.main, outputs.classifier1, outputs.classifier2
+    main, first, second = (oracles.softmax(np.float64(x)) for x in heads)
+    chosen = {"mean": (first + second) / 2, "c1": first, "c2": second, "segmenter": main}[probs]
+    mask, classes = first.argmax(-1) != second.argmax(-1), (first + second).argmax(-1)
+    for p, k, candidates, found in zip(chosen, classes, mask, points, strict=True):
+        assert found.tolist() == oracles.ppl(p, k, candidates, 10, False, "cosine")
 
 
 @pytest.mark.parametrize(("window", "apart"), [((1, 1), 3), ((4, 0), 5)])
