@@ -99,7 +99,7 @@ def base() -> ConfigDict:
     c.rounds.count = 5
     c.rounds.every = 2_000  # steps between rounds
     c.rounds.similarity = "cosine"  # of a pixel to its prototype: cosine | l2 | dot | kl
-    c.rounds.probs = "mean"  # prototypes of mean | c1 | c2
+    c.rounds.probs = "mean"  # prototypes of mean | c1 | c2 | segmenter
     c.rounds.class_of_pixel = "mean"  # whose argmax says of which class a pixel is: mean | c1 | c2
     c.rounds.radius = 1  # ripu: half the side of the window that is scored
     c.rounds.pick = 1  # ripu: half the side of what is asked; points: radius 32, pick 0

@@ -105,7 +105,7 @@ def windows(y, x, radius, shape):
     return itertools.product(rows, range(max(x - radius, 0), min(x + radius + 1, shape[1])))
 
 
-def region_impurity(p, radius):
+def region_impurity(p, radius, pick):
     num_classes, shape = p.shape[-1], p.shape[:2]
     classes = p.argmax(-1)
     entropy = -(p * np.log(p + 1e-6)).sum(-1) / math.log(num_classes)
@@ -114,7 +114,7 @@ def region_impurity(p, radius):
         inside = list(windows(y, x, radius, shape))
         share = np.bincount([classes[q] for q in inside], minlength=num_classes) / len(inside)
         impurity = -(share * np.log(share + 1e-6)).sum() / math.log(num_classes)
-        out[y, x] = impurity * np.mean([entropy[q] for q in inside])
+        out[y, x] = impurity * np.mean([entropy[q] for q in windows(y, x, pick, shape)])
     return out
 
 

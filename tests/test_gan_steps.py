@@ -40,7 +40,7 @@ def trained():
     """
     config = small_config()
     config.loss.path_every = config.loss.r1_every = config.augment.every = 1
-    config.augment.p = 0.5
+    config.augment.p = config.loss.path_decay = 0.5
     # Adam would turn the least difference of a small gradient into a whole step.
     gan = dataclasses.replace(
         gan_assembly.build_gan(config),
@@ -85,6 +85,21 @@ def test_an_iteration_changes_what_it_should(trained):
     assert state.path_length > 0
     noise = [s.stats["synthesis"]["b8"]["conv1"]["noise_const"] for s in (first, state)]
     np.testing.assert_array_equal(*noise)
+
+
+def test_the_path_s_gradient_is_its_penalty_s_slope(trained):
+    """The moving mean is a part of the penalty, and has a slope of its own."""
+    first, _, phases = trained
+    state = phases["path"](first, reals(1))[0]
+    step = jax.tree.map(lambda new, old: new - old, state.generator, first.generator)
+    length = float(np.sqrt(sum(np.square(u).sum() for u in jax.tree.leaves(step))))
+
+    def penalty(by):
+        moved = jax.tree.map(lambda x, u: x + by / length * u, first.generator, step)
+        return phases["path"](first.replace(generator=moved), reals(1))[1]["path_penalty"]
+
+    slope = (penalty(1e-3) - penalty(-1e-3)) / 2e-3
+    np.testing.assert_allclose(slope, -length / (0.01 * 2), rtol=1e-2)  # rate, weight
 
 
 def assert_equal(a, b):

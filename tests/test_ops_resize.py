@@ -46,6 +46,17 @@ def test_resize_equals_torch(golden, source, size, align_corners):
     np.testing.assert_allclose(result, y, atol=1e-5)
 
 
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_large_maps_equal_torch_to_its_rounding(align_corners):
+    torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
+    x = np.random.default_rng(0).standard_normal((1, 33, 161, 1)).astype(np.float32)
+    size, rule = (64, 1280), {"mode": "bilinear", "align_corners": align_corners}
+    image = torch.from_numpy(x.transpose(0, 3, 1, 2))
+    expected = torch.nn.functional.interpolate(image, size=size, **rule)
+    result = resize_bilinear(jnp.asarray(x), size, align_corners)[..., 0]
+    np.testing.assert_allclose(result, expected[:, 0], atol=1e-6)
+
+
 def test_half_scale_equals_torch(golden):
     vectors = np.load(golden / "interpolate_bilinear.npz")
     x = vectors["x_64x96"].transpose(0, 2, 3, 1)

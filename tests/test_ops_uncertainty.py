@@ -41,13 +41,16 @@ def test_window_sum_is_exact_for_integers(radius):
     np.testing.assert_array_equal(total.ravel(), expected)
 
 
-@pytest.mark.parametrize(("radius", "num_classes"), [(1, 2), (2, 5), (9, 4)])
-def test_region_impurity_equals_the_oracle(radius, num_classes):
+@pytest.mark.parametrize(
+    ("radius", "pick", "num_classes"), [(1, None, 2), (2, 2, 5), (9, 0, 4), (3, 1, 3)]
+)
+def test_region_impurity_equals_the_oracle(radius, pick, num_classes):
     logits, size = random_logits(1, (1, 3, 4, num_classes)), (11, 8)
     p = oracles.probabilities(logits[0], size, True)
     assert oracles.margin(p).min() > 1e-5
-    result = jax.jit(region_impurity, static_argnums=(1, 2))(logits, size, radius)[0]
-    np.testing.assert_allclose(result, oracles.region_impurity(p, radius), atol=1e-5)
+    score = jax.jit(region_impurity, static_argnums=(1, 2, 3, 4))
+    expected = oracles.region_impurity(p, radius, radius if pick is None else pick)
+    np.testing.assert_allclose(score(logits, size, radius, True, pick)[0], expected, atol=1e-5)
 
 
 def test_unknown_kind_is_refused():

@@ -154,6 +154,22 @@ def test_the_architecture_is_the_pickle_s(tmp_path):
         same(read, variables)
 
 
+@pytest.mark.parametrize("c_dim", [0, 2])
+def test_a_discriminator_converted_from_tensorflow(tmp_path, c_dim):
+    """legacy.py gives it a multiplier of layers that its mapping does not have."""
+    network, variables = small.discriminator(c_dim=c_dim, mapping_layers=0)
+    mapping = {"num_layers": 0, "embed_features": None, "lr_multiplier": 0.1}
+    arguments = DISCRIMINATOR_ARGUMENTS | {"architecture": "resnet", "cmap_dim": None}
+    arguments |= {"c_dim": c_dim, "mapping_kwargs": mapping, "epilogue_kwargs": {}}
+    found, read, _ = load_stylegan(write_pickle(tmp_path / "a.pkl", network, variables, arguments))
+    assert found == network
+    same(read, variables)
+    if c_dim:
+        mapping["num_layers"] = 1
+        write_pickle(tmp_path / "a.pkl", network, variables, arguments)
+        refused(tmp_path / "a.pkl", "lr_multiplier=0.1; only 0.01")
+
+
 HOLDS_ITSELF = {}
 HOLDS_ITSELF["block_kwargs"] = HOLDS_ITSELF
 

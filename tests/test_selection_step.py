@@ -5,11 +5,12 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+import oracles
 import pytest
 
 from jax_labor.classes import IGNORE
 from jax_labor.models.segmenter import Outputs
-from jax_labor.steps.select import STRATEGIES, make_selection_step
+from jax_labor.steps.select import PROBS, STRATEGIES, make_selection_step
 
 CLASSES, SIZE = 5, (12, 10)
 
@@ -26,9 +27,9 @@ class Fixed:
         return self.outputs
 
 
-def selection(rng, strategy, points=0, window=(1, 1)):
+def selection(rng, strategy, points=0, window=(1, 1), probs="mean"):
     rounds = types.SimpleNamespace(
-        strategy=strategy, points=points, similarity="cosine", probs="mean", class_of_pixel="mean"
+        strategy=strategy, points=points, similarity="cosine", probs=probs, class_of_pixel="mean"
     )
     rounds.radius, rounds.pick = window
     model = Fixed(rng)
@@ -69,6 +70,18 @@ def test_points_of_all_rounds_together_are_of_all_classes_alike(rng):
     np.testing.assert_array_equal(np.bincount(np.concatenate(found)), [2] * CLASSES)
 
 
+@pytest.mark.parametrize("probs", PROBS)
+def test_points_are_near_the_prototypes_of_the_named_probabilities(rng, probs):
+    step, outputs = selection(rng, "ppl", points=10, probs=probs)
+    _, points = ask(step, np.ones((2, *SIZE), bool), np.array([10, 10], np.int32))
+    heads = outputs.main, outputs.classifier1, outputs.classifier2
+    main, first, second = (oracles.softmax(np.float64(x)) for x in heads)
+    chosen = {"mean": (first + second) / 2, "c1": first, "c2": second, "segmenter": main}[probs]
+    mask, classes = first.argmax(-1) != second.argmax(-1), (first + second).argmax(-1)
+    for p, k, candidates, found in zip(chosen, classes, mask, points, strict=True):
+        assert found.tolist() == oracles.ppl(p, k, candidates, 10, False, "cosine")
+
+
 @pytest.mark.parametrize(("window", "apart"), [((1, 1), 3), ((4, 0), 5)])
 def test_regions_of_all_rounds_keep_their_distance(rng, window, apart):
     step, _ = selection(rng, "ripu", window=window)
@@ -80,3 +93,11 @@ def test_regions_of_all_rounds_keep_their_distance(rng, window, apart):
         centres.append(np.argwhere(asked).mean(0))
         available &= guess == IGNORE
     assert np.abs(centres[0] - centres[1]).max() >= apart
+
+
+def test_a_point_is_scored_by_its_own_entropy_and_its_region_s_impurity(rng):
+    step, outputs = selection(rng, "ripu", window=(4, 0))
+    guess, _ = ask(step, np.ones((2, *SIZE), bool), np.array([1, 1], np.int32))
+    for logits, chosen in zip(outputs.main, guess, strict=True):
+        score = oracles.region_impurity(oracles.softmax(logits.astype(float)), 4, 0)
+        assert (chosen != IGNORE).argmax() == score.argmax()

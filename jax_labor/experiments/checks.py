@@ -7,7 +7,7 @@ from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
 from jax_labor.ops.disagreement import PROBABILITIES
 from jax_labor.ops.prototypes import SIMILARITIES
-from jax_labor.steps.select import STRATEGIES
+from jax_labor.steps.select import PROBS, STRATEGIES
 
 CHOICES = {
     "train.statistics": ("each", "shared", "target"),
@@ -18,7 +18,7 @@ CHOICES = {
 ROUND_CHOICES = {
     "rounds.strategy": tuple(STRATEGIES),
     "rounds.similarity": tuple(SIMILARITIES),
-    "rounds.probs": PROBABILITIES,
+    "rounds.probs": PROBS,
     "rounds.class_of_pixel": PROBABILITIES,
 }
 

@@ -1,4 +1,4 @@
-"""Bilinear and nearest resizing with torch's sampling rules, and the taps behind them."""
+"""Bilinear resizing with torch's sampling rules, and the taps behind it."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ def bilinear_taps(
 
     The source coordinate of output i is i*(n-1)/(size-1) with aligned corners, else
     max((i+0.5)*n/size - 0.5, 0): the rules of torch's `interpolate` without anti-aliasing, in
-    float32 as there.
+    float32 as there, where the product is not rounded before the subtraction.
 
     Returns:
       low int32[size], high int32[size], weight float32[size] of `high` (that of `low` is 1-weight).
@@ -23,7 +23,8 @@ def bilinear_taps(
         source = i * scale
     else:
         scale = np.float32(n) / np.float32(size)
-        source = np.maximum((i + np.float32(0.5)) * scale - np.float32(0.5), np.float32(0))
+        exact = (i + np.float64(0.5)) * scale - 0.5
+        source = np.maximum(exact.astype(np.float32), np.float32(0))
     low = np.minimum(source.astype(np.int32), n - 1)
     high = np.minimum(low + 1, n - 1)
     return low, high, (source - low).astype(np.float32)

@@ -89,28 +89,36 @@ def _impurity(classes: jax.Array, count: jax.Array, num_classes: int, radius: in
 
 
 def region_impurity(
-    logits: jax.Array, size: tuple[int, int], radius: int, align_corners: bool = True
+    logits: jax.Array,
+    size: tuple[int, int],
+    radius: int,
+    align_corners: bool = True,
+    pick: int | None = None,
 ) -> jax.Array:
     """Region impurity times prediction uncertainty (RIPU; Xie et al., CVPR 2022).
 
-    Over the (2*radius+1)^2 window of each pixel: entropy of the histogram of predicted classes,
-    times the mean entropy of the pixels, each over log K. Windows are cut at the border.
+    The entropy of the histogram of predicted classes over the (2*radius+1)^2 window of each pixel,
+    times the mean entropy of the pixels that would be asked, its (2*pick+1)^2 window; each over
+    log K. Windows are cut at the border.
 
     Args:
       logits: float [B,h,w,K] with K >= 2.
       size: static (H, W) of the labels.
       radius: static, >= 0; the published settings are 1 (regions) and 32 (points).
       align_corners: as in `resize_bilinear`.
+      pick: static, >= 0; `radius` by default, as for the published regions; 0 for their points,
+        whose own entropy counts.
 
     Returns:
       float32[B,H,W].
     """
-    count = window_sum(jnp.ones(size, jnp.float32), radius)
+    pick = radius if pick is None else pick
+    scored, asked = (window_sum(jnp.ones(size, jnp.float32), r) for r in (radius, pick))
 
     def image(pair: tuple[jax.Array, jax.Array]) -> jax.Array:
         classes, entropy = pair
-        mean = window_sum(entropy, radius) / count
-        return mean * _impurity(classes, count, logits.shape[-1], radius)
+        mean = window_sum(entropy, pick) / asked
+        return mean * _impurity(classes, scored, logits.shape[-1], radius)
 
     classes = predict(logits, size, align_corners)
     return jax.lax.map(image, (classes, uncertainty(logits, size, "entropy", align_corners)))

@@ -94,11 +94,7 @@ class _Phases:
         return state, _means({"loss_generator": loss})
 
     def path(self, state: GanState, batch):
-        """Path-length regularisation, on half a batch.
-
-        The moving mean counts as a constant in the gradient; the official code lets the share of
-        this batch in it (1 %) through.
-        """
+        """Path-length regularisation, on half a batch, whose share in the moving mean counts."""
         common, draws = self._draws(state, PATH, -(-batch["image"].shape[0] // 2))
         decay = self._loss.path_decay
 
@@ -111,7 +107,7 @@ class _Phases:
             lengths = gan_losses.path_lengths(
                 lambda ws: apply(variables, ws, draws.noise, method="synthesise")[0], ws, noise
             )
-            batch_mean = jax.lax.pmean(jax.lax.stop_gradient(lengths).mean(), AXIS)
+            batch_mean = jax.lax.pmean(lengths.mean(), AXIS)
             mean = state.path_length + decay * (batch_mean - state.path_length)
             penalty = jnp.square(lengths - mean).mean()
             weight = self._loss.path_weight * self._loss.path_every

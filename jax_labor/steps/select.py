@@ -4,13 +4,16 @@ import jax
 import jax.numpy as jnp
 
 from jax_labor.classes import IGNORE
-from jax_labor.ops.disagreement import disagreement
+from jax_labor.ops.disagreement import PROBABILITIES, disagreement
 from jax_labor.ops.metrics import predict
 from jax_labor.ops.prototypes import select_ppl
 from jax_labor.ops.regions import select_regions
 from jax_labor.ops.select import select_spl, select_top
 from jax_labor.ops.uncertainty import region_impurity, uncertainty, window_sum
 from jax_labor.steps.forward import infer
+
+SEGMENTER = "segmenter"
+PROBS = (*PROBABILITIES, SEGMENTER)
 
 
 def make_selection_step(model, rounds, align_corners: bool):
@@ -52,9 +55,11 @@ def _spl(outputs, batch, rounds, align):
 
 def _ppl(outputs, batch, rounds, align):
     found = _disagree(outputs, batch, rounds, align)
+    pair, probs = (outputs.classifier1, outputs.classifier2), rounds.probs
+    if probs == SEGMENTER:  # of the pixels on which the two disagree all the same
+        pair, probs = (outputs.main, outputs.main), "c1"
     return select_ppl(
-        outputs.classifier1,
-        outputs.classifier2,
+        *pair,
         found,
         batch["available"],
         points=rounds.points,
@@ -62,7 +67,7 @@ def _ppl(outputs, batch, rounds, align):
         # Where a deal of all points asked before would have ended, if every class had enough.
         first=(~batch["available"]).sum((1, 2)) % outputs.main.shape[-1],
         similarity=rounds.similarity,
-        probs=rounds.probs,
+        probs=probs,
         align_corners=align,
     )
 
@@ -84,7 +89,7 @@ def _uncertain(kind):
 
 def _ripu(outputs, batch, rounds, align):
     size = batch["available"].shape[-2:]
-    score = region_impurity(outputs.main, size, rounds.radius, align)
+    score = region_impurity(outputs.main, size, rounds.radius, align, rounds.pick)
     # Regions (radius 1, pick 1) may touch but not overlap; points (32, 0) keep their distance.
     suppress = max(2 * rounds.pick, rounds.radius)
     asked = (~batch["available"]).astype(jnp.float32)

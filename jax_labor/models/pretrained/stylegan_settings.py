@@ -61,8 +61,10 @@ def settings_from_arguments(kind: str, arguments: Mapping[str, Any]) -> dict[str
     names = {"Generator": _GENERATOR, "Discriminator": _DISCRIMINATOR}.get(kind)
     if names is None:
         raise UserError(f"a network of kind {shown(kind)}, not Generator or Discriminator")
-    settings = {}
-    for name, value in _flat(arguments).items():
+    settings, given = {}, _flat(arguments)
+    if not _maps(kind, given):
+        given.pop("lr_multiplier", None)
+    for name, value in given.items():
         if name in names:
             settings |= {names[name]: value} if names[name] else {}
         elif name not in _BUILT_IN:
@@ -125,6 +127,15 @@ def settings_from_tensors(layout: str, tensors: Mapping[str, np.ndarray]) -> dic
         raise UserError(
             f"layout {layout}: its tensors do not tell the architecture ({error} is missing)"
         ) from None
+
+
+def _maps(kind: str, given: Mapping[str, Any]) -> bool:
+    """Tell whether the mapping has dense layers, which its lr_multiplier acts on.
+
+    The official converter of TensorFlow's files writes 0.1 into discriminators without any.
+    """
+    unconditional = kind == "Discriminator" and _equal(given.get("c_dim"), 0)
+    return not unconditional and not _equal(given.get("num_layers"), 0)
 
 
 def _flat(arguments: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
