@@ -10,9 +10,9 @@ Presets: synthia, streets_camvid, camvid_dusk, demo.
 
 from configs import common
 
-# Prototypes are only as good as the predictions they are made of, and 40 points leave no room for
-# bad ones: after 100 steps, as SPL's rounds begin, classes that are rare are not predicted at all.
-ROUNDS = {"camvid_dusk": dict(warmup=500, every=60)}
+# Prototypes are only as good as the predictions they are made of: after 100 steps, as SPL's rounds
+# begin, rare classes are not predicted at all. And 40 points are easily outvoted by the source.
+SETTINGS = {"camvid_dusk": {"rounds.warmup": 500, "rounds.every": 60, "loss.source": 0.3}}
 
 
 def get_config(preset: str = ""):
@@ -20,5 +20,5 @@ def get_config(preset: str = ""):
     c = common.preset(common.base(), preset)
     c.rounds.strategy = "ppl"
     c.rounds.share, c.rounds.points = 0.0, 40
-    c.rounds.update(ROUNDS.get(preset, {}))
+    c.update_from_flattened_dict(SETTINGS.get(preset, {}))
     return c
