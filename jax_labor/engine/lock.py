@@ -12,7 +12,7 @@ _HELD: dict[str, int] = {}
 
 
 def hold(workdir: epath.PathLike) -> None:
-    """Keep other processes from training in `workdir` for the rest of this one's life.
+    """Keep other processes from training in `workdir` until `release` or the end of this one.
 
     The system lets go of it however the process ends. Does nothing in a bucket, or on a disk that
     knows no locks.
@@ -36,3 +36,9 @@ def hold(workdir: epath.PathLike) -> None:
         os.close(handle)
         return
     _HELD[path] = handle
+
+
+def release() -> None:
+    """Let go of every work directory: the process of a notebook outlives its runs."""
+    while _HELD:
+        os.close(_HELD.popitem()[1])

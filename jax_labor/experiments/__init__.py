@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from jax_labor.engine.lock import release
 from jax_labor.errors import unknown
 
 # The module of each has a `run`; it is imported when it is asked for, as a start should be quick.
@@ -18,7 +19,10 @@ def run(config, workdir: str, force: bool = False) -> dict:
     """
     if config.experiment not in EXPERIMENTS:
         raise unknown("config.experiment", config.experiment, EXPERIMENTS)
-    return import_module(f"{__name__}.{config.experiment}").run(config, workdir, force)
+    try:
+        return import_module(f"{__name__}.{config.experiment}").run(config, workdir, force)
+    finally:
+        release()
 
 
 def shared_sizes(config) -> list[int]:
