@@ -83,7 +83,10 @@ def test_a_run_leaves_what_it_promises(finished, data, generator):
     card = json.loads((finished / "dataset/card.json").read_text())
     assert (len(card["scores"]["kept"]), len(card["scores"]["dropped"])) == (11, 3)
     assert max(card["scores"]["kept"]) <= min(card["scores"]["dropped"])
-    assert "11 images of a generator" in (finished / "dataset/README.md").read_text()
+    card = (finished / "dataset/README.md").read_text()
+    assert "11 images of a generator" in card
+    assert "`generated/1.0.0/metadata.json`" in card
+    assert read_json(finished / "dataset/generated/1.0.0/metadata.json")["classes"]["colors"]
     for name in ("sheet", "labelled", "scores"):
         with Image.open(finished / f"dataset/{name}.png") as picture:
             assert np.asarray(picture).std() > 5

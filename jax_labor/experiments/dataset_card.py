@@ -160,5 +160,9 @@ Read it with TensorFlow Datasets alone:
     import tensorflow_datasets as tfds
     tfds.builder_from_directory("{generated.version_folder(".")}").as_data_source("train")
 
+Its records are `image` uint8[H, W, 3], `label` uint8[H, W, 1] (the row of the table above, counted
+from 0; 255 = void), `name` and `score`, the image's uncertainty. The colours of the classes are in
+`{generated.version_folder(".")}/metadata.json`.
+
 or train on it: `--config.data.source.name=generated --config.data.source.root=THIS_FOLDER`.
 """
