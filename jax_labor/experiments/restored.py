@@ -1,5 +1,6 @@
-"""A finished or stopped run, opened to look at: its config, data and weights."""
+"""A finished or stopped run, opened to look at: its config, classes, data and weights."""
 
+import dataclasses
 from collections.abc import Callable
 
 import jax
@@ -7,13 +8,16 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
+from jax_labor.classes import ClassTable, get_table
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import truth_of
 from jax_labor.experiments.assembly import build_network, load_domain, state_shape
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
-from jax_labor.files import read_json
+from jax_labor.files import read_json, write_json
 from jax_labor.models.pretrained import load_variables
+
+_TABLE = "class_table.json"
 
 
 def read_config(workdir: str) -> ConfigDict:
@@ -26,6 +30,23 @@ def read_config(workdir: str) -> ConfigDict:
     if not path.exists():
         raise UserError(f"{path} is missing: name the --workdir of a run of launch/main.py.")
     return ConfigDict(read_json(path))
+
+
+def write_table(workdir: epath.PathLike, table: ClassTable) -> None:
+    """Writes `workdir/class_table.json`: whose own the classes are, only the data set knows."""
+    write_json(epath.Path(workdir) / _TABLE, dataclasses.asdict(table))
+
+
+def read_table(workdir: epath.PathLike) -> ClassTable:
+    """The classes of the run in `workdir`, without its data.
+
+    Raises:
+        UserError: there is no run, or one of a user's own classes from before the file was written.
+    """
+    path = epath.Path(workdir) / _TABLE
+    if path.exists():
+        return ClassTable.from_json(read_json(path))
+    return get_table(read_config(workdir).data.classes)
 
 
 def target_truth(workdir: str) -> Callable[[str], np.ndarray]:

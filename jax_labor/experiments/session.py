@@ -13,6 +13,7 @@ from jax_labor.experiments.assembly import build_network, initial_state, load_da
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
+from jax_labor.experiments.restored import write_table
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
 from jax_labor.steps import parallel
@@ -58,6 +59,8 @@ class Session(RunSession):
         self.evaluator = Evaluator(config, self.network.model, self.data.eval, parts)
         self._train_steps, self._cached = {}, {}
         self._open(config.train.steps)
+        if self.is_main:
+            write_table(self.workdir, self.data.table)
 
     @property
     def variables(self) -> dict:
