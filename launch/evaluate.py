@@ -18,7 +18,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from jax_labor.command_line import parse
-from jax_labor.engine.startup import initialise_distributed, setup_jax, setup_log
+from jax_labor.engine.startup import compile_faster, initialise_distributed, setup_jax, setup_log
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import restored
 from jax_labor.experiments.evaluation import read_scales
@@ -41,6 +41,7 @@ JSON = flags.DEFINE_string("json", "", "File for the figures.")
 def main(_):
     """Evaluates and prints."""
     with exit_on_mistake():
+        compile_faster()
         initialise_distributed()
         setup_log()
         setup_jax()

@@ -31,6 +31,7 @@ def main(_):
     """Runs the card in the work directory."""
     from jax_labor.engine.signals import EXIT_STOPPED, EXIT_WAITING
     from jax_labor.engine.startup import (
+        compile_faster,
         initialise_distributed,
         setup_jax,
         setup_log,
@@ -43,6 +44,7 @@ def main(_):
 
     try:
         with exit_on_mistake():
+            compile_faster()
             if initialise_distributed() is None:
                 share_cores(*shared_sizes(CONFIG.value))
             setup_log()

@@ -8,6 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from jax_labor.engine.startup import compile_faster
+
+compile_faster()
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

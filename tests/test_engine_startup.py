@@ -126,6 +126,24 @@ def test_cores_are_shared_as_devices(environ, batches, devices):
     assert done.stdout.strip() == (str(cores) if devices == "cores" else devices), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("release", "before", "after"),
+    [
+        ((0, 10, 2), None, "--xla_cpu_use_fusion_emitters=false"),
+        ((0, 10, 2), "--xla_a=1", "--xla_a=1 --xla_cpu_use_fusion_emitters=false"),
+        ((0, 10, 2), "--xla_cpu_use_fusion_emitters=true", "--xla_cpu_use_fusion_emitters=true"),
+        ((0, 11, 0), None, None),
+    ],
+)
+def test_the_faster_compiler_is_asked_for_where_it_is_known(release, before, after, monkeypatch):
+    monkeypatch.setattr(jax, "__version_info__", release)
+    monkeypatch.setenv("XLA_FLAGS", before or "")
+    if before is None:
+        monkeypatch.delenv("XLA_FLAGS")
+    startup.compile_faster()
+    assert os.environ.get("XLA_FLAGS") == after
+
+
 def test_explicit_settings_come_from_arguments_or_environment():
     environ = {
         "JAX_COORDINATOR_ADDRESS": "a:1",

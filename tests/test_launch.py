@@ -253,6 +253,7 @@ def test_a_refused_first_start_does_not_stand_in_the_way_of_its_correction(data,
 def test_a_missing_data_set_says_what_is_expected_where(tmp_path):
     settings = card.get_config("camvid_dusk")
     settings.data.root = str(tmp_path / "nothing")
+    settings.data.dir = str(tmp_path)
     with pytest.raises(UserError, match=r"(?s)nothing/camvid.*trainannot"):
         run(settings, str(tmp_path / "run"))
 
