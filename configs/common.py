@@ -212,7 +212,7 @@ def demo(c: ConfigDict) -> None:
     c.data.source = domain("streets", split="train", style="source", train=400, **scenes)
     c.data.target = domain("streets", split="train", style="target", train=200, val=60, **scenes)
     c.data.eval = domain("streets", split="val", style="target", train=200, val=60, **scenes)
-    _schedule(c, warmup=80, rounds=5, every=45, steps=480)
+    _schedule(c, warmup=80, rounds=5, every=45, steps=600)
 
 
 # Pixels are asked at the size of the network's input, as in RIPU's protocol. At CamVid's own

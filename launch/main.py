@@ -44,7 +44,8 @@ def main(_):
 
     try:
         with exit_on_mistake():
-            compile_faster()
+            if CONFIG.value.experiment != "datasetgan":  # same bytes from any number of processes
+                compile_faster()
             if initialise_distributed() is None:
                 share_cores(*shared_sizes(CONFIG.value))
             setup_log()

@@ -1,5 +1,6 @@
 """Strict settings for every test: several host devices, no silent rank promotion."""
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 
 from jax_labor.engine.startup import compile_faster
 
-compile_faster()
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
+    compile_faster()
+    jax.devices()  # reads the flags, which are for this process: commands decide for themselves
 
 # Files of whole trainings go first: at the end no process then waits long for the other.
 LONGEST = ("test_launch", "test_resume", "test_datasetgan", "test_steps", "test_waiting")

@@ -128,9 +128,9 @@ def share_cores(*sizes: int) -> None:
 def compile_faster() -> None:
     """Have the CPU's compiler of JAX 0.10 write loops the older way. Before any use of a device.
 
-    A training step then compiles in 0.4 of the time and runs as fast. Later releases know only the
-    newer way, and end the process at a flag that they do not know. A choice of the environment
-    stands.
+    A training step then compiles in 0.4 of the time and runs as fast, but its rounding depends on
+    how processes share the work. Later releases know only the newer way, and end the process at a
+    flag that they do not know. A choice of the environment stands.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if jax.__version_info__[:2] == (0, 10) and "xla_cpu_use_fusion_emitters" not in flags:
