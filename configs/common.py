@@ -95,6 +95,7 @@ def base() -> ConfigDict:
     c.rounds.strategy = "spl"  # spl | ppl | random | entropy | margin | ripu
     c.rounds.share = 0.022  # of an image's pixels, over all rounds; 0 if points is set
     c.rounds.points = 0  # pixels per image, over all rounds; 0 if share is set
+    c.rounds.per_class = False  # ppl: points are asked of every class in every round instead
     c.rounds.warmup = 10_000  # steps before the first round
     c.rounds.count = 5
     c.rounds.every = 2_000  # steps between rounds

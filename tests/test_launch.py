@@ -9,11 +9,14 @@ import pytest
 from PIL import Image
 from small import FLAGS, ROOT, command, config, environment, launch
 
+from configs import ppl
 from configs import spl as card
+from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored, run
 from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.experiments.evaluation import Evaluator
+from jax_labor.labels.store import Round
 from jax_labor.models.pretrained import export_weights, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -152,6 +155,16 @@ def test_ppl_asks_points_in_order(data, tmp_path):
     assert sum(q["asked"] for q in queries) == results(tmp_path)["asked_pixels"]
 
 
+def test_ppl_asks_points_of_every_class_in_every_round(data, tmp_path):
+    changes = {"rounds.points": 2, "rounds.per_class": True, "train.pictures": 0}
+    run(config(data, ppl, **changes), str(tmp_path))
+    for path in tmp_path.glob("rounds/*/queries/*.json"):
+        asked = json.loads(path.read_text())["points"]
+        guesses = Round(tmp_path, int(path.parts[-3])).read_query(path.stem).guess
+        assert 0 < len(asked) <= 2 * 11 and (guesses != IGNORE).sum() == len(asked)
+    assert results(tmp_path)["asked_pixels"] > 6 * 2 * 2  # of two rounds, more than one class
+
+
 @pytest.mark.parametrize("method", ["source", "adversarial", "supervised"])
 def test_the_baselines_run(method, data, tmp_path):
     launch(tmp_path, data, card=f"segmentation.py:{method},demo")
@@ -191,6 +204,7 @@ BAD = [
     ("rounds.share", 1.5, "config.rounds.share is 1.5"),
     ("rounds.strategy", "nearest", "config.rounds.strategy"),
     ("rounds.strategy", "ppl", "set config.rounds.points"),
+    ("rounds.per_class", True, "only config.rounds.strategy=ppl asks"),
     ("rounds.similarity", "cos", "use cosine, l2, dot or kl"),
     ("rounds.class_of_pixel", "c3", "use mean, c1 or c2"),
     ("model.selector", "none", "asks two classifiers"),

@@ -27,10 +27,11 @@ class Fixed:
         return self.outputs
 
 
-def selection(rng, strategy, points=0, window=(1, 1), probs="mean"):
+def selection(rng, strategy, points=0, window=(1, 1), probs="mean", per_class=False):
     rounds = types.SimpleNamespace(
         strategy=strategy, points=points, similarity="cosine", probs=probs, class_of_pixel="mean"
     )
+    rounds.per_class = per_class
     rounds.radius, rounds.pick = window
     model = Fixed(rng)
     return jax.jit(make_selection_step(model, rounds, align_corners=False)), model.outputs
@@ -68,6 +69,23 @@ def test_points_of_all_rounds_together_are_of_all_classes_alike(rng):
         available &= guess == IGNORE
     assert sorted(found[0]) == [0, 1]
     np.testing.assert_array_equal(np.bincount(np.concatenate(found)), [2] * CLASSES)
+
+
+def test_points_of_every_class(rng):
+    step, outputs = selection(rng, "ppl", points=2, per_class=True)
+    available, most = np.ones((2, *SIZE), bool), np.array([2 * CLASSES * 3] * 2, np.int32)
+    first, second = (oracles.softmax(np.float64(x)) for x in outputs[2:4])
+    mask, classes = first.argmax(-1) != second.argmax(-1), (first + second).argmax(-1)
+    for _ in range(2):
+        left = [np.bincount(k[m], minlength=CLASSES) for k, m in zip(classes, mask, strict=True)]
+        guess, points = ask(step, available, most)
+        assert points.shape == (2, 2 * CLASSES)
+        for k, asked, free in zip(classes, guess != IGNORE, left, strict=True):
+            np.testing.assert_array_equal(
+                np.bincount(k[asked], minlength=CLASSES), np.minimum(free, 2)
+            )
+        mask &= guess == IGNORE
+        available &= guess == IGNORE
 
 
 @pytest.mark.parametrize("probs", PROBS)

@@ -70,6 +70,11 @@ def check_rounds(config) -> None:
             "config.rounds.strategy=ppl asks points: set config.rounds.points (40 in the paper) and"
             " config.rounds.share=0."
         )
+    if rounds.per_class and rounds.strategy != "ppl":
+        raise UserError(
+            "config.rounds.per_class=True counts points of classes, which only"
+            f" config.rounds.strategy=ppl asks; it is {rounds.strategy}."
+        )
     if rounds.strategy in ASK_SELECTOR and config.model.selector == "none":
         raise UserError(
             f"config.rounds.strategy={rounds.strategy} asks two classifiers, but"

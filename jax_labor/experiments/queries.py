@@ -72,7 +72,7 @@ def _selection_batch(config, records, ledger, round_, batch, key):
         budget[row] = round_budget(
             available[row].size,
             rounds.share,
-            rounds.points,
+            rounds.points * (records.table.num_classes * rounds.count if rounds.per_class else 1),
             round_.number,
             rounds.count,
             ledger.asked(name),

@@ -27,7 +27,7 @@ def make_selection_step(model, rounds, align_corners: bool):
     Args:
         model: a LaborNet.
         rounds: settings of a card: `strategy`, `points`, `similarity`, `probs`, `class_of_pixel`,
-            `radius`, `pick`.
+            `per_class`, `radius`, `pick`.
         align_corners: how logits are raised to label resolution.
 
     """
@@ -66,6 +66,7 @@ def _ppl(outputs, batch, rounds, align):
         budget=batch["budget"],
         # Where a deal of all points asked before would have ended, if every class had enough.
         first=(~batch["available"]).sum((1, 2)) % outputs.main.shape[-1],
+        per_class=rounds.per_class,
         similarity=rounds.similarity,
         probs=probs,
         align_corners=align,
