@@ -86,6 +86,8 @@ class _Jobs:
             # Before its interpreter has started a thread: those inherit it.
             os.sched_setaffinity(process.pid, cores)
         self._running[job.name] = process
+        if self._status:  # the stop came while the process was being made
+            process.send_signal(signal.SIGTERM)
         if process.stdout:
             async for line in process.stdout:
                 text = line.decode(errors="replace")
