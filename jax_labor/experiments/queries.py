@@ -62,6 +62,7 @@ def _batches(config, records):
 def _selection_batch(config, records, ledger, round_, batch, key):
     """What the selection step reads: images, free pixels, budgets and keys."""
     rounds, shape = config.rounds, batch["label"].shape[1:]
+    points = rounds.points * (records.table.num_classes * rounds.count if rounds.per_class else 1)
     available = np.zeros(batch["label"].shape, bool)
     budget = np.zeros(len(available), np.int32)
     for row, index in enumerate(batch["index"].tolist()):
@@ -72,7 +73,7 @@ def _selection_batch(config, records, ledger, round_, batch, key):
         budget[row] = round_budget(
             available[row].size,
             rounds.share,
-            rounds.points * (records.table.num_classes * rounds.count if rounds.per_class else 1),
+            points,
             round_.number,
             rounds.count,
             ledger.asked(name),
