@@ -1,6 +1,7 @@
 """From a config to the parts of a run: data sets, network, optimisers, first state."""
 
 import dataclasses
+import functools
 import os
 
 import jax
@@ -105,8 +106,13 @@ def state_shape(config, network: Network, num_classes: int) -> train_state.Train
 
 
 def _variables(config, network: Network) -> dict:
-    images = jnp.zeros((1, *config.data.source_view.size, 3))
-    return network.model.init(_key(config), images, train=False)
+    return _init(network.model, _key(config), (1, *config.data.source_view.size, 3))
+
+
+# Jitted, so that its shapes and its values take one tracing, of every session of a process.
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _init(model, key, shape):
+    return model.init(key, jnp.zeros(shape), train=False)
 
 
 def _key(config) -> jax.Array:

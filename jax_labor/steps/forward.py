@@ -1,5 +1,7 @@
 """The network's passes over a batch of one or two domains."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -21,16 +23,7 @@ def forward(model, params, batch_stats, batch, statistics: str):
     Returns:
         (dict by domain of outputs, running statistics after the passes).
     """
-
-    def apply(stats, images):
-        outputs, moved = model.apply(
-            {"params": params, "batch_stats": stats},
-            images,
-            train=True,
-            mutable=["batch_stats"],
-        )
-        return outputs, moved.get("batch_stats", stats)
-
+    apply = functools.partial(_training_pass, model, params)
     if statistics == "shared":
         images = [part["image"] for part in batch.values()]
         outputs, batch_stats = apply(batch_stats, jnp.concatenate(images))
@@ -43,6 +36,16 @@ def forward(model, params, batch_stats, batch, statistics: str):
     return results, batch_stats
 
 
+# Jitted, so that a network is traced once for all passes of one shape, of all steps of a process.
+@functools.partial(jax.jit, static_argnums=0)
+def _training_pass(model, params, batch_stats, images):
+    outputs, moved = model.apply(
+        {"params": params, "batch_stats": batch_stats}, images, train=True, mutable=["batch_stats"]
+    )
+    return outputs, moved.get("batch_stats", batch_stats)
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def infer(model, params, batch_stats, images):
     """An evaluation pass: stored statistics.
 

@@ -13,6 +13,7 @@ devices gives the same result, as long as each holds whole groups. (The official
 samples of a device, in groups that are interleaved; which samples meet is of no consequence.)
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -100,12 +101,12 @@ class _Phases:
 
         def objective(params):
             ws, stats = self._styles(params, state.stats, common, draws)
-            variables = {"params": params, "stats": stats}
-            apply = self._gan.generator.apply
             shape = (*self._gan.generator.pyramid.image_size, 3)
             noise = jax.vmap(lambda key: jax.random.normal(key, shape))(draws.path)
             lengths = gan_losses.path_lengths(
-                lambda ws: apply(variables, ws, draws.noise, method="synthesise")[0], ws, noise
+                lambda ws: _synthesise(self._gan.generator, params, stats, ws, draws.noise),
+                ws,
+                noise,
             )
             batch_mean = jax.lax.pmean(lengths.mean(), AXIS)
             mean = state.path_length + decay * (batch_mean - state.path_length)
@@ -178,9 +179,7 @@ class _Phases:
     def _generate(self, params, stats, common, draws):
         """Images float32[B, H, W, 3], and the moved running mean of w."""
         ws, stats = self._styles(params, stats, common, draws)
-        variables = {"params": params, "stats": stats}
-        generator = self._gan.generator
-        return generator.apply(variables, ws, draws.noise, method="synthesise")[0], stats
+        return _synthesise(self._gan.generator, params, stats, ws, draws.noise), stats
 
     def _styles(self, params, stats, common, draws):
         """Styles of one latent, and with some probability of another from some layer on."""
@@ -206,10 +205,10 @@ class _Phases:
     def _judge(self, state, params, images, batch, keys):
         """Logits [B] of images through the batch's masks, augmented; not in the images' order."""
         images = images * batch["mask"] if "mask" in batch else images
-        images = augment(images, keys, state.augment_p, self._augment.kinds)
+        images = _augment(images, keys, state.augment_p, self._augment.kinds)
         discriminator = self._gan.discriminator
         images = _interleaved(images, discriminator.mbstd_group or images.shape[0])
-        return discriminator.apply({"params": params}, images)[:, 0]
+        return _discriminate(discriminator, params, images)[:, 0]
 
     def _update_generator(self, state, grads):
         tx = self._gan.generator_tx
@@ -220,6 +219,21 @@ class _Phases:
         tx = self._gan.discriminator_tx
         params, opt_state = _update(tx, grads, state.discriminator_opt_state, state.discriminator)
         return state.replace(discriminator=params, discriminator_opt_state=opt_state)
+
+
+# Jitted, so that a network is traced once for all phases: tracing is much of a start.
+_augment = jax.jit(augment, static_argnums=3)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _synthesise(generator, params, stats, ws, noise):
+    variables = {"params": params, "stats": stats}
+    return generator.apply(variables, ws, noise, method="synthesise")[0]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _discriminate(discriminator, params, images):
+    return discriminator.apply({"params": params}, images)
 
 
 def _update(tx, grads, opt_state, params):
