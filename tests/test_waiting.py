@@ -16,6 +16,7 @@ from jax_labor.experiments import annotators, restored
 from jax_labor.labels import oracle
 from jax_labor.labels.store import Round
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 PEOPLE = "--config.annotator=people"
 
 
