@@ -10,6 +10,7 @@ from model_variables import random_variables
 
 from jax_labor.models import build_model
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 CFG = {"backbone": "resnettiny", "width": 4, "bn": "train", "aux": True, "selector": "shared"}
 IMAGE = np.random.default_rng(0).normal(size=(4, 40, 56, 3)).astype(np.float32)
 CLASSES = 5

@@ -26,6 +26,7 @@ from jax_labor.steps.pixel_ensemble import (
     make_training,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 RNG = np.random.default_rng(0)
 drawn = jax.jit(draw_pixels, static_argnums=(2, 3))
 

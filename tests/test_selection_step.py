@@ -12,6 +12,7 @@ from jax_labor.classes import IGNORE
 from jax_labor.models.segmenter import Outputs
 from jax_labor.steps.select import PROBS, STRATEGIES, make_selection_step
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 CLASSES, SIZE = 5, (12, 10)
 
 
