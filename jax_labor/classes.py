@@ -45,6 +45,11 @@ class ClassTable:
                 f"class table {self.name}: {count} names, {len(self.colors)} colors and "
                 f"{len(self.ids)} ids; give one of each per class"
             )
+        if wrong := [c for c in self.colors if len(c) != 3 or not all(0 <= x <= 255 for x in c)]:
+            raise UserError(
+                f"class table {self.name}: {wrong[0]} is no color: give red, green, blue, each from"
+                " 0 to 255"
+            )
         for what, values in (("name", self.names), ("id", (*self.ids, *self.ignored_ids))):
             twice = sorted({str(value) for value in values if values.count(value) > 1})
             if twice:

@@ -58,7 +58,7 @@ def disk_mistake(path: epath.PathLike, error: BaseException) -> UserError | None
         text = str(chain)
         code = getattr(chain, "errno", None)
         if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
-            return UserError(f"{path}: the disk is full. Free some space or choose another workdir")
+            return UserError(f"{path}: the disk is full. Free some space or choose another folder")
         if code in (errno.EACCES, errno.EPERM, errno.EROFS) or "Permission denied" in text:
             return UserError(f"{path}: not writable ({text}). Choose another workdir")
         if code in (errno.ENOTDIR, errno.EEXIST):

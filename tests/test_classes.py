@@ -97,6 +97,8 @@ def test_palette():
     ({"names": ("a",)}, "1 names, 2 colors"),
     ({"names": ("a", "a")}, "name a occurs twice"),
     ({"ids": (0, 3)}, "id 0 occurs twice"),
+    ({"colors": ((1, 2, 3), (4, 5, 256))}, "256\\) is no color"),
+    ({"colors": ((1, 2, 3), (4, 5))}, "is no color"),
     ({"names": (), "colors": (), "ids": ()}, "0 classes"),
 ])  # fmt: skip
 def test_inconsistent_tables_are_refused(changes, message):

@@ -123,6 +123,13 @@ def test_tensorboard_gets_scalars_and_pictures(tmp_path):
     assert b"loss" in events and b"sheet" in events and b"PNG" in events
 
 
+def test_a_full_disk_is_one_error_at_the_line_and_at_the_end():
+    lines = report._LocalLines("/dev/full")
+    for act in (lambda: lines.append("{}"), lines.close):
+        with pytest.raises(UserError, match="/dev/full: the disk is full"):
+            act()
+
+
 def test_bucket_lines_are_written_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(report.files, "is_remote", lambda path: True)
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 5}\n')

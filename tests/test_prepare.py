@@ -165,6 +165,15 @@ def test_a_defect_stops_and_leaves_nothing_behind(read, root, tmp_path):
     assert [p.name for p in folders(tmp_path)[0].iterdir()] == ["lock"]
 
 
+def test_a_full_disk_is_one_error(read, monkeypatch):
+    def full(self):
+        raise RuntimeError("UNKNOWN: No space left on device")
+
+    monkeypatch.setattr("jax_labor.data.preparation.SegmentationBuilder.download_and_prepare", full)
+    with pytest.raises(UserError, match="prepared/camvid.*: the disk is full"):
+        read()
+
+
 def test_dropped_by_name_logged_and_remembered(read, root, tmp_path, caplog):
     break_label(root)
     for _ in range(2):  # when prepared, and when read again

@@ -251,6 +251,12 @@ def test_methods_that_ask_wait_for_the_one_that_warms_up():
     assert needs == [[], [], ["random"], [], ["ppl"], []]
 
 
+@pytest.mark.parametrize("flag", ["--config.seed=7", "--workdir=x", "--config.start_from=y"])
+def test_what_a_study_sets_itself_cannot_be_passed_on(flag):
+    with pytest.raises(UserError, match=f"{flag.partition('=')[0]} after --"):
+        Study("demo", ["source", "spl"], ["0", "1"], Path("x"), [flag]).runs()
+
+
 def test_by_class_leaves_out_the_seeds_without_the_class():
     found = comparison.by_class(RESULTS)
     assert found["skin"] == pytest.approx({"factory": 50, "transfer": 15, "supervised": 70})

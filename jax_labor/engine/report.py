@@ -68,11 +68,15 @@ class Reporter:
 
     def close(self) -> None:
         """Write out what is still held."""
-        if self._lines:
-            self._lines.close()
-        if self._board:
-            self._board.close()
+        lines, board = self._lines, self._board
         self._lines, self._board = None, None
+        try:
+            if lines:
+                lines.close()
+        finally:
+            if board:
+                with files.disk_errors(board.logdir):
+                    board.close()
 
 
 def cut_metrics(path: epath.PathLike, last_step: int) -> None:
@@ -106,7 +110,8 @@ class _LocalLines:
             self._stream.flush()
 
     def close(self) -> None:
-        self._stream.close()
+        with files.disk_errors(self._path):  # what a full disk did not take is tried once more
+            self._stream.close()
 
 
 class _RemoteLines:

@@ -1,5 +1,6 @@
 """A training in its work directory, whatever it trains: resume, go on, look, save, stop, close."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -81,10 +82,11 @@ class RunSession:
         return self
 
     def __exit__(self, *error):
-        self._stop.__exit__(*error)
-        self._profiler.close()
-        self._reporter.close()
-        self.checkpoints.close()
+        with contextlib.ExitStack() as parts:  # a full disk may keep one of them from closing
+            parts.callback(self.checkpoints.close)
+            parts.callback(self._reporter.close)
+            parts.callback(self._profiler.close)
+            parts.callback(self._stop.__exit__, *error)
 
     @property
     def step(self) -> int:

@@ -29,6 +29,8 @@ NEEDS = {
     "transfer": ("factory", "labelled samples it learns from"),
     "semi": ("factory", "labelled samples it learns from"),
 }
+# Given to every run, they would make the runs of two methods or seeds the same one.
+_OWN = {"--config", "--workdir", "--config.seed", "--config.rounds.strategy", "--config.start_from"}
 # Flags that may change between two starts: they do not change what a run computes.
 FREE = ("--compilation_cache", *(f"--config.{name}" for name in run_session.FREE))
 
@@ -71,6 +73,8 @@ class Study:
         """
         _check(self.methods, self.is_datasetgan)
         _check_seeds(self.seeds)
+        if taken := sorted(_OWN & _by_name(self.extra).keys()):
+            raise UserError(f"{taken[0]} after --: the study sets it itself, for each run its own.")
         if self.factory and "factory" not in self.methods:
             raise UserError("--factory: there is no factory among the --methods to pass it to.")
         methods = self.methods
