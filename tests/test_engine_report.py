@@ -10,7 +10,7 @@ from PIL import Image
 
 from jax_labor.engine import pictures, report
 from jax_labor.engine.clock import Clock, as_time
-from jax_labor.engine.finite import NonFiniteLoss, check_finite
+from jax_labor.engine.finite import NonFiniteLoss, check_finite, check_finite_state
 from jax_labor.engine.profile import Profiler, parse_range
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.results import write_results
@@ -191,6 +191,17 @@ def test_non_finite_names_step_and_terms():
         check_finite(17, bad)
     assert isinstance(caught.value, UserError) and caught.value.step == 17
     assert "loss/d" not in str(caught.value) and "learning rate" in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e25])
+def test_a_wrecked_state_is_named(value):
+    good = np.linspace(-1e4, 1e4, 9, dtype=np.float32).reshape(3, 3)
+    check_finite_state(5, {"a": good, "count": np.array(2**62), "empty": good[:0], "zero": good[1]})
+    bad = good.copy()
+    bad[1, 2] = value
+    with pytest.raises(NonFiniteLoss, match="step 5: b = ") as caught:
+        check_finite_state(5, {"a": good, "b": bad})
+    np.testing.assert_equal(caught.value.terms["b"], float(np.float32(value)))
 
 
 @pytest.mark.parametrize("spec", ["10", "10:", ":5", "10:10", "15:10", "a:b", "-1:5", "1:2:3"])

@@ -279,9 +279,14 @@ def test_a_workdir_that_is_a_file(data, tmp_path):
     assert "Traceback" not in log
 
 
-def test_a_loss_that_blows_up_stops_the_run_and_keeps_the_last_checkpoint(data, tmp_path):
-    log = launch(tmp_path, data, "--config.optimizer.lr=1e30", status=2)
+EVERY = "--config.train.checkpoint_every=1"
+
+
+def test_weights_that_blow_up_are_never_saved_and_a_forced_start_recovers(data, tmp_path):
+    # The first step's loss is finite, and its update wrecks the weights.
+    log = launch(tmp_path, data, "--config.optimizer.lr=1e30", EVERY, status=2)
     assert "Traceback" not in log
-    assert "step" in log
-    for step in (tmp_path / "checkpoints").glob("[0-9]*"):
-        assert int(step.name) < 9
+    assert "error: step 1: params/" in log
+    assert not list((tmp_path / "checkpoints").glob("[0-9]*"))
+    launch(tmp_path, data, EVERY, "--force")
+    assert (tmp_path / "results.json").exists()

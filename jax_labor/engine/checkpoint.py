@@ -22,6 +22,7 @@ from orbax.checkpoint.checkpoint_managers import LatestN
 
 from jax_labor import files
 from jax_labor.engine import tree
+from jax_labor.engine.finite import check_finite_state
 from jax_labor.engine.processes import from_main
 from jax_labor.errors import UserError
 
@@ -67,6 +68,7 @@ class Checkpoints:
         Raises:
           UserError: this save or the one before met a full or forbidden disk; earlier checkpoints
             are intact.
+          NonFiniteLoss: an array is not finite; nothing is written.
           ValueError: a later step is on disk already.
         """
         if self._manager is None or self._read_only:
@@ -78,6 +80,7 @@ class Checkpoints:
                 return
             raise ValueError(f"step {step} cannot be saved after step {steps[-1]}")
         arrays = tree.host_arrays(state)
+        check_finite_state(step, arrays)
         meta = files.plain(meta)
         meta = {**meta, _CHECKSUM: _checksum(arrays, meta)}
         items = ocp.args.Composite(
