@@ -12,15 +12,7 @@ from configs import common
 
 # Prototypes are only as good as the predictions they are made of: after 100 steps, as SPL's rounds
 # begin, rare classes are not predicted at all. And 40 points are easily outvoted by the source.
-SETTINGS = {
-    "camvid_dusk": {
-        "rounds.warmup": 500,
-        "rounds.count": 5,
-        "rounds.every": 60,
-        "loss.source": 0.3,
-    },
-    "streets_camvid": {"rounds.count": 5},
-}
+SETTINGS = {"camvid_dusk": {"rounds.warmup": 500, "rounds.every": 60, "loss.source": 0.3}}
 
 
 def get_config(preset: str = ""):

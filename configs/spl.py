@@ -12,7 +12,12 @@ wrote (--config.data.source.root=/path/to/factory/dataset) to photos of people.
 
 from configs import common
 
+# On CamVid the masks of five rounds spend 1.8 of the 2.2 %, those of eight 2.1.
+SETTINGS = dict.fromkeys(("streets_camvid", "camvid_dusk"), {"rounds.count": 8})
+
 
 def get_config(preset: str = ""):
     """SPL on the domains of `preset`."""
-    return common.preset(common.base(), preset)
+    c = common.preset(common.base(), preset)
+    c.update_from_flattened_dict(SETTINGS.get(preset, {}))
+    return c

@@ -37,10 +37,10 @@ def local_folder(path: epath.PathLike, setting: str) -> Path:
 @contextlib.contextmanager
 def disk_errors(path: epath.PathLike) -> Iterator[None]:
     """Turn a full or forbidden disk, or a path that cannot be, met while writing `path` into a
-    `UserError`."""
+    `UserError`; ArrayRecord's writer and TFDS report it as a RuntimeError."""
     try:
         yield
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         mistake = disk_mistake(path, error)
         if mistake is None:
             raise

@@ -70,9 +70,8 @@ def test_v2_is_the_sum_of_its_branches(dilations, tap):
 def test_v2_starts_at_a_deviation_of_one_hundredth_and_no_bias():
     wide = {"layer4": jnp.zeros((1, 3, 3, 512))}
     head = ASPPV2(19)
-    params = jax.jit(lambda key: head.init(key, wide, False))(jax.random.key(0, impl="rbg"))[
-        "params"
-    ]
+    key = jax.random.key(0, impl="rbg")  # compiles sooner than the default
+    params = jax.jit(lambda key: head.init(key, wide, False))(key)["params"]
     assert sorted(params) == ["branch0", "branch1", "branch2", "branch3"]
     for branch in params.values():
         assert float(jnp.std(branch["kernel"])) == pytest.approx(0.01, rel=0.02)

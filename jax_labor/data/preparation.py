@@ -21,7 +21,7 @@ from jax_labor.data.builders.tfds_builder import (
 )
 from jax_labor.data.prepared import undamaged
 from jax_labor.errors import UserError
-from jax_labor.files import disk_mistake, local_folder
+from jax_labor.files import disk_errors, local_folder
 
 _LOG = logging.getLogger(__name__)
 _METADATA_FILE = "metadata.json"
@@ -106,14 +106,8 @@ def _prepare(builder: SegmentationBuilder, folder: Path) -> None:
             return
         for left_over in folder.parent.glob(f"{_INCOMPLETE}*"):
             shutil.rmtree(left_over)
-        try:
+        with disk_errors(folder.parent):
             builder.download_and_prepare()
-        except UserError:
-            raise
-        except Exception as error:
-            if (mistake := disk_mistake(folder.parent, error)) is None:
-                raise
-            raise mistake from error
 
 
 @contextlib.contextmanager

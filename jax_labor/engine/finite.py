@@ -24,7 +24,7 @@ class NonFiniteLoss(UserError):
 def check_finite(step: int, metrics: Mapping[str, float]) -> None:
     """Raise `NonFiniteLoss` when a value of `metrics` (scalars; fetched here) is not finite.
 
-    Call it before a checkpoint of that step is written, so that no bad state is ever kept.
+    Call it before a checkpoint of that step is written.
     """
     bad = {name: value for name, value in metrics.items() if not math.isfinite(value)}
     if bad:
@@ -37,9 +37,6 @@ def check_finite_state(step: int, arrays: Mapping[str, np.ndarray]) -> None:
     A loss is taken before the update of its step: an update that wrecks the weights shows in them
     first. Weights beyond 1e19 are finite, and wrecked all the same.
     """
-    floats = {name: x for name, x in arrays.items() if x.dtype == np.float32}
-    squares = {name: float(np.vdot(x, x)) for name, x in floats.items()}
-    bad = [name for name, value in squares.items() if not math.isfinite(value)]
-    if bad:
-        worst = floats[bad[0]]
-        raise NonFiniteLoss(step, {bad[0]: float(worst.flat[np.abs(worst).argmax()])})
+    for name, array in arrays.items():
+        if array.dtype == np.float32 and not math.isfinite(np.vdot(array, array)):
+            raise NonFiniteLoss(step, {name: float(array.flat[np.abs(array).argmax()])})

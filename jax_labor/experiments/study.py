@@ -69,7 +69,8 @@ class Study:
 
         Raises:
             UserError: unknown methods, some that do not go together, one that is missing, or a
-                domain without real labels for a factory; seeds that are none.
+                domain without real labels for a factory; seeds that are none; flags of every run
+                that are the study's own.
         """
         _check(self.methods, self.is_datasetgan)
         _check_seeds(self.seeds)

@@ -113,15 +113,10 @@ def _write_shard(path: Path, records: Iterable[dict]) -> None:
     serializer = tfds.core.example_serializer.ExampleSerializer(FEATURES.get_serialized_info())
 
     def write(beside) -> None:
-        try:
-            writer = ArrayRecordWriter(beside.name, _RANDOM_ACCESS)
-            for record in records:
-                example = serializer.get_tf_example(FEATURES.encode_example(record))
-                writer.write(example.SerializeToString(deterministic=True))
-            writer.close()
-        except RuntimeError as error:  # the writer's only kind, with the system's words in it
-            if mistake := files.disk_mistake(path, error):
-                raise mistake from error
-            raise
+        writer = ArrayRecordWriter(beside.name, _RANDOM_ACCESS)
+        for record in records:
+            example = serializer.get_tf_example(FEATURES.encode_example(record))
+            writer.write(example.SerializeToString(deterministic=True))
+        writer.close()
 
     files.write_with(path, write)
