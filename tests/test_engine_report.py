@@ -1,9 +1,11 @@
 """What a run tells: rates, lines, tables, pictures, and when it must stop."""
 
+import importlib.metadata
 import json
 import logging
 import math
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -168,6 +170,18 @@ def test_results_say_what_made_them(tmp_path):
     assert {"python", "jax", "jaxlib", "flax", "numpy", "jax_labor"} <= content["versions"].keys()
     assert content["devices"] == {"kind": "cpu", "count": 4, "processes": 1}
     assert content["date"].endswith("Z")
+
+
+def test_results_are_written_where_the_project_is_not_installed(tmp_path, monkeypatch):
+    def version(name, known=importlib.metadata.version):
+        if name == "jax_labor":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return known(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    found = write_results(tmp_path, {"seed": 3})["versions"]
+    assert found["jax_labor"] == "not installed"
+    assert found["jax"] == jax.__version__
 
 
 def test_table_is_aligned():

@@ -16,8 +16,15 @@ _PACKAGES = ("jax_labor", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on."""
-    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"python": platform.python_version(), **found}
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+
+
+def _version(package: str) -> str:
+    """Say which version is installed; the project itself also runs from its source alone."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def write_results(workdir: epath.PathLike, results: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ largest that the direct way can hold in 24 GiB. The direct way builds the upsamp
 [H, W, C] and runs the classifiers over them one by one, jitted too, with the same weights. Ours
 labels an image per core, as the factory does; the direct way takes all cores for one image, whose
 features fill the memory. Prints one JSON line. Times alternate between the two ways in one process,
-so that other work on the machine meets both. Peak memory is the resident set of a process of its
-own that compiles and does one way alone.
+so that other work on the machine meets both. Peak memory is that of a process of its own that
+compiles and does one way alone: its resident set, or on an accelerator the device's memory.
 """
 
 import argparse
@@ -125,19 +125,22 @@ def projected_way(args):
 WAYS = {"direct": direct_way, "projected": projected_way}
 
 
-def images_of(args):
-    """How many images each way labels at once."""
-    return {"direct": 1, "projected": args.devices}
+def images_of(way):
+    """How many images a way labels at once."""
+    return 1 if way == "direct" else jax.local_device_count()
 
 
 def peak_gigabytes():
-    """Returns the peak resident set of this process in GiB."""
+    """Returns this process's peak of an accelerator's memory, or its resident set, in GiB."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats:
+        return stats["peak_bytes_in_use"] / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def measure_peak(args):
     """Does one way once and prints (peak with inputs alone, peak)."""
-    inputs = jax.block_until_ready(make_inputs(args, images_of(args)[args.peak]))
+    inputs = jax.block_until_ready(make_inputs(args, images_of(args.peak)))
     before, label = peak_gigabytes(), WAYS[args.peak](args)
     jax.block_until_ready(label(*inputs))
     print(json.dumps([before, peak_gigabytes()]))
@@ -162,7 +165,7 @@ def seconds(function, *inputs):
 def compare(args):
     """Prints times and memory of both ways and how far their results lie apart."""
     peaks = {way: peak_in_own_process(args, way) for way in WAYS}
-    images = images_of(args)
+    images = {way: images_of(way) for way in WAYS}
     inputs = {way: make_inputs(args, images[way]) for way in WAYS}
     labels = {way: make(args) for way, make in WAYS.items()}
     out = {way: jax.device_get(label(*inputs[way])) for way, label in labels.items()}
@@ -176,9 +179,10 @@ def compare(args):
     report = {
         "size": image_size(args),
         "channels": sum(s[-1] for s in shapes(args)),
-        "devices": args.devices,
-        "seconds": {way: round(float(best[way][0]), 2) for way in WAYS},
-        "cpu_seconds": {way: round(float(best[way][1]), 2) for way in WAYS},
+        "device": jax.devices()[0].device_kind,
+        "devices": jax.local_device_count(),
+        "seconds": {way: round(float(best[way][0]), 4) for way in WAYS},
+        "cpu_seconds": {way: round(float(best[way][1]), 4) for way in WAYS},
         "images_per_second": {way: round(float(1 / best[way][0]), 3) for way in WAYS},
         "faster": round(float(best["direct"][0] / best["projected"][0]), 1),
         "less_cpu": round(float(best["direct"][1] / best["projected"][1]), 1),
