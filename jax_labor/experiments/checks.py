@@ -1,5 +1,6 @@
 """Settings of a segmenter's card that cannot work, found before any work is done."""
 
+from jax_labor.data.views import EvalView, TrainView
 from jax_labor.errors import UserError
 from jax_labor.experiments.bounds import check_least
 from jax_labor.experiments.phases import ASK_SELECTOR
@@ -30,11 +31,13 @@ def check_training(config) -> None:
         UserError: naming the setting and what it may be.
     """
     _check_choices(config, CHOICES)
-    loss, data = config.loss, config.data
+    loss = config.loss
+    for scale in config.eval.scales:
+        EvalView(config.eval.size, scale, normalize=config.data.normalize)
     for name in ("optimizer", "discriminator"):
         if not config[name].lr > 0:
             raise UserError(f"config.{name}.lr is {config[name].lr}: use more than 0.")
-    check_least(config, {"train.eval_every": 0})
+    check_least(config, {"train.steps": 1, "train.eval_every": 0, "data.eval_batch": 1})
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(
             "config.loss.adversarial_aux is set, but there is no auxiliary output: set"
@@ -46,13 +49,19 @@ def check_training(config) -> None:
             "config.loss.discrepancy_features does nothing to a shared selector that may not train"
             " the backbone: set config.model.selector_gradient too, or config.model.selector=own."
         )
-    sizes = tuple(data.source_view.size), tuple(data.target_view.size)
+    sizes = tuple(train_view(config, role).size for role in ("source", "target"))
     if config.train.statistics == "shared" and sizes[0] != sizes[1]:
         raise UserError(
             f"config.train.statistics=shared joins source and target images of one size; they are"
             f" {sizes[0]} and {sizes[1]}: set config.data.source_view.size and target_view.size"
             " alike, or use each or target."
         )
+
+
+def train_view(config, role: str) -> TrainView:
+    """The view of `source` or `target` images; a UserError names a setting that cannot be."""
+    settings, name = config.data[f"{role}_view"].to_dict(), f"config.data.{role}_view"
+    return TrainView(**settings, normalize=config.data.normalize, name=name)
 
 
 def check_rounds(config) -> None:

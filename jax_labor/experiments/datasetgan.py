@@ -14,6 +14,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import factory, samples, segmenter_oracle
 from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
 from jax_labor.experiments.assembly import load_domain
+from jax_labor.experiments.bounds import check_run
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator, open_generator
@@ -36,6 +37,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
         Stopped: a signal came; what is done is saved.
         UserError: see the parts.
     """
+    check_run(config)
     check_annotator(config.annotator, SEGMENTER)
     factory.check(config.factory, workdir)
     check_ensemble(config)

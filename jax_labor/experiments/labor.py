@@ -1,6 +1,7 @@
 """LabOR (Shin et al., ICCV 2021): warm-up, then rounds of query, answers and training."""
 
 import logging
+import math
 
 import numpy as np
 from jax.experimental import multihost_utils
@@ -21,6 +22,7 @@ from jax_labor.experiments.finish import finish
 from jax_labor.experiments.phases import Phase, labor_phases
 from jax_labor.experiments.queries import write_queries
 from jax_labor.experiments.session import Session
+from jax_labor.labels.budget import check_budget_of
 from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.store import Round
 
@@ -35,6 +37,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
     with Session(config, workdir, force) as session:
         if config.annotator == ORACLE:
             check_has_truth(session.data.target)
+        _check_budget(config.rounds, session.data.target)
         for phase in phases:
             if session.step >= phase.end:
                 continue
@@ -44,6 +47,12 @@ def run(config, workdir: str, force: bool = False) -> dict:
                 overlay = AnswersByIndex(ledger, session.data.target.names)
             session.train(phase, overlay)
         return finish(session, Ledger(workdir, config.rounds.count))
+
+
+def _check_budget(rounds, target) -> None:
+    """Refuses a budget that is none for the smallest image, before the warm-up is done for it."""
+    smallest = min((target.size(index) for index in range(len(target))), key=math.prod)
+    check_budget_of(smallest, rounds.share, rounds.points)
 
 
 def _answered_round(session: Session, phase: Phase) -> Ledger:

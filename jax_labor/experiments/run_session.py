@@ -15,7 +15,7 @@ from jax_labor.engine.lock import hold
 from jax_labor.engine.profile import Profiler
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.signals import StopFlag, agreed
-from jax_labor.experiments.bounds import check_least
+from jax_labor.experiments.bounds import check_run
 from jax_labor.files import prepare_workdir, remove_parts
 from jax_labor.steps import parallel
 
@@ -25,10 +25,6 @@ FREE = (
     *("train.log_every", "train.checkpoint_every", "train.keep"),
     *("train.tensorboard", "train.profile", "train.pictures"),
 )
-_LEAST = {
-    **dict.fromkeys(("train.log_every", "train.keep"), 1),
-    **dict.fromkeys(("train.checkpoint_every", "train.pictures"), 0),
-}
 _LOG = logging.getLogger(__name__)
 
 
@@ -59,7 +55,7 @@ class RunSession:
             prepare_workdir(workdir)
             hold(workdir)
             remove_parts(workdir)
-        check_least(config, _LEAST)
+        check_run(config)
         if not force:
             check_config(workdir, config.to_dict(), free)
 

@@ -10,10 +10,10 @@ from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
 from jax_labor.experiments import folds
 from jax_labor.experiments.assembly import build_network, initial_state, load_data, state_shape
-from jax_labor.experiments.checks import check_training
+from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
-from jax_labor.experiments.restored import write_table
+from jax_labor.experiments.restored import check_data, write_data, write_table
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
 from jax_labor.steps import parallel
@@ -54,6 +54,7 @@ class Session(RunSession):
                 f"config.data.source ({self.data.source.description}) has no labels to learn from:"
                 " choose a labelled split or data set."
             )
+        check_data(workdir, self.data, force)
         self.network = build_network(config, self.data.table.num_classes)
         parts = config.eval.folds
         self.evaluator = Evaluator(config, self.network.model, self.data.eval, parts)
@@ -61,6 +62,7 @@ class Session(RunSession):
         self._open(config.train.steps)
         if self.is_main:
             write_table(self.workdir, self.data.table)
+            write_data(self.workdir, self.data)
 
     @property
     def variables(self) -> dict:
@@ -173,8 +175,7 @@ class Session(RunSession):
 
     def _iterator(self, role: str, **labels):
         data = self.config.data
-        settings, name = data[f"{role}_view"].to_dict(), f"config.data.{role}_view"
-        view = TrainView(**settings, normalize=data.normalize, name=name)
+        view = train_view(self.config, role)
         return train_iterator(
             self._records(role, view),
             view,

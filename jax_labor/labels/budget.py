@@ -21,6 +21,25 @@ def check_budget(share: float, points: int) -> None:
         )
 
 
+def check_budget_of(shape: tuple[int, int], share: float, points: int) -> None:
+    """Refuses a budget that asks nothing about an image of `shape` (H, W), or more than it has.
+
+    Raises:
+        UserError: naming the setting.
+    """
+    height, width = shape
+    if points > height * width:
+        raise UserError(
+            f"config.rounds.points is {points}, but images have {height}x{width} ="
+            f" {height * width} pixels: use fewer."
+        )
+    if not points and int(share * height * width) < 1:
+        raise UserError(
+            f"config.rounds.share is {share}: of {height}x{width} pixels that is not one. Use"
+            f" {1 / (height * width):.2g} or more."
+        )
+
+
 def round_budget(
     pixels: int, share: float, points: int, round_number: int, rounds: int, asked: int
 ) -> int:

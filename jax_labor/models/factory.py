@@ -91,6 +91,10 @@ def _settings(cfg) -> dict:
             raise UserError(
                 f"unknown model.{key} {settings[key]!r}: choose one of {', '.join(choices)}"
             )
+    if settings["width"] < 2:
+        raise UserError(f"model.width is {settings['width']}: use 2 or more.")
+    if not all(dilation >= 1 for dilation in settings["dilations"]):
+        raise UserError(f"model.dilations are {settings['dilations']}: use 1 or more, or none.")
     return settings
 
 
