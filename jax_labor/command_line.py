@@ -1,11 +1,15 @@
 """The command line of the launchers: every mistake in it is one message, and nothing is ignored."""
 
+import os
+import re
 import traceback
 from collections.abc import Sequence
 
 from absl import flags
 
 from jax_labor.errors import UserError, exit_on_mistake
+
+_IN_HOME = re.compile(r"(--[\w.]+=)(~.*)", re.DOTALL)
 
 
 def parse(argv: Sequence[str]) -> None:
@@ -22,7 +26,7 @@ def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> N
             read, or a word that is no flag.
     """
     try:
-        words = values(argv)
+        words = values(expand_home(argv))
         for name in values:  # a card that is missing says so only when it is used
             _check_card(name, values[name].value)
     except (AttributeError, IndexError, KeyError) as error:
@@ -41,6 +45,11 @@ def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> N
     except Exception as error:  # what else the code of a card can raise
         raise UserError(f"--config: {_place(error)}: {type(error).__name__}: {error}") from error
     nothing_left(words[1:])
+
+
+def expand_home(words: Sequence[str]) -> list[str]:
+    """The words with the home folder in `--name=~/x`, where a shell leaves the `~` as it is."""
+    return [_IN_HOME.sub(lambda m: m[1] + os.path.expanduser(m[2]), word) for word in words]
 
 
 def nothing_left(words: Sequence[str]) -> None:

@@ -138,6 +138,14 @@ def read_json(path: epath.PathLike) -> Any:
         raise UserError(f"{path}: not JSON ({error}). Restore it or remove it") from None
 
 
+def read_object(path: epath.PathLike) -> dict[str, Any]:
+    """Read a JSON file that holds an object; `UserError` as of `read_json`, or for another."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not a JSON object. Restore it or remove it")
+    return content
+
+
 def plain(content: Any) -> Any:
     """Reduce `content` to what JSON can say.
 

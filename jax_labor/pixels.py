@@ -3,7 +3,7 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 PNG_DEPTH_BYTE = 24  # place of the bit depth in a PNG file: after signature, length, IHDR, size
 
@@ -19,6 +19,8 @@ def open_picture(data: bytes, rawmode: str | None = None) -> Image.Image:
         if rawmode:
             image.tile = [tile._replace(args=rawmode) for tile in image.tile]
         image.load()
+    except UnidentifiedImageError:
+        raise BadFileError("cannot be read as an image (no format that Pillow knows)") from None
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise BadFileError(
             f"cannot be read as an image ({error or type(error).__name__})"
@@ -36,6 +38,8 @@ def encode_png(pixels: np.ndarray, level: int = 4) -> bytes:
 def read_label(data: bytes) -> np.ndarray:
     """Class ids [H, W] of a one-channel PNG, 8 or 16 bits; palettes are *not* applied."""
     image = open_picture(data)
+    if image.format == "JPEG":
+        raise BadFileError("is a JPEG, whose pixels are nearly the class ids; a PNG is needed")
     if image.mode not in ("L", "P", "I;16", "I"):
         raise BadFileError(f"has pixels of type {image.mode}; one channel of class ids is needed")
     # Pillow spreads 2 and 4 bits of grey over 0 .. 255, where ids are others.

@@ -7,7 +7,6 @@ signal with its checkpoint saved (the same command goes on), 75 waiting for peop
 (--config.annotator=people; it prints how to label, and the same command goes on).
 """
 
-import os
 import shlex
 import sys
 import time
@@ -51,7 +50,7 @@ def main(_):
                 share_cores(*shared_sizes(CONFIG.value))
             setup_log()
             setup_jax(COMPILED.value)
-            workdir = os.path.expanduser(WORKDIR.value) or _default_workdir()
+            workdir = WORKDIR.value or _default_workdir()
             run(CONFIG.value, workdir, FORCE.value)
     except Stopped as stopped:
         print(f"{stopped}: the same command goes on.", file=sys.stderr)

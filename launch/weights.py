@@ -28,11 +28,11 @@ from flax import traverse_util
 from ml_collections import config_flags
 
 from jax_labor.classes import get_table
-from jax_labor.command_line import nothing_left, read_flags
+from jax_labor.command_line import expand_home, nothing_left, read_flags
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.experiments.generator_file import open_generator
-from jax_labor.files import read_json
+from jax_labor.files import read_object
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
     LAYOUTS,
@@ -63,7 +63,7 @@ FILES = {
 
 def main() -> int:
     """Run the command in sys.argv; returns the exit status, 2 for a mistake of the user's."""
-    args, rest = _parser().parse_known_args()
+    args, rest = _parser().parse_known_args(expand_home(sys.argv[1:]))
     try:
         args.command(args, rest)
     except UserError as error:
@@ -182,7 +182,7 @@ def _variables(config, num_classes: int | None) -> dict:
 
 def _trained(workdir: str, layout: str) -> dict:
     """Give the variables in the newest checkpoint of a run."""
-    config = read_json(Path(workdir) / "config.json")
+    config = read_object(Path(workdir) / "config.json")
     if "network" in config:
         network = config["network"]
         check_export(network | {"conv_clamp": network["conv_clamp"] or None}, layout)

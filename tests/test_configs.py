@@ -7,7 +7,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from configs import common, datasetgan, ppl, segmentation, spl, stylegan2
-from jax_labor.command_line import read_flags
+from jax_labor.command_line import expand_home, read_flags
 from jax_labor.errors import UserError
 from jax_labor.experiments import EXPERIMENTS
 from jax_labor.experiments.assembly import build_network, state_shape
@@ -175,3 +175,18 @@ def test_help_is_still_given():
     command = [sys.executable, "launch/main.py", "--help"]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert "--workdir" in found.stdout
+
+
+def test_the_home_folder_stands_for_a_tilde_behind_any_flag(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["main.py", "--workdir=~/runs/a", "--config.data.root=~", "--config.weights=a~b", "~/x"]
+    expected = [f"--workdir={tmp_path}/runs/a", f"--config.data.root={tmp_path}", *words[3:]]
+    assert expand_home(words) == ["main.py", *expected]
+
+
+def test_commands_read_their_flags_with_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    values = flags.FlagValues()
+    flags.DEFINE_string("workdir", "", "", flag_values=values)
+    read_flags(["evaluate.py", "--workdir=~/run"], values)
+    assert values.workdir == f"{tmp_path}/run"

@@ -1,6 +1,7 @@
 """Files: whole or not at all; a full or forbidden disk is the user's to mend."""
 
 import errno
+import hashlib
 import json
 import os
 import subprocess
@@ -12,9 +13,11 @@ import pytest
 from etils import epath
 
 from jax_labor import files
+from jax_labor.data.builders.hashes import hash_files
 from jax_labor.engine.config import check_config, differences, flatten, write_config
 from jax_labor.engine.lock import hold
 from jax_labor.errors import UserError
+from jax_labor.experiments import restored
 
 
 def test_json_takes_arrays_and_scalars(tmp_path):
@@ -176,3 +179,30 @@ def test_resume_with_another_config_shows_the_difference(tmp_path):
     check_config(tmp_path, {**CONFIG, "log": {"every": 1}}, free=("log",))
     write_config(tmp_path, new)
     assert files.read_json(tmp_path / "config.json")["seed"] == 1
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null"])
+def test_other_json_than_an_object_is_refused(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(UserError, match="config.json: not a JSON object"):
+        check_config(tmp_path, {"seed": 1})
+    with pytest.raises(UserError, match="config.json: not a JSON object"):
+        restored.read_config(str(tmp_path))
+
+
+def test_an_object_that_is_no_configuration_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"a": 1}')
+    with pytest.raises(UserError, match="config.json: not the settings of a run"):
+        restored.read_config(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "[]", "null", '{"PATH": []}', '{"PATH": null}', '{"PATH": [1, 2]}']
+)
+def test_a_damaged_memory_of_hashes_is_begun_anew(tmp_path, damaged):
+    path, memory = tmp_path / "a.png", tmp_path / "hashes.json"
+    path.write_bytes(b"abc")
+    memory.write_text(damaged.replace("PATH", str(path)))
+    digest = hashlib.sha256(b"abc").hexdigest()
+    assert hash_files([path], memory) == [digest]
+    assert files.read_json(memory)[str(path)][2] == digest

@@ -14,6 +14,7 @@ from PIL import Image
 
 from configs import datasetgan, segmentation
 from jax_labor.errors import UserError
+from jax_labor.experiments import comparison as labor_comparison
 from jax_labor.experiments import comparison_datasetgan as comparison
 from jax_labor.experiments.assembly import build_network, state_shape
 from jax_labor.experiments.phases import NONE, segmentation_phases
@@ -315,3 +316,9 @@ def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tm
     assert json.loads((tmp_path / "study.json").read_text())["by_class"]["skin"]["factory"] == 50
     with Image.open(io.BytesIO((tmp_path / "study.png").read_bytes())) as image:
         assert np.asarray(image).std() > 5
+
+
+def test_runs_that_were_evaluated_without_labels_cannot_be_compared():
+    runs = {"spl": [{**RESULTS["factory"][0], "miou": None}], "source": RESULTS["factory"]}
+    with pytest.raises(UserError, match="runs of spl have no mIoU.*config.data.eval"):
+        labor_comparison.summarise(runs)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import tiny_data
+from PIL import Image
 
+from jax_labor.data.builders import make_source
 from jax_labor.data.validate import validate
 from jax_labor.errors import UserError
 
@@ -50,6 +52,40 @@ def test_truncated_jpeg(tmp_path):
     tiny_data.truncate(root / "images/train/photo2.jpg", 0.7)
     (problem,) = found(root, "image_folder", classes="own")
     assert problem.startswith("images/train/photo2.jpg: cannot be read as an image")
+
+
+def test_folders_behind_links_are_followed(root, tmp_path):
+    for folder in ("train", "trainannot"):
+        elsewhere = tmp_path / "elsewhere" / folder
+        elsewhere.parent.mkdir(exist_ok=True)
+        (root / folder).rename(elsewhere)
+        (root / folder).mkdir()
+        (root / folder / "part").symlink_to(elsewhere)
+        (elsewhere / "back").symlink_to(root / folder)  # must not be followed for ever
+    assert found(root) == []
+    assert len(make_source("camvid", root, "camvid11", None).scan("train").items) == 3
+
+
+@pytest.mark.parametrize("folder", ["train", "trainannot"])
+def test_links_to_nothing(root, folder):
+    path = root / folder / "0001TP_train1.png"
+    path.unlink()
+    path.symlink_to("gone.png")
+    assert f"{folder}/0001TP_train1.png: is a link to nothing" in found(root)
+
+
+def test_a_file_that_is_no_image_is_told_without_python_words(root):
+    (root / "train/0001TP_train1.png").write_bytes(b"<html>")
+    assert found(root) == [
+        "train/0001TP_train1.png: cannot be read as an image (no format that Pillow knows)"
+    ]
+
+
+def test_a_label_that_was_saved_as_jpeg(root):
+    path = root / "trainannot/0001TP_train1.png"
+    Image.open(path).save(path, "JPEG")
+    (problem,) = found(root)
+    assert problem.startswith("trainannot/0001TP_train1.png: is a JPEG")
 
 
 def test_size_mismatch(root):

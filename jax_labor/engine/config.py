@@ -49,7 +49,7 @@ def check_config(
     """
     path = _path(workdir)
     if path.exists():
-        changed = differences(files.read_json(path), config, free)
+        changed = differences(files.read_object(path), config, free)
         if changed:
             raise UserError(
                 f"{path}: this workdir was started with another configuration:\n"

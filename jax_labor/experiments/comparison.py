@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from jax_labor.errors import UserError
 from jax_labor.files import write_bytes, write_json, write_text
 from jax_labor.plots import new_figure, png
 from jax_labor.tables import table
@@ -30,7 +31,16 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
         by method: miou and its standard deviation over seeds in percent, asked share in percent,
         asked pixels per image, and, where the study has the two ends, the share of the supervised
         mIoU and of the gap between source only and supervised.
+
+    Raises:
+        UserError: a run was evaluated on images without labels.
     """
+    unknown = [m for m, runs in results.items() if any(r["miou"] is None for r in runs)]
+    if unknown:
+        raise UserError(
+            f"the runs of {', '.join(unknown)} have no mIoU to compare: config.data.eval has no"
+            " labels. Study data that has."
+        )
     mean = {m: 100 * float(np.mean([r["miou"] for r in runs])) for m, runs in results.items()}
     rows = {}
     for method, runs in results.items():

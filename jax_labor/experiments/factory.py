@@ -20,7 +20,7 @@ from jax_labor.engine.report import Progress
 from jax_labor.errors import UserError
 from jax_labor.experiments.dataset_card import write_card
 from jax_labor.experiments.maker import Maker
-from jax_labor.files import read_json, remove_parts, write_json
+from jax_labor.files import read_object, remove_parts, write_json
 from jax_labor.ops.divergence import SCORES, VOTES
 
 _LOG = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
 def _note_maker(folder, maker: Maker) -> None:
     """Writes beside the blocks what makes them; a UserError where something else began them."""
     path, facts = generated.parts_folder(folder) / "maker.json", maker.facts()
-    changed = differences(read_json(path), facts) if path.exists() else []
+    changed = differences(read_object(path), facts) if path.exists() else []
     if changed:
         raise UserError(
             f"{path}: what lies beside it was made otherwise:\n"

@@ -17,7 +17,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import truth_of
 from jax_labor.experiments.assembly import build_network, load_domain, state_shape
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
-from jax_labor.files import read_json, write_json
+from jax_labor.files import read_json, read_object, write_json
 from jax_labor.models.pretrained import load_variables
 
 _TABLE, _DATA = "class_table.json", "data.json"
@@ -32,7 +32,10 @@ def read_config(workdir: str) -> ConfigDict:
     path = epath.Path(workdir) / "config.json"
     if not path.exists():
         raise UserError(f"{path} is missing: name the --workdir of a run of launch/main.py.")
-    return ConfigDict(read_json(path))
+    config = read_object(path)
+    if not {"experiment", "data"} <= config.keys():
+        raise UserError(f"{path}: not the settings of a run. Restore it, or name another workdir.")
+    return ConfigDict(config)
 
 
 def write_table(workdir: epath.PathLike, table: ClassTable) -> None:
@@ -67,7 +70,7 @@ def check_data(workdir: epath.PathLike, data, force: bool = False) -> None:
     """
     path = epath.Path(workdir) / _DATA
     if path.exists() and not force:
-        changed = differences(read_json(path), _facts(data))
+        changed = differences(read_object(path), _facts(data))
         if changed:
             raise UserError(
                 f"{path}: this workdir was started with other data:\n"

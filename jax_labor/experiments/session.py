@@ -29,7 +29,8 @@ def free_settings(config) -> tuple[str, ...]:
     # DatasetGAN's source is written into the run's own workdir, which may have moved; how much of
     # each class must be labelled shows only when it was.
     own = ("data.source.root", "ensemble.smallest") if config.experiment == "datasetgan" else ()
-    return (*SHARED_FREE, "annotator_wait", *evaluated, *own)
+    # Once it has begun, a run needs the warm-up no more that it began with.
+    return (*SHARED_FREE, "annotator_wait", "start_from", *evaluated, *own)
 
 
 class Session(RunSession):

@@ -1,6 +1,7 @@
 """Data sets that are images and labels as files below one folder."""
 
 import abc
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -68,11 +69,14 @@ class FileSource(FolderSource):
         if not folder.is_dir():
             raise UserError(f"data set '{self.name}': there is no folder {folder}\n{self.layout}")
         found, problems, used = {}, [], []
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        files = sorted(_files_below(folder))
         names = [name_of(path.relative_to(folder)) for path in files]
         twice = {name for name, count in Counter(names).items() if count > 1}
         for path, name in zip(files, names, strict=True):
             if name == "" or path.name.startswith(".") or path.name == "Thumbs.db":
+                continue
+            if not path.is_file():
+                problems.append(Problem(self._show(path), "is a link to nothing", name))
                 continue
             used.append(path)
             if name is None:
@@ -103,6 +107,18 @@ class FileSource(FolderSource):
 
     def _show(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _files_below(folder: Path) -> Iterable[Path]:
+    """All files below `folder`, also behind links to folders, which may lead back to one above."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place) / name for name in names)
 
 
 def _name(relative: Path) -> str:

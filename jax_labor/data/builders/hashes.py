@@ -27,7 +27,7 @@ def hash_files(paths: Sequence[Path], memory: Path) -> list[str]:
     """
     known = {}
     with contextlib.suppress(OSError, UserError):
-        known = files.read_json(memory)
+        known = _sound(files.read_json(memory))
     stats = {os.path.abspath(path): path.stat() for path in paths}
     marks = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
     changed = [path for path, mark in marks.items() if known.get(path, [])[:2] != mark]
@@ -39,6 +39,16 @@ def hash_files(paths: Sequence[Path], memory: Path) -> list[str]:
         with contextlib.suppress(OSError, UserError):
             files.write_json(memory, known)
     return [known[path][2] for path in marks]
+
+
+def _sound(memory) -> dict[str, list]:
+    """The entries that are what `hash_files` writes: others have written to this file too."""
+    entries = memory.items() if isinstance(memory, dict) else ()
+    return {path: entry for path, entry in entries if _is_entry(entry)}
+
+
+def _is_entry(entry) -> bool:
+    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
 
 
 def _hash(path: str) -> str:
