@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 
 import jax
@@ -133,8 +134,22 @@ def test_other_settings_are_refused_but_a_longer_training_is_not(undisturbed, da
         assert (session.step, session.steps) == (9, 10)
 
 
+def test_the_generator_of_a_training_that_has_not_ended(undisturbed, tmp_path):
+    left_out = shutil.ignore_patterns("generator", "results.json")
+    shutil.copytree(undisturbed[0], tmp_path / "run", ignore=left_out)
+    opened = open_generator(tmp_path / "run")
+    assert opened.checksum == open_generator(undisturbed[0]).checksum  # of its last step, as here
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(UserError, match="its training has no checkpoint"):
+        load_generator(tmp_path / "run")
+
+
 def test_no_generator_says_what_to_name(tmp_path):
-    with pytest.raises(UserError, match="finished run of configs/stylegan2.py"):
+    message = "holds no generator: name the --workdir of a run of configs/stylegan2.py"
+    with pytest.raises(UserError, match=message):
+        load_generator(tmp_path)
+    (tmp_path / "config.json").write_text('{"experiment": "labor", "data": {}}')
+    with pytest.raises(UserError, match=message):
         load_generator(tmp_path)
 
 

@@ -8,15 +8,18 @@ without our code.
 import dataclasses
 import functools
 import json
+import logging
 
 import jax
 import numpy as np
 from etils import epath
+from ml_collections import ConfigDict
 
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.tree import checksum
 from jax_labor.errors import UserError
-from jax_labor.files import read_json, write_json
+from jax_labor.experiments.gan_assembly import build_gan
+from jax_labor.files import read_json, read_object, write_json
 from jax_labor.models.pretrained import load_stylegan
 from jax_labor.models.stylegan2 import (
     StyleGAN2Generator,
@@ -26,6 +29,7 @@ from jax_labor.models.stylegan2 import (
 )
 
 FOLDER = "generator"
+_LOG = logging.getLogger(__name__)
 # Generators that are part of the project, by name: NAME.npz, with the run's config in NAME.json.
 _OWN = epath.Path(__file__).parent.parent / "generators"
 
@@ -109,7 +113,7 @@ def save_generator(workdir: epath.PathLike, generator, variables: dict, step: in
 
 
 def load_generator(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, int]:
-    """Reads what `save_generator` wrote.
+    """Reads what `save_generator` wrote, or the newest checkpoint of a run that has not ended.
 
     Returns:
         The network, its variables {"params", "stats"} as NumPy arrays, and the step.
@@ -118,21 +122,41 @@ def load_generator(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, i
         UserError: there is none yet, it is damaged, or its arrays do not fit its settings.
     """
     place = epath.Path(workdir) / FOLDER
-    if not (place / "network.json").exists():
-        raise UserError(
-            f"{place} holds no generator: name the --workdir of a finished run of"
-            " configs/stylegan2.py."
-        )
+    finished = (place / "network.json").exists()
+    generator, variables, step = _finished(place) if finished else _in_training(workdir)
+    if not all(np.isfinite(leaf).all() for leaf in _leaves(variables)):
+        raise UserError(f"{place}: weights that are not finite; train again with a lower rate.")
+    return generator, variables, step
+
+
+def _finished(place: epath.Path) -> tuple[StyleGAN2Generator, dict, int]:
     generator = build_generator(read_json(place / "network.json"))
     checkpoints = Checkpoints(place, read_only=True)
     found = checkpoints.restore(variable_shapes(generator))
     checkpoints.close()
     if found is None:
-        raise UserError(f"{place} holds no generator yet: let its run of training end first.")
+        raise UserError(f"{place} holds no generator: its files are gone. Restore them.")
     step, variables, _ = found
-    if not all(np.isfinite(leaf).all() for leaf in _leaves(variables)):
-        raise UserError(f"{place}: weights that are not finite; train again with a lower rate.")
     return generator, variables, step
+
+
+def _in_training(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, int]:
+    """The average of the newest checkpoint: who likes the pictures need not wait for the end."""
+    path = epath.Path(workdir) / "config.json"
+    config = read_object(path) if path.exists() else {}
+    if "network" not in config:
+        raise UserError(
+            f"{workdir} holds no generator: name the --workdir of a run of configs/stylegan2.py."
+        )
+    checkpoints = Checkpoints(workdir, read_only=True)
+    found = checkpoints.read()
+    checkpoints.close()
+    if found is None:
+        raise UserError(f"{workdir} holds no generator yet: its training has no checkpoint.")
+    step, state = found
+    _LOG.info("%s: the training has not ended; its checkpoint of step %d is taken", workdir, step)
+    generator = build_gan(ConfigDict(config)).generator
+    return generator, {"params": state["average"], "stats": state["stats"]}, step
 
 
 def _leaves(tree):
