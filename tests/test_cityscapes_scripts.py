@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import small
+import tiny_data
 from PIL import Image
 
 from jax_labor.classes import get_table
-from jax_labor.experiments.evaluation import Evaluation
+from jax_labor.data.catalogue import load
+from jax_labor.experiments.assembly import build_network, initial_state
+from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.ops.metrics import confusion_matrix
 
 
@@ -39,3 +43,28 @@ def test_iou_equals_the_official_evaluation(scripts, tmp_path):
     for name, value in zip(ours.names, ours.iou, strict=True):
         assert official["classScores"][name] == pytest.approx(value, abs=1e-12)
     assert official["averageScoreClasses"] == pytest.approx(ours.miou, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_official_evaluation_finds_our_predictions_by_itself(
+    scripts, tmp_path, data, monkeypatch
+):
+    root, results = tiny_data.cityscapes(tmp_path / "d"), tmp_path / "results"
+    records = load(
+        "cityscapes", root=str(root), data_dir=str(data), split="val", classes="cityscapes19"
+    )
+    settings = small.config(data)
+    network = build_network(settings, 19)
+    state = initial_state(settings, network, 19)
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    ours = Evaluator(settings, network.model, records).run(variables, str(results))
+    monkeypatch.setenv("CITYSCAPES_RESULTS", str(results))
+    args = scripts.args
+    args.evalInstLevelScore, args.quiet, args.JSONOutput = False, True, False
+    args.predictionPath = args.predictionWalk = None
+    truth = sorted(map(str, root.glob("gtFine/val/*/*_labelIds.png")))
+    predicted = [scripts.getPrediction(args, path) for path in truth]
+    official = scripts.evaluateImgLists(predicted, truth, args)
+    assert len(set(predicted)) == len(truth) == 2
+    assert official["averageScoreClasses"] == pytest.approx(ours.miou, abs=1e-12)
+    assert ours.miou > 0
