@@ -25,13 +25,17 @@ BLOCK_ELEMENTS_ACCELERATOR = 2**22
 def block_rows(size: tuple[int, int], num_classes: int) -> tuple[int, int]:
     """Returns (rows in a block, number of blocks) for label maps of `size` = (H, W).
 
-    As many rows as keep rows*W*C within the block size above, at least one; then evened out over
-    the blocks. The last block may reach beyond the image, which its users cut off.
+    As many rows as keep rows*W*C within the block size above, at least one; rather a divisor of H,
+    where there is one above half of that: blocks that end with the image are joined without a copy.
+    Else evened out over the blocks, of which the last reaches beyond the image; users cut that off.
     """
     cpu = jax.default_backend() == "cpu"
     elements = BLOCK_ELEMENTS_CPU if cpu else BLOCK_ELEMENTS_ACCELERATOR
     height, width = size
-    most = max(1, elements // (width * num_classes))
+    most = min(height, max(1, elements // (width * num_classes)))
+    divisor = max(rows for rows in range(1, most + 1) if height % rows == 0)
+    if 2 * divisor > most:
+        return divisor, height // divisor
     blocks = math.ceil(height / most)
     return math.ceil(height / blocks), blocks
 
