@@ -12,7 +12,7 @@ from jax_labor.experiments import labor
 from jax_labor.experiments.assembly import Data
 from jax_labor.experiments.bounds import check_run
 from jax_labor.experiments.checks import check_training
-from jax_labor.experiments.restored import check_data, write_data
+from jax_labor.experiments.same_data import check_data, write_data
 from jax_labor.labels.budget import check_budget_of
 from jax_labor.models import build_model
 

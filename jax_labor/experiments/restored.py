@@ -1,8 +1,6 @@
 """A finished or stopped run, opened to look at: its config, classes, data and weights."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable
 
 import jax
@@ -12,7 +10,6 @@ from ml_collections import ConfigDict
 
 from jax_labor.classes import ClassTable, get_table
 from jax_labor.engine.checkpoint import Checkpoints
-from jax_labor.engine.config import differences
 from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import truth_of
 from jax_labor.experiments.assembly import build_network, load_domain, state_shape
@@ -20,7 +17,7 @@ from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.files import read_json, read_object, write_json
 from jax_labor.models.pretrained import load_variables
 
-_TABLE, _DATA = "class_table.json", "data.json"
+_TABLE = "class_table.json"
 
 
 def read_config(workdir: str) -> ConfigDict:
@@ -53,51 +50,6 @@ def read_table(workdir: epath.PathLike) -> ClassTable:
     if path.exists():
         return ClassTable.from_json(read_json(path))
     return get_table(read_config(workdir).data.classes)
-
-
-def check_data(workdir: epath.PathLike, data, force: bool = False) -> None:
-    """Refuses data sets other than those that the run in `workdir` was started with.
-
-    Their settings may be the same: images came or went, or the classes file was edited.
-
-    Args:
-        workdir: the work directory.
-        data: with source, target and evaluation records as `source`, `target` and `eval`.
-        force: go on with these.
-
-    Raises:
-        UserError: naming what differs.
-    """
-    path = epath.Path(workdir) / _DATA
-    if path.exists() and not force:
-        changed = differences(read_object(path), _facts(data))
-        if changed:
-            raise UserError(
-                f"{path}: this workdir was started with other data:\n"
-                + "\n".join(changed)
-                + "\nChoose another --workdir, restore the data, or pass --force"
-            )
-
-
-def write_data(workdir: epath.PathLike, data) -> None:
-    """Writes `workdir/data.json`, which `check_data` reads."""
-    write_json(epath.Path(workdir) / _DATA, _facts(data))
-
-
-def _facts(data) -> dict:
-    """Of each role's records: how many, their names and sizes as a digest, their classes."""
-    facts = {}
-    for role in ("source", "target", "eval"):
-        records = getattr(data, role)
-        sizes = [records.size(index) for index in range(len(records))]
-        listed = json.dumps([list(records.names), sizes]).encode()
-        facts[role] = {
-            "images": len(records),
-            "labels": records.has_labels,
-            "classes": list(records.table.names),
-            "sha256 of names and sizes": hashlib.sha256(listed).hexdigest(),
-        }
-    return facts
 
 
 def target_truth(workdir: str) -> Callable[[str], np.ndarray]:

@@ -13,9 +13,10 @@ from jax_labor.experiments.assembly import build_network, initial_state, load_da
 from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
-from jax_labor.experiments.restored import check_data, write_data, write_table
+from jax_labor.experiments.restored import write_table
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
+from jax_labor.experiments.same_data import check_data, write_data
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
 

@@ -1,0 +1,57 @@
+"""What a run's data sets held at its first start, so that no resume goes on with others."""
+
+import hashlib
+import json
+
+from etils import epath
+
+from jax_labor.engine.config import differences
+from jax_labor.errors import UserError
+from jax_labor.files import read_object, write_json
+
+_DATA = "data.json"
+
+
+def check_data(workdir: epath.PathLike, data, force: bool = False) -> None:
+    """Refuses data sets other than those that the run in `workdir` was started with.
+
+    Their settings may be the same: images came or went, or the classes file was edited.
+
+    Args:
+        workdir: the work directory.
+        data: with source, target and evaluation records as `source`, `target` and `eval`.
+        force: go on with these.
+
+    Raises:
+        UserError: naming what differs.
+    """
+    path = epath.Path(workdir) / _DATA
+    if path.exists() and not force:
+        changed = differences(read_object(path), _facts(data))
+        if changed:
+            raise UserError(
+                f"{path}: this workdir was started with other data:\n"
+                + "\n".join(changed)
+                + "\nChoose another --workdir, restore the data, or pass --force"
+            )
+
+
+def write_data(workdir: epath.PathLike, data) -> None:
+    """Writes `workdir/data.json`, which `check_data` reads."""
+    write_json(epath.Path(workdir) / _DATA, _facts(data))
+
+
+def _facts(data) -> dict:
+    """Of each role's records: how many, their names and sizes as a digest, their classes."""
+    facts = {}
+    for role in ("source", "target", "eval"):
+        records = getattr(data, role)
+        sizes = [records.size(index) for index in range(len(records))]
+        listed = json.dumps([list(records.names), sizes]).encode()
+        facts[role] = {
+            "images": len(records),
+            "labels": records.has_labels,
+            "classes": list(records.table.names),
+            "sha256 of names and sizes": hashlib.sha256(listed).hexdigest(),
+        }
+    return facts
