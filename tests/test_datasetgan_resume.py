@@ -144,16 +144,16 @@ def test_killed_at_random(tmp_path, begin, asked, undisturbed):
     assert_same(workdir, undisturbed)
 
 
-def run_two(begin, workdir, *flags):
-    """Two processes run to their end together."""
+def begin_two(begin, workdir, *flags):
+    """Starts two processes of one run."""
     shared = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
-    for process in [begin(workdir, *flags, **shared, JAX_PROCESS_ID=str(i)) for i in range(2)]:
-        ends(process, workdir)
+    return [begin(workdir, *flags, **shared, JAX_PROCESS_ID=str(i)) for i in range(2)]
 
 
 def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed):
     workdir = answered(asked, tmp_path / "run")
-    run_two(begin, workdir)
+    for process in begin_two(begin, workdir):
+        ends(process, workdir)
     assert "2 processes" in Path(f"{workdir}.log").read_text()
     assert written(workdir / "dataset") == written(undisturbed / "dataset")
     (_, ours), (_, theirs) = (final_state(w / "ensemble") for w in (workdir, undisturbed))
@@ -162,9 +162,13 @@ def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed)
 
 
 def test_two_processes_train_the_oracle(tmp_path, begin):
+    """Until the ensemble learns from its labels: what follows is the test above."""
     workdir = tmp_path / "run"
-    short = ("train.steps=1", "train.eval_every=0", "eval.folds=0", "factory.count=3")
-    run_two(begin, workdir, "--config.annotator=segmenter", *(f"--config.{s}" for s in short))
+    short = ("train.steps=1", "train.eval_every=0", "eval.folds=0")
+    short = (f"--config.{setting}" for setting in short)
+    processes = begin_two(begin, workdir, "--config.annotator=segmenter", *short)
+    wait_for(lambda: any(workdir.glob("ensemble/checkpoints/2*")), LONGEST)
+    for process in processes:
+        kill(process, workdir)
     round_ = Round(workdir, 0)
     assert [round_.answer_facts(n)["annotator"] for n in round_.names()] == ["segmenter"] * 3
-    assert results(workdir)["dataset"]["images"] == 3
