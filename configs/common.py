@@ -138,7 +138,8 @@ def optimizer(name: str, lr: float, **settings):
 def small(c: ConfigDict, size) -> None:
     """A network that learns from scratch within minutes on two CPU cores."""
     c.model.backbone, c.model.style, c.model.bn = "pyramid", "torchvision", "train"
-    c.model.width, c.model.dilations, c.model.aux = 32, (1,), False
+    c.model.head, c.model.width, c.model.dilations, c.model.aux = "v2", 32, (1,), False
+    c.model.selector = "shared"
     c.model.dtype = "float32"
     c.align_corners = False
     c.data.normalize = "unit"

@@ -34,8 +34,9 @@ def base() -> ConfigDict:
     c.loss.adversarial = c.loss.adversarial_aux = 0.0
     c.data.classes = "own"
     c.data.source = common.domain("generated", split="train")  # written by the run itself
-    c.data.target = common.domain("image_folder", root="real", split="test")  # not used
+    c.data.target = common.domain("image_folder", root="real", split="test")  # not trained on
     c.data.eval = common.domain("image_folder", root="real", split="test")
+    _segmenter(c)
 
     c.generator = ConfigDict()
     c.generator.path = ""  # work directory of configs/stylegan2.py; .pkl, .pt, .npz; figures (ours)
@@ -70,6 +71,24 @@ def base() -> ConfigDict:
     c.factory.block = 256  # candidates between two saves
     c.factory.shard = 1_000  # images per file
     return c.lock()
+
+
+def _segmenter(c: ConfigDict) -> None:
+    """The paper's: DeepLab-V3, 20 epochs, of which the folds choose one; at the generator's size.
+
+    Its backbone began with ImageNet's weights: set config.weights to torchvision's ResNet-101.
+    """
+    c.model.style, c.model.head, c.model.bn = "torchvision", "v3", "train"
+    c.model.selector, c.model.aux = "none", False
+    c.align_corners = False
+    c.data.normalize = "imagenet"
+    c.data.source_batch = c.data.target_batch = c.data.eval_batch = 8
+    # () = as large as the generator's images
+    c.data.source_view, c.data.target_view, c.eval.size = common.view(()), common.view(()), ()
+    c.eval.folds = 5
+    c.optimizer = common.optimizer("adam", lr=1e-3, momentum=0.9, weight_decay=0.0, head_factor=1.0)
+    c.optimizer.schedule = "constant"
+    c.train.steps, c.train.eval_every = 25_000, 1_250
 
 
 def ccp(c: ConfigDict) -> None:

@@ -47,7 +47,7 @@ def test_every_card_builds_its_network(config):
     config.data.source_view.size = (64, 64)
     state = state_shape(config, build_network(config, 11), 11)
     assert bool(state.discriminator) == (config.loss.adversarial > 0)
-    assert "selector" in state.params
+    assert ("selector" in state.params) == (config.model.selector != "none")
 
 
 ANOTHER = {

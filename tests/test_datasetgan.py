@@ -1,6 +1,7 @@
 """DatasetGAN end to end: from a generator and answers to a data set and a segmenter."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from PIL import Image
 from small import ROOT, environment
 from small_factory import FLAGS, SIZE, config, make_generator
 
+from configs import datasetgan as datasetgan_card
 from configs import segmentation, spl
 from jax_labor import experiments
 from jax_labor.classes import get_table
@@ -166,11 +168,12 @@ def test_stopped_and_resumed_is_undisturbed(tmp_path, data, generator, stops, mo
 def _until_the_dataset(workdir, settings) -> dict:
     """Runs the part before the segmenter with answers of bands; returns the data set's files."""
     settings.annotator = "people"
+    opened = open_generator(settings.generator.path)
     try:
-        datasetgan._make_dataset(settings, str(workdir), False)
+        datasetgan._make_dataset(settings, str(workdir), opened, False)
     except Waiting as waiting:
         oracle.answer(waiting.round, bands, "anna")
-        datasetgan._make_dataset(settings, str(workdir), False)
+        datasetgan._make_dataset(settings, str(workdir), opened, False)
     return written(workdir / "dataset")
 
 
@@ -460,4 +463,50 @@ def test_labels_changed_after_training_are_found(tmp_path, data, generator):
     _until_the_dataset(tmp_path, settings)
     _put(tmp_path / "rounds/000/answers/sample-0001.png", np.zeros(SIZE, np.uint8))
     with pytest.raises(UserError, match="was trained on other labels"):
-        datasetgan._make_dataset(settings, str(tmp_path), False)
+        datasetgan._make_dataset(settings, str(tmp_path), open_generator(generator), False)
+
+
+LATE = {
+    "samples.count": (0, "config.samples.count is 0: use 1"),
+    "generator.psi": (float("nan"), "config.generator.psi is nan: use 0"),
+    "generator.cutoff": (-1, "config.generator.cutoff is -1: use 0"),
+    "ensemble.lr": (-0.1, "config.ensemble.lr is -0.1: use more than 0"),
+    "ensemble.hidden": ((0, 3), "config.ensemble.hidden is"),
+    "ensemble.batch": (3, "config.ensemble.batch is 3, but 8 classes"),
+    "ensemble.weights": ("/nowhere", "/nowhere"),
+    "oracle.run": ("/nowhere", "/nowhere/config.json is missing"),
+    "eval.folds": (50, "config.eval.folds is 50"),
+    "weights": ("nowhere.npz", "nowhere.npz"),
+    "model.backbone": ("resnet99", "unknown model.backbone 'resnet99'"),
+    "model.dtype": ("float8", "float8"),
+    "optimizer.name": ("adem", "adem"),
+    "optimizer.schedule": ("linear", "config.optimizer.schedule is 'linear'"),
+    "data.source_batch": (0, "config.data.source_batch"),
+    "data.source.name": ("figures", "config.data.source.name is 'figures'"),
+    "start_from": ("/nowhere", "config.start_from: this training has no warm-up"),
+    "loss.pseudo_start": (2.0, "config.loss.pseudo_start is 2.0"),
+}
+
+
+@pytest.mark.parametrize("setting", LATE)
+def test_no_part_begins_that_a_later_part_would_refuse(tmp_path, data, generator, setting):
+    """People label in between; and a start that was refused may be corrected."""
+    value, message = LATE[setting]
+    bad = config(data, generator, **{"annotator": "segmenter", setting: value})
+    with pytest.raises(UserError, match=re.escape(message)):
+        experiments.run(bad, str(tmp_path / "run"))
+    left = [path.name for path in (tmp_path / "run").glob("*")]
+    assert not {"config.json", "rounds", "dataset"} & set(left)
+
+
+def test_the_papers_segmenter_is_as_large_as_the_generators_images(tmp_path, data, generator):
+    settings = config(data, generator, annotator="people")
+    settings.data.source_view.size = settings.data.target_view.size = settings.eval.size = ()
+    with pytest.raises(Waiting):
+        experiments.run(settings, str(tmp_path))
+    written = json.loads((tmp_path / "config.json").read_text())
+    views = written["data"]["source_view"], written["data"]["target_view"], written["eval"]
+    assert [view["size"] for view in views] == [list(SIZE)] * 3
+    card = datasetgan_card.get_config()
+    assert (card.data.source_view.size, card.eval.size) == ((), ())
+    assert (card.model.head, card.optimizer.name, card.data.source_batch) == ("v3", "adam", 8)

@@ -56,13 +56,17 @@ def load_data(config) -> Data:
     """
     data = Data(*(load_domain(config, role) for role in ("source", "target", "eval")))
     for role in ("source", "target"):
-        names = getattr(data, role).table.names
-        if names != data.table.names:
-            raise UserError(
-                f"config.data.{role} has the classes {', '.join(names)}, config.data.eval"
-                f" {', '.join(data.table.names)}: choose data sets that share config.data.classes."
-            )
+        check_classes(role, getattr(data, role).table, data.table)
     return data
+
+
+def check_classes(role: str, table: ClassTable, evaluated: ClassTable) -> None:
+    """Raises a UserError where the data set of `role` has other classes than the evaluated one."""
+    if table.names != evaluated.names:
+        raise UserError(
+            f"config.data.{role} has the classes {', '.join(table.names)}, config.data.eval"
+            f" {', '.join(evaluated.names)}: choose data sets that share config.data.classes."
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,9 @@
 """Settings of a segmenter's card that cannot work, found before any work is done."""
 
+import jax
+
 from jax_labor.data.views import EvalView, TrainView
+from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
 from jax_labor.experiments.bounds import check_least
 from jax_labor.experiments.phases import ASK_SELECTOR
@@ -31,6 +34,9 @@ def check_training(config) -> None:
         UserError: naming the setting and what it may be.
     """
     _check_choices(config, CHOICES)
+    for role in ("source", "target"):
+        setting = f"{role}_batch"
+        check_batch(config.data[setting], jax.device_count(), f"config.data.{setting}")
     loss = config.loss
     for scale in config.eval.scales:
         EvalView(config.eval.size, scale, normalize=config.data.normalize)

@@ -4,27 +4,41 @@ import dataclasses
 import logging
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
+from jax_labor.classes import ClassTable
+from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.lock import hold
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.errors import UserError
-from jax_labor.experiments import factory, samples, segmenter_oracle
+from jax_labor.experiments import factory, folds, samples, segmenter_oracle
 from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
-from jax_labor.experiments.assembly import load_domain
-from jax_labor.experiments.bounds import check_run
+from jax_labor.experiments.assembly import (
+    build_network,
+    check_classes,
+    load_domain,
+    state_shape,
+)
+from jax_labor.experiments.bounds import check_least, check_run
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator, open_generator
 from jax_labor.experiments.phases import segmentation_phases
-from jax_labor.experiments.pixel_training import check_ensemble, read_ensemble, train_ensemble
+from jax_labor.experiments.pixel_training import (
+    check_batch_holds,
+    check_ensemble,
+    read_ensemble,
+    train_ensemble,
+)
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
 from jax_labor.labels.store import Round
+from jax_labor.models.pretrained.variables import initialise
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,21 +51,59 @@ def run(config, workdir: str, force: bool = False) -> dict:
         Stopped: a signal came; what is done is saved.
         UserError: see the parts.
     """
-    check_run(config)
-    check_annotator(config.annotator, SEGMENTER)
-    factory.check(config.factory, workdir)
-    check_ensemble(config)
-    check_training(config)
-    if config.generator.cutoff < 0:
-        raise UserError(f"config.generator.cutoff is {config.generator.cutoff}: use 0 or more.")
-    config = ConfigDict(config.to_dict())
-    config.data.source.root = str(factory.dataset_folder(workdir).resolve())
-    made = _make_dataset(config, workdir, force)
+    generator = open_generator(config.generator.path)
+    config = _completed(config, workdir, generator)
+    _check_settings(config, workdir)
+    made = _make_dataset(config, workdir, generator, force)
     with Session(config, workdir, force) as session:
         for phase in segmentation_phases(config):
             if session.step < phase.end:
                 session.train(phase)
         return finish(session, more=made)
+
+
+def _check_settings(config, workdir) -> None:
+    """Refuses settings of any part before the first begins: people label in between."""
+    check_run(config)
+    check_annotator(config.annotator, SEGMENTER)
+    check_least(config, {"samples.count": 1, "generator.psi": 0, "generator.cutoff": 0})
+    factory.check(config.factory, workdir)
+    check_ensemble(config)
+    check_training(config)
+    segmentation_phases(config)
+    if config.data.source.name != GENERATED:
+        raise UserError(
+            f"config.data.source.name is {config.data.source.name!r}: the segmenter learns from"
+            f" what the run writes, {GENERATED!r}; configs/segmentation.py takes other sources."
+        )
+    if config.start_from:
+        raise UserError("config.start_from: this training has no warm-up to share; leave it empty.")
+
+
+def _completed(config, workdir, generator: OpenGenerator) -> ConfigDict:
+    """The settings with what only the generator and the work directory can tell."""
+    config = ConfigDict(config.to_dict())
+    config.data.source.root = str(factory.dataset_folder(workdir).resolve())
+    for part in (config.data.source_view, config.data.target_view, config.eval):
+        if not part.size:
+            part.size = generator.size
+    return config
+
+
+def _check_segmenter(config) -> ClassTable:
+    """Refuses what the segmenter's training would, when all is labelled; returns the classes."""
+    target, evaluated = (load_domain(config, role) for role in ("target", "eval"))
+    table = evaluated.table
+    check_classes("target", target.table, table)
+    folds.assign(evaluated.names, config.eval.folds)
+    shape = state_shape(config, build_network(config, table.num_classes), table.num_classes)
+    if config.weights:
+        shapes = {"params": shape.params, "batch_stats": shape.batch_stats}
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        initialise(zeros, config.weights, config.model, config.data.normalize)
+    if config.annotator == SEGMENTER and config.oracle.run:
+        segmenter_oracle.check_classes(config.oracle.run, table)
+    return table
 
 
 @dataclasses.dataclass
@@ -76,7 +128,7 @@ class Preparation:
             raise Stopped("stopped by a signal before the segmenter's training; all work is saved")
 
 
-def _make_dataset(config, workdir, force) -> dict:
+def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dict:
     """Brings WORKDIR/dataset about, part by part; returns what results.json says of it."""
     is_main = jax.process_index() == 0
     if is_main:
@@ -84,17 +136,18 @@ def _make_dataset(config, workdir, force) -> dict:
         hold(workdir)
     if not force:
         check_config(workdir, config.to_dict(), free_settings(config))
-    generator = open_generator(config.generator.path)
-    table = load_domain(config, "eval").table
+    table, weights = _check_segmenter(config), config.ensemble.weights
+    if weights:
+        channels = sum(shape[-1] for shape in generator.network.feature_sizes.values())
+        ensemble = read_ensemble(weights, table, channels)
+    else:
+        check_batch_holds(config.ensemble.batch, table)
     if is_main:  # what is refused above may be corrected by the next start
         write_config(workdir, config.to_dict())
     with StopFlag() as stop:
         preparation = Preparation(config, workdir, is_main, stop)
-        if config.ensemble.weights:
-            labelled = None
-            channels = sum(shape[-1] for shape in generator.network.feature_sizes.values())
-            ensemble = read_ensemble(config.ensemble.weights, table, channels)
-            asked = {"labelled_images": 0, "ensemble": config.ensemble.weights}
+        if weights:
+            labelled, asked = None, {"labelled_images": 0, "ensemble": weights}
         else:
             labelled, asked = _labelled_samples(preparation, generator, table)
             ensemble = train_ensemble(config, labelled, table, workdir, preparation.check_stop)

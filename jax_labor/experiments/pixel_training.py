@@ -1,6 +1,7 @@
 """The ensemble of pixel classifiers of a run: trained on labelled samples, or read from files."""
 
 import logging
+import math
 import zlib
 from collections.abc import Callable
 
@@ -28,6 +29,10 @@ def check_ensemble(config) -> None:
     """Raises a UserError that names the setting of `config.ensemble` that cannot be."""
     settings, counts = config.ensemble, ("members", "steps", "batch", "checkpoint_every")
     check_least(config, {f"ensemble.{name}": 1 for name in counts})
+    if not 0 < settings.lr < math.inf:
+        raise UserError(f"config.ensemble.lr is {settings.lr}: use more than 0.")
+    if not all(isinstance(width, int) and width >= 1 for width in settings.hidden):
+        raise UserError(f"config.ensemble.hidden is {settings.hidden}: widths are 1 or more.")
     layers = len(settings.hidden) or 2
     if settings.dropout and len(settings.dropout) != layers:
         raise UserError(
@@ -36,6 +41,15 @@ def check_ensemble(config) -> None:
         )
     if not all(0 <= rate < 1 for rate in settings.dropout):
         raise UserError(f"config.ensemble.dropout is {settings.dropout}: rates are 0 to below 1.")
+
+
+def check_batch_holds(batch: int, table) -> None:
+    """Raises a UserError where a batch has no place for a pixel of every class."""
+    if batch < table.num_classes:
+        raise UserError(
+            f"config.ensemble.batch is {batch}, but {table.num_classes} classes need a pixel each:"
+            f" use {table.num_classes} or more."
+        )
 
 
 def train_ensemble(

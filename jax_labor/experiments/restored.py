@@ -30,7 +30,7 @@ def read_config(workdir: str) -> ConfigDict:
     if not path.exists():
         raise UserError(f"{path} is missing: name the --workdir of a run of launch/main.py.")
     config = read_object(path)
-    if not {"experiment", "data"} <= config.keys():
+    if "experiment" not in config:
         raise UserError(f"{path}: not the settings of a run. Restore it, or name another workdir.")
     return ConfigDict(config)
 

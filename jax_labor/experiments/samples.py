@@ -42,14 +42,12 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     Main process only. A round that is open already is left alone.
 
     Raises:
-        UserError: the count is below 1, or a sample is not finite.
+        UserError: a sample is not finite.
     """
     round_ = Round(workdir, 0)
     if round_.is_open:
         return round_
     count, settings = config.samples.count, config.generator
-    if count < 1:
-        raise UserError(f"config.samples.count is {count}: label at least one sample.")
     round_.remove_parts()
     names = [f"sample-{number:04d}" for number in range(count)]
     latents = jax.device_get(

@@ -13,7 +13,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import restored, segmentation
 from jax_labor.experiments.assembly import load_domain
 from jax_labor.experiments.evaluation import Evaluator
-from jax_labor.files import read_json
+from jax_labor.files import read_object
 from jax_labor.labels.store import Round
 
 _LOG = logging.getLogger(__name__)
@@ -79,13 +79,8 @@ def predictor(run: str, round_: Round, table: ClassTable) -> Callable[[str], np.
     Raises:
         UserError: there is no such run, it has not ended, or it is of other classes.
     """
+    check_classes(run, table)
     config = restored.read_config(run)
-    classes = read_json(epath.Path(run) / "results.json")["classes"]
-    if tuple(classes) != tuple(table.names):
-        raise UserError(
-            f"config.oracle.run={run} has the classes {', '.join(classes)}, this run"
-            f" {', '.join(table.names)}: train the oracle in the same class table."
-        )
     network, variables = restored.restore_network(config, run, table.num_classes)
     names = round_.names()
     records = RoundImages(round_, names, table)
@@ -97,6 +92,17 @@ def predictor(run: str, round_: Round, table: ClassTable) -> Callable[[str], np.
     # Each image is the work of one process, and zero in the others.
     predicted = multihost_utils.process_allgather(predicted).max(0)
     return lambda name: predicted[names.index(name)]
+
+
+def check_classes(run: str, table: ClassTable) -> None:
+    """Raises a UserError where `run` has not ended, or labels other classes than `table`'s."""
+    restored.read_config(run)
+    classes = read_object(epath.Path(run) / "results.json")["classes"]
+    if tuple(classes) != tuple(table.names):
+        raise UserError(
+            f"config.oracle.run={run} has the classes {', '.join(classes)}, this run"
+            f" {', '.join(table.names)}: train the oracle in the same class table."
+        )
 
 
 class RoundImages(Sequence):

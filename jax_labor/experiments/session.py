@@ -6,7 +6,6 @@ import jax
 
 from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
 from jax_labor.engine.checkpoint import Checkpoints
-from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
 from jax_labor.experiments import folds
 from jax_labor.experiments.assembly import build_network, initial_state, load_data, state_shape
@@ -46,9 +45,6 @@ class Session(RunSession):
 
     def __init__(self, config, workdir: str, force: bool = False):
         check_training(config)
-        for role in ("source", "target"):
-            setting = f"config.data.{role}_batch"
-            check_batch(config.data[f"{role}_batch"], jax.device_count(), setting)
         super().__init__(config, workdir, free_settings(config), force)
         self.data = load_data(config)
         if not self.data.source.has_labels:
