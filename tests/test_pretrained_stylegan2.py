@@ -154,6 +154,34 @@ def test_the_architecture_is_the_pickle_s(tmp_path):
         same(read, variables)
 
 
+@pytest.mark.parametrize("clamp", [None, 256])
+def test_a_network_trained_with_the_code_of_stylegan3(tmp_path, clamp):
+    """Whose arguments do not say that its layers are clamped at 256, as they are by default."""
+    network, variables = small.generator(c_dim=2, conv_clamp=clamp)
+    arguments = {name: value for name, value in GENERATOR_ARGUMENTS.items()}
+    arguments |= {"synthesis_kwargs": dict(arguments["synthesis_kwargs"])}
+    del arguments["synthesis_kwargs"]["conv_clamp"]
+    arguments |= {"fused_modconv_default": "inference_only"}
+    arguments["mapping_kwargs"] = {**arguments["mapping_kwargs"], "w_avg_beta": 0.998}
+    tensors = {k: torch.from_numpy(t) for k, t in export_weights(variables, "stylegan2").items()}
+    module = Persistent("Generator", tensors, arguments)
+    block = module.meta["state"]["_modules"]["synthesis"].meta["state"]["_modules"]["b8"]
+    block.meta["state"]["_modules"]["conv1"].meta["state"]["conv_clamp"] = clamp
+    (tmp_path / "a.pkl").write_bytes(official_pickle({"G_ema": module}))
+    found, read, _ = load_stylegan(tmp_path / "a.pkl")
+    assert found == network
+    same(read, variables)
+
+
+@pytest.mark.parametrize(
+    "about", ["{}", "garbage", "[]", '{"layout": "stylegan2", "network": 5}', "null"]
+)
+def test_a_file_of_ours_whose_description_is_damaged(tmp_path, about):
+    np.savez(tmp_path / "a.npz", __about__=about)
+    with pytest.raises(UserError, match="a.npz: "):
+        load_stylegan(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("c_dim", [0, 2])
 def test_a_discriminator_converted_from_tensorflow(tmp_path, c_dim):
     """legacy.py gives it a multiplier of layers that its mapping does not have."""

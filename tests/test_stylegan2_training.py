@@ -144,6 +144,17 @@ def test_the_generator_of_a_training_that_has_not_ended(undisturbed, tmp_path):
         load_generator(tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    "change", [{"resolution": "16"}, {"z_dim": "a"}, {"base": 3}, {"unknown": 1}]
+)
+def test_damaged_settings_of_a_generator(undisturbed, tmp_path, change):
+    shutil.copytree(undisturbed[0] / "generator", tmp_path / "generator")
+    path = tmp_path / "generator" / "network.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match="network.json: "):
+        load_generator(tmp_path)
+
+
 def test_no_generator_says_what_to_name(tmp_path):
     message = "holds no generator: name the --workdir of a run of configs/stylegan2.py"
     with pytest.raises(UserError, match=message):

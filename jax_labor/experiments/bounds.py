@@ -1,6 +1,7 @@
-"""Numbers of a card that must not be too small."""
+"""Numbers of a card that must not be too small, or too large."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 
 from jax_labor.errors import UserError
 
@@ -18,10 +19,29 @@ def check_least(config, least: Mapping[str, float]) -> None:
         UserError: naming the first such setting and its least value.
     """
     for name, smallest in least.items():
-        section, setting = name.split(".")
-        value = config[section][setting]
-        if not value >= smallest:
-            raise UserError(f"config.{name} is {value}: use {smallest} or more.")
+        _check(config, name, lambda value: value >= smallest, f"{smallest} or more")  # noqa: B023
+
+
+def check_positive(config, names: Iterable[str]) -> None:
+    """Refuses each `section.setting` of `names` that is no finite number above 0; UserError."""
+    for name in names:
+        _check(config, name, lambda value: 0 < value < math.inf, "more than 0")
+
+
+def check_share(config, names: Iterable[str], below: bool = False) -> None:
+    """Refuses each `section.setting` of `names` outside 0 to 1, or `below` 1; UserError."""
+    for name in names:
+        if below:
+            _check(config, name, lambda value: 0 <= value < 1, "0 to below 1")
+        else:
+            _check(config, name, lambda value: 0 <= value <= 1, "0 to 1")
+
+
+def _check(config, name: str, allowed: Callable[[float], bool], rule: str) -> None:
+    section, setting = name.split(".")
+    value = config[section][setting]
+    if not allowed(value):
+        raise UserError(f"config.{name} is {value}: use {rule}.")
 
 
 def check_run(config) -> None:

@@ -5,7 +5,7 @@ import jax
 from jax_labor.data.views import EvalView, TrainView
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
-from jax_labor.experiments.bounds import check_least
+from jax_labor.experiments.bounds import check_least, check_positive
 from jax_labor.experiments.phases import ASK_SELECTOR
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
@@ -40,9 +40,7 @@ def check_training(config) -> None:
     loss = config.loss
     for scale in config.eval.scales:
         EvalView(config.eval.size, scale, normalize=config.data.normalize)
-    for name in ("optimizer", "discriminator"):
-        if not config[name].lr > 0:
-            raise UserError(f"config.{name}.lr is {config[name].lr}: use more than 0.")
+    check_positive(config, ("optimizer.lr", "discriminator.lr"))
     check_least(config, {"train.steps": 1, "train.eval_every": 0, "data.eval_batch": 1})
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(

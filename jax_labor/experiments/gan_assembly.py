@@ -6,7 +6,7 @@ import numpy as np
 from jax_labor.data.pipeline import CachedRecords, TrainIterator, TrainView, train_iterator
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
-from jax_labor.experiments.bounds import check_least
+from jax_labor.experiments.bounds import check_least, check_positive, check_share
 from jax_labor.models.stylegan2 import build_discriminator, build_generator
 from jax_labor.ops.ada import check_kinds
 from jax_labor.steps.gan_state import Gan, GanState, create, lazy_adam
@@ -16,9 +16,12 @@ _GENERATOR = (*_SHARED, "z_dim", "w_dim", "mapping_layers")
 _DISCRIMINATOR = (*_SHARED, "mbstd_group")
 _LEAST = {
     **dict.fromkeys(("loss.path_every", "loss.r1_every", "augment.every"), 1),
-    **dict.fromkeys(("network.conv_clamp", "augment.p", "average.kimg", "average.ramp"), 0),
-    "distance.images": 0,
+    **dict.fromkeys(("network.z_dim", "network.w_dim", "network.mapping_layers"), 1),
+    **dict.fromkeys(("network.conv_clamp", "network.low_precision_blocks"), 0),
+    **dict.fromkeys(("loss.r1_gamma", "loss.path_weight", "average.kimg", "average.ramp"), 0),
+    **dict.fromkeys(("distance.images", "train.psi"), 0),
 }
+_OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 
 
 def check(config) -> None:
@@ -37,8 +40,14 @@ def check(config) -> None:
         )
     check_kinds(config.augment.kinds, "config.augment.kinds")
     check_least(config, _LEAST)
-    if not config.augment.kimg > 0:
-        raise UserError(f"config.augment.kimg is {config.augment.kimg}: use more than 0.")
+    check_positive(config, ("augment.kimg", "train.kimg", *(f"{o}.lr" for o in _OPTIMIZERS)))
+    check_share(config, ("loss.path_decay", "loss.mixing", "augment.p", "augment.target"))
+    check_share(config, (f"{o}.{name}" for o in _OPTIMIZERS for name in ("b1", "b2")), below=True)
+    if config.data.view.resize == "scale_crop":
+        raise UserError(
+            "config.data.view.resize=scale_crop leaves borders without an image, which the"
+            " generator would learn: use fixed, random_crop or pad."
+        )
 
 
 def iterations(config) -> int:

@@ -19,13 +19,11 @@ from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.tree import checksum
 from jax_labor.errors import UserError
 from jax_labor.experiments.gan_assembly import build_gan
-from jax_labor.files import read_json, read_object, write_json
-from jax_labor.models.pretrained import load_stylegan
+from jax_labor.files import read_object, write_json
+from jax_labor.models.pretrained import GENERATOR, build_stylegan, load_stylegan
 from jax_labor.models.stylegan2 import (
     StyleGAN2Generator,
-    build_generator,
     settings_of,
-    variable_shapes,
 )
 
 FOLDER = "generator"
@@ -130,9 +128,14 @@ def load_generator(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, i
 
 
 def _finished(place: epath.Path) -> tuple[StyleGAN2Generator, dict, int]:
-    generator = build_generator(read_json(place / "network.json"))
+    path = place / "network.json"
+    settings = read_object(path)
+    try:
+        generator, shapes = build_stylegan(GENERATOR, settings)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     checkpoints = Checkpoints(place, read_only=True)
-    found = checkpoints.restore(variable_shapes(generator))
+    found = checkpoints.restore(shapes)
     checkpoints.close()
     if found is None:
         raise UserError(f"{place} holds no generator: its files are gone. Restore them.")

@@ -1,7 +1,6 @@
 """The ensemble of pixel classifiers of a run: trained on labelled samples, or read from files."""
 
 import logging
-import math
 import zlib
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.finite import check_finite
 from jax_labor.engine.report import Reporter
 from jax_labor.errors import UserError
-from jax_labor.experiments.bounds import check_least
+from jax_labor.experiments.bounds import check_least, check_positive
 from jax_labor.experiments.samples import LabelledSamples, check_classes
 from jax_labor.models.pixel_ensemble import PixelClassifier, fold
 from jax_labor.models.pretrained.pixel_classifiers import read_pixel_classifiers
@@ -29,8 +28,7 @@ def check_ensemble(config) -> None:
     """Raises a UserError that names the setting of `config.ensemble` that cannot be."""
     settings, counts = config.ensemble, ("members", "steps", "batch", "checkpoint_every")
     check_least(config, {f"ensemble.{name}": 1 for name in counts})
-    if not 0 < settings.lr < math.inf:
-        raise UserError(f"config.ensemble.lr is {settings.lr}: use more than 0.")
+    check_positive(config, ["ensemble.lr"])
     if not all(isinstance(width, int) and width >= 1 for width in settings.hidden):
         raise UserError(f"config.ensemble.hidden is {settings.hidden}: widths are 1 or more.")
     layers = len(settings.hidden) or 2

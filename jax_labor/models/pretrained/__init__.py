@@ -5,7 +5,9 @@ from jax_labor.models.pretrained.convert import Report, export_weights, import_w
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout, get_layout
 from jax_labor.models.pretrained.settings import check_layouts, check_settings
 from jax_labor.models.pretrained.stylegan import (
+    GENERATOR,
     Options,
+    build_stylegan,
     check_export,
     load_stylegan,
     network_settings,
@@ -18,9 +20,11 @@ from jax_labor.models.pretrained.variables import (
 )
 
 __all__ = [
+    "GENERATOR",
     "LAYOUTS",
     "Options",
     "Report",
+    "build_stylegan",
     "check_export",
     "check_layouts",
     "check_settings",

@@ -113,17 +113,22 @@ def _named(path, function, *arguments):
 
 
 def _from_pickle(found, layout):
-    settings = settings_from_arguments(found.kind, found.arguments)
-    network, shapes = _build(layout, settings | {"low_precision_blocks": 0})
+    settings = {"conv_clamp": found.conv_clamp}
+    settings |= settings_from_arguments(found.kind, found.arguments)
+    network, shapes = build_stylegan(layout, settings | {"low_precision_blocks": 0})
     variables, report = import_weights(found.tensors, layout, shapes)
     return network, variables, report
 
 
 def _from_ours(tensors):
-    about = json.loads(str(tensors.pop(ABOUT)))
-    if "network" not in about:
-        raise UserError(f"weights in layout {about['layout']}, not a StyleGAN2 network.")
-    network, shapes = _build(about["layout"], about["network"])
+    try:
+        about = json.loads(str(tensors.pop(ABOUT)))
+        layout, settings = about["layout"], about.get("network")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UserError("damaged: what it says of itself cannot be read. Make it anew.") from None
+    if type(settings) is not dict:
+        raise UserError(f"weights in layout {layout}, not a StyleGAN2 network.")
+    network, shapes = build_stylegan(layout, settings)
     return network, *fill_variables(shapes, tensors, about)
 
 
@@ -144,7 +149,7 @@ def _from_state_dict(tensors, layout, options):
                 "for networks of the official ADA training, 0 for none; or give the .pkl."
             )
         settings["conv_clamp"] = options.conv_clamp or None
-    network, shapes = _build(layout, settings)
+    network, shapes = build_stylegan(layout, settings)
     variables, report = import_weights(tensors, layout, shapes)
     if report.left:
         variables, report = _with_mean(network, variables, report, options.mean_latent)
@@ -165,8 +170,12 @@ def _with_mean(network, variables, report, count):
     return jax.tree.map(np.asarray, variables), report
 
 
-def _build(layout: str, settings: Mapping[str, Any]) -> tuple[Network, dict]:
-    """Build a network, and its variables' shapes: some settings only fail there."""
+def build_stylegan(layout: str, settings: Mapping[str, Any]) -> tuple[Network, dict]:
+    """Build the network of a file's settings, and its variables' shapes: some only fail there.
+
+    Raises:
+      UserError: no network has such settings.
+    """
     check_architecture(settings)
     build = build_discriminator if layout == DISCRIMINATOR else build_generator
     try:

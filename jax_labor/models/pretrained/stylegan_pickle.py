@@ -50,11 +50,14 @@ class Network:
       kind: the official class, Generator or Discriminator.
       arguments: what it was constructed with.
       tensors: state-dict key -> array as stored.
+      conv_clamp: limit of its layers' outputs, None where they have none. The official codes have
+        other defaults where the arguments leave it out: None in ADA's, 256 in StyleGAN3's.
     """
 
     kind: str
     arguments: dict[str, Any]
     tensors: dict[str, np.ndarray]
+    conv_clamp: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +143,7 @@ def _network(path: str, content: Any, name: str, size: int) -> Network:
     if sum(tensor.nbytes for tensor in tensors.values()) > size:
         raise ValueError("its tensors claim more than the file holds")
     arrays = {key: tensor.array() for key, tensor in tensors.items()}
-    return Network(module.kind, arguments, arrays)
+    return Network(module.kind, arguments, arrays, max(_clamps(module), default=None))
 
 
 def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
@@ -163,6 +166,16 @@ def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str
     for name, child in parts[2].items():
         if child is not None:
             yield from _tensors(child, f"{_key(prefix, name)}.", seen)
+
+
+def _clamps(module: _Module) -> Iterator[float]:
+    """Walk through the limits of the layers of a module that `_tensors` has walked through."""
+    clamp = module.state.get("conv_clamp")
+    if type(clamp) in (int, float):
+        yield clamp
+    for child in module.state["_modules"].values():
+        if child is not None:
+            yield from _clamps(child)
 
 
 def _key(prefix: str, name: str) -> str:

@@ -21,6 +21,8 @@ _SHARED = {
     "num_layers": "mapping_layers",
     "fp16_channels_last": None,
     "freeze_layers": None,
+    "fused_modconv_default": None,
+    "w_avg_beta": None,  # of training alone
 }
 _GENERATOR = _SHARED | {"z_dim": "z_dim", "w_dim": "w_dim"}
 _DISCRIMINATOR = _SHARED | {
@@ -36,7 +38,6 @@ _BUILT_IN = {
     "resample_filter": [1, 3, 3, 1],
     "activation": "lrelu",
     "lr_multiplier": 0.01,
-    "w_avg_beta": 0.995,
     "embed_features": None,
     "layer_features": None,
     "kernel_size": 3,
