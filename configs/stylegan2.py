@@ -214,6 +214,8 @@ def _small_network(c: ConfigDict) -> None:
 
 def _size(c: ConfigDict, resolution: int, fmaps: float) -> None:
     c.network.resolution, c.network.channel_base = resolution, int(32768 * fmaps)
+    # No more than at 256, in bytes: real and generated ones are all in memory at the end.
+    c.distance.images = min(4_096, 4_096 * 256**2 // resolution**2)
 
 
 def _rates(c: ConfigDict, lr: float) -> None:

@@ -145,8 +145,9 @@ def _from_state_dict(tensors, layout, options):
     if layout == GENERATOR:
         if options.conv_clamp is None:
             raise UserError(
-                "a state dict does not say whether its layers are clamped: give conv_clamp, 256 "
-                "for networks of the official ADA training, 0 for none; or give the .pkl."
+                "a state dict does not say whether its layers are clamped. Make a file that does "
+                "by launch/weights.py import FILE --conv_clamp=256 --out=FILE.npz (256: the "
+                "official ADA training; 0: none), or give the .pkl."
             )
         settings["conv_clamp"] = options.conv_clamp or None
     network, shapes = build_stylegan(layout, settings)
@@ -160,8 +161,9 @@ def _with_mean(network, variables, report, count):
     """Fill in the mean of w, the one variable that a file may lack."""
     if not count or count < 1:
         raise UserError(
-            "the file has no mean latent (latent_avg), which truncation needs: give mean_latent, "
-            "the number of latents to average (4096 is usual)."
+            "the file has no mean latent (latent_avg), which truncation needs. Make a file that has "
+            "one, of 4096 latents, by launch/weights.py import FILE --mean_latent=4096 "
+            "--out=FILE.npz."
         )
     empty = {**variables["stats"], "w_avg": np.zeros(network.w_dim, np.float32)}
     variables = mean_latent(network, {**variables, "stats": empty}, jax.random.key(0), count)
