@@ -161,8 +161,8 @@ def _with_mean(network, variables, report, count):
     """Fill in the mean of w, the one variable that a file may lack."""
     if not count or count < 1:
         raise UserError(
-            "the file has no mean latent (latent_avg), which truncation needs. Make a file that has "
-            "one, of 4096 latents, by launch/weights.py import FILE --mean_latent=4096 "
+            "the file has no mean latent (latent_avg), which truncation needs. Make a file that "
+            "has one, of 4096 latents, by launch/weights.py import FILE --mean_latent=4096 "
             "--out=FILE.npz."
         )
     empty = {**variables["stats"], "w_avg": np.zeros(network.w_dim, np.float32)}
