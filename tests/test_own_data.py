@@ -66,9 +66,20 @@ def test_a_source_without_labels_is_refused(data, tmp_path):
         run(c, str(tmp_path / "run"))
 
 
-def test_the_oracle_is_refused_before_the_warmup_where_there_is_no_truth(data, tmp_path):
+@pytest.mark.parametrize(
+    ("experiment", "changes", "message"),
+    [
+        ("labor", {}, "annotator=people"),
+        ("labor", {"annotator": "people", "rounds.share": 1e-6}, "share is 1e-06: of 32x48"),
+        ("segmentation", {"loss.target": 1.0}, "config.loss.target is above 0"),
+    ],
+)
+def test_a_target_that_will_not_do_is_refused_at_once(data, tmp_path, experiment, changes, message):
+    """Before the warm-up, and before anything stands in the way of a correction."""
     c = own_card(data, tmp_path)
     shutil.rmtree(tmp_path / "mydata/labels/train")
-    with pytest.raises(UserError, match="annotator=people"):
+    c.experiment = experiment
+    c.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match=message):
         run(c, str(tmp_path / "run"))
-    assert not (tmp_path / "run/checkpoints/1").exists()
+    assert not (tmp_path / "run/config.json").exists()

@@ -34,10 +34,13 @@ def run(config, workdir: str, force: bool = False) -> dict:
     check_rounds(config)
     check_annotator(config.annotator, ORACLE)
     phases = labor_phases(config)
-    with Session(config, workdir, force) as session:
+
+    def check(data):
         if config.annotator == ORACLE:
-            check_has_truth(session.data.target)
-        _check_budget(config.rounds, session.data.target)
+            check_has_truth(data.target)
+        _check_budget(config.rounds, data.target)
+
+    with Session(config, workdir, force, check) as session:
         for phase in phases:
             if session.step >= phase.end:
                 continue

@@ -12,12 +12,15 @@ def run(config, workdir: str, force: bool = False) -> dict:
     Raises:
         UserError: the target's labels are to be used, and it has none.
     """
-    with Session(config, workdir, force) as session:
-        if config.loss.target and not session.data.target.has_labels:
+
+    def check(data):
+        if config.loss.target and not data.target.has_labels:
             raise UserError(
                 "config.loss.target is above 0, but config.data.target has no labels: choose a"
                 " labelled split, or train with configs/segmentation.py:source."
             )
+
+    with Session(config, workdir, force, check) as session:
         for phase in segmentation_phases(config):
             if session.step < phase.end:
                 session.train(phase)

@@ -1,6 +1,7 @@
 """A segmenter's training in its work directory: phase after phase, with or without a target."""
 
 import logging
+from collections.abc import Callable
 
 import jax
 
@@ -8,7 +9,13 @@ from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.experiments import folds
-from jax_labor.experiments.assembly import build_network, initial_state, load_data, state_shape
+from jax_labor.experiments.assembly import (
+    Data,
+    build_network,
+    initial_state,
+    load_data,
+    state_shape,
+)
 from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.experiments.phases import ANSWERS, FULL, Phase
@@ -43,7 +50,10 @@ class Session(RunSession):
         evaluator: of the evaluation data.
     """
 
-    def __init__(self, config, workdir: str, force: bool = False):
+    def __init__(
+        self, config, workdir: str, force: bool = False, check: Callable[[Data], None] | None = None
+    ):
+        """`check` may refuse the data, by a UserError, before anything is written down."""
         check_training(config)
         super().__init__(config, workdir, free_settings(config), force)
         self.data = load_data(config)
@@ -52,6 +62,8 @@ class Session(RunSession):
                 f"config.data.source ({self.data.source.description}) has no labels to learn from:"
                 " choose a labelled split or data set."
             )
+        if check:
+            check(self.data)
         check_data(workdir, self.data, force)
         self.network = build_network(config, self.data.table.num_classes)
         parts = config.eval.folds
