@@ -176,18 +176,25 @@ def test_the_baselines_run(method, data, tmp_path):
 
 
 def test_a_study_makes_one_table_and_goes_on_where_it_stopped(data, tmp_path):
-    line = [sys.executable, "launch/study.py", "--methods=random-points,supervised"]
-    line += ["--seeds=0,1", f"--workdir={tmp_path}", "--", f"--config.data.dir={data}"]
-    line += [f"--compilation_cache={data}/compiled", *command(tmp_path, data)[5:]]
-    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "supervised" in done.stdout
-    study = json.loads((tmp_path / "study.json").read_text())
-    assert study["methods"]["supervised"]["percent_of_supervised"] == 100
-    assert study["methods"]["random-points"]["seeds"] == 2
+    def study(*asked):
+        line = [sys.executable, "launch/study.py", *asked, f"--workdir={tmp_path}", "--"]
+        line += [f"--config.data.dir={data}", f"--compilation_cache={data}/compiled"]
+        line += command(tmp_path, data)[5:]
+        done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done
+
+    first = study("--methods=supervised", "--seeds=0,1")
+    assert "supervised" in first.stdout
+    found = json.loads((tmp_path / "study.json").read_text())
+    assert found["methods"]["supervised"]["percent_of_supervised"] == 100
+    assert found["methods"]["supervised"]["seeds"] == 2
     assert read(tmp_path / "study.png").shape[1] > 500
-    again = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
-    assert again.stdout == done.stdout
+    grown = study("--methods=random-points,supervised", "--seeds=0")
+    assert "random-points" in grown.stdout
+    assert "== random-points-0" in grown.stderr and "== supervised" not in grown.stderr
+    again = study("--methods=supervised", "--seeds=0,1")
+    assert again.stdout == first.stdout
     assert "==" not in again.stderr
 
 

@@ -94,7 +94,7 @@ def test_killed_at_a_delicate_moment(moment, undisturbed, data, tmp_path):
 
 def test_killed_again_and_again_at_random(undisturbed, data, tmp_path):
     rng = random.Random(0)
-    for _ in range(4):
+    for _ in range(3):
         process = start(tmp_path, data)
         wait_for(lambda: (tmp_path / "config.json").exists())
         time.sleep(rng.uniform(0.5, 6))

@@ -30,7 +30,7 @@ class Counting(RunSession):
     """Adds up its steps; `disturb(step)` is called within each, and gives its loss."""
 
     def __init__(self, workdir, disturb=float):
-        config = ConfigDict({"train": TRAIN})
+        config = ConfigDict({"train": TRAIN, "data": {"threads": 0, "workers": 0}, "seed": 0})
         super().__init__(config, str(workdir), FREE, False)
         self.disturb, self.events = disturb, []
         self._open(config.train.steps)
