@@ -149,7 +149,7 @@ def ccp(c: ConfigDict) -> None:
     c.network.channel_base, c.network.channel_max = 8192, 256
     c.data.train_batch = 64
     c.average.kimg = 20.0
-    # A third of the time, and the program that compiles longest, for smoother interpolations.
+    # Path lengths make interpolations smooth, which labelling does not ask for.
     c.loss.path_weight = 0.0
     c.loss.r1_gamma = 0.1
     c.augment.kimg = 200.0

@@ -188,9 +188,8 @@ def _trained(workdir: str, layout: str) -> dict:
         check_export(network | {"conv_clamp": network["conv_clamp"] or None}, layout)
     else:
         check_settings(layout, config["model"], config["data"]["normalize"])
-    checkpoints = Checkpoints(workdir, read_only=True)
-    found = checkpoints.read()
-    checkpoints.close()
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        found = checkpoints.read()
     if found is None:
         raise UserError(f"{workdir}: has no checkpoint yet.")
     step, state = found

@@ -1,6 +1,7 @@
 """StyleGAN2 weights in and out: every layout both ways, architectures from files, the command."""
 
 import argparse
+import copy
 import json
 from pathlib import Path
 
@@ -158,11 +159,9 @@ def test_the_architecture_is_the_pickle_s(tmp_path):
 def test_a_network_trained_with_the_code_of_stylegan3(tmp_path, clamp):
     """Whose arguments do not say that its layers are clamped at 256, as they are by default."""
     network, variables = small.generator(c_dim=2, conv_clamp=clamp)
-    arguments = {name: value for name, value in GENERATOR_ARGUMENTS.items()}
-    arguments |= {"synthesis_kwargs": dict(arguments["synthesis_kwargs"])}
+    arguments = copy.deepcopy(GENERATOR_ARGUMENTS) | {"fused_modconv_default": "inference_only"}
     del arguments["synthesis_kwargs"]["conv_clamp"]
-    arguments |= {"fused_modconv_default": "inference_only"}
-    arguments["mapping_kwargs"] = {**arguments["mapping_kwargs"], "w_avg_beta": 0.998}
+    arguments["mapping_kwargs"]["w_avg_beta"] = 0.998
     tensors = {k: torch.from_numpy(t) for k, t in export_weights(variables, "stylegan2").items()}
     module = Persistent("Generator", tensors, arguments)
     block = module.meta["state"]["_modules"]["synthesis"].meta["state"]["_modules"]["b8"]

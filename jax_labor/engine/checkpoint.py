@@ -138,6 +138,12 @@ class Checkpoints:
             self._manager.close()
             self._manager = None
 
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
     def _open(self) -> None:
         if not self._read_only:
             with files.disk_errors(self.folder):

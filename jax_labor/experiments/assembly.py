@@ -6,6 +6,7 @@ import os
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jax_labor.classes import ClassTable
 from jax_labor.data.catalogue import load
@@ -107,6 +108,13 @@ def state_shape(config, network: Network, num_classes: int) -> train_state.Train
         return _create(network, _variables(config, network), discriminators, num_classes)
 
     return jax.eval_shape(build)
+
+
+def blank_variables(config, network: Network, num_classes: int) -> dict:
+    """{"params", "batch_stats"} of zeros, for a file of weights to fill."""
+    shape = state_shape(config, network, num_classes)
+    shapes = {"params": shape.params, "batch_stats": shape.batch_stats}
+    return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def _variables(config, network: Network) -> dict:

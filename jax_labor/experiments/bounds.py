@@ -30,11 +30,9 @@ def check_positive(config, names: Iterable[str]) -> None:
 
 def check_share(config, names: Iterable[str], below: bool = False) -> None:
     """Refuses each `section.setting` of `names` outside 0 to 1, or `below` 1; UserError."""
+    rule = "0 to below 1" if below else "0 to 1"
     for name in names:
-        if below:
-            _check(config, name, lambda value: 0 <= value < 1, "0 to below 1")
-        else:
-            _check(config, name, lambda value: 0 <= value <= 1, "0 to 1")
+        _check(config, name, lambda value: 0 <= value <= 1 and not (below and value == 1), rule)
 
 
 def _check(config, name: str, allowed: Callable[[float], bool], rule: str) -> None:

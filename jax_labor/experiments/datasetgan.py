@@ -4,7 +4,6 @@ import dataclasses
 import logging
 
 import jax
-import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
@@ -17,10 +16,10 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import factory, folds, samples, segmenter_oracle
 from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
 from jax_labor.experiments.assembly import (
+    blank_variables,
     build_network,
     check_classes,
     load_domain,
-    state_shape,
 )
 from jax_labor.experiments.bounds import check_least, check_run
 from jax_labor.experiments.checks import check_training
@@ -38,7 +37,7 @@ from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
 from jax_labor.labels.store import Round
-from jax_labor.models.pretrained.variables import initialise
+from jax_labor.models.pretrained import initialise
 
 _LOG = logging.getLogger(__name__)
 
@@ -96,11 +95,10 @@ def _check_segmenter(config) -> ClassTable:
     table = evaluated.table
     check_classes("target", target.table, table)
     folds.assign(evaluated.names, config.eval.folds)
-    shape = state_shape(config, build_network(config, table.num_classes), table.num_classes)
+    network = build_network(config, table.num_classes)
+    blank = blank_variables(config, network, table.num_classes)
     if config.weights:
-        shapes = {"params": shape.params, "batch_stats": shape.batch_stats}
-        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-        initialise(zeros, config.weights, config.model, config.data.normalize)
+        initialise(blank, config.weights, config.model, config.data.normalize)
     if config.annotator == SEGMENTER and config.oracle.run:
         segmenter_oracle.check_classes(config.oracle.run, table)
     return table

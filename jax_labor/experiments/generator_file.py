@@ -21,10 +21,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments.gan_assembly import build_gan
 from jax_labor.files import read_object, write_json
 from jax_labor.models.pretrained import GENERATOR, build_stylegan, load_stylegan
-from jax_labor.models.stylegan2 import (
-    StyleGAN2Generator,
-    settings_of,
-)
+from jax_labor.models.stylegan2 import StyleGAN2Generator, settings_of
 
 FOLDER = "generator"
 _LOG = logging.getLogger(__name__)
@@ -134,9 +131,8 @@ def _finished(place: epath.Path) -> tuple[StyleGAN2Generator, dict, int]:
         generator, shapes = build_stylegan(GENERATOR, settings)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    checkpoints = Checkpoints(place, read_only=True)
-    found = checkpoints.restore(shapes)
-    checkpoints.close()
+    with Checkpoints(place, read_only=True) as checkpoints:
+        found = checkpoints.restore(shapes)
     if found is None:
         raise UserError(f"{place} holds no generator: its files are gone. Restore them.")
     step, variables, _ = found
@@ -151,9 +147,8 @@ def _in_training(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, int
         raise UserError(
             f"{workdir} holds no generator: name the --workdir of a run of configs/stylegan2.py."
         )
-    checkpoints = Checkpoints(workdir, read_only=True)
-    found = checkpoints.read()
-    checkpoints.close()
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        found = checkpoints.read()
     if found is None:
         raise UserError(f"{workdir} holds no generator yet: its training has no checkpoint.")
     step, state = found

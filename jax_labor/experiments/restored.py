@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 
-import jax
 import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
@@ -12,7 +11,12 @@ from jax_labor.classes import ClassTable, get_table
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import truth_of
-from jax_labor.experiments.assembly import build_network, load_domain, state_shape
+from jax_labor.experiments.assembly import (
+    blank_variables,
+    build_network,
+    load_domain,
+    state_shape,
+)
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.files import read_json, read_object, write_json
 from jax_labor.models.pretrained import load_variables
@@ -70,9 +74,8 @@ def restore_network(config, workdir: str, num_classes: int, step: int | None = N
         UserError: there is no such checkpoint.
     """
     network = build_network(config, num_classes)
-    checkpoints = Checkpoints(workdir, read_only=True)
-    found = checkpoints.restore(state_shape(config, network, num_classes), step)
-    checkpoints.close()
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        found = checkpoints.restore(state_shape(config, network, num_classes), step)
     if found is None:
         raise UserError(f"{workdir} holds no checkpoint yet: train first with launch/main.py.")
     return network, {"params": found[1].params, "batch_stats": found[1].batch_stats}
@@ -87,11 +90,7 @@ def network_of_file(config, num_classes: int):
     if not config.weights:
         raise UserError("config.weights is not set: name the file to evaluate.")
     network = build_network(config, num_classes)
-    shape = state_shape(config, network, num_classes)
-    blank = jax.tree.map(
-        lambda leaf: np.zeros(leaf.shape, leaf.dtype),
-        {"params": shape.params, "batch_stats": shape.batch_stats},
-    )
+    blank = blank_variables(config, network, num_classes)
     variables, report = load_variables(config.weights, blank, config.model, config.data.normalize)
     if any("/head/" in path for path in report.left):
         raise UserError(

@@ -156,9 +156,8 @@ class Session(RunSession):
 
     def _from_warmup(self, shape):
         place = self.config.start_from
-        warmup = Checkpoints(place, read_only=True)
-        found = warmup.restore(shape)
-        warmup.close()
+        with Checkpoints(place, read_only=True) as warmup:
+            found = warmup.restore(shape)
         if found is None or found[0] != self.config.rounds.warmup:
             raise UserError(
                 f"config.start_from={place} holds no warm-up of {self.config.rounds.warmup} steps:"
