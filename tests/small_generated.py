@@ -18,12 +18,19 @@ def pair(seed: int, size=(6, 5)) -> tuple[np.ndarray, np.ndarray]:
     return image, rng.choice([*range(rng.integers(1, 9)), 255], size).astype(np.uint8)
 
 
+def candidate(seed: int, size=(6, 5), score: float = 0.0) -> generated.Candidate:
+    """Random candidate."""
+    image, label = pair(seed, size)
+    divergence = np.random.default_rng(seed + 500).integers(0, 231, size).astype(np.uint8)
+    return generated.Candidate(image, label, divergence, score)
+
+
 def candidates(block: int) -> list[generated.Candidate]:
     """Five of every block but the last, which has three."""
     count = 3 if block == BLOCKS - 1 else 5
     rng = np.random.default_rng(100 + block)
     return [
-        generated.Candidate(*pair(10 * block + i, (6 + i, 5)), float(rng.choice([0.1, 0.2, 0.3])))
+        candidate(10 * block + i, (6 + i, 5), float(rng.choice([0.1, 0.2, 0.3])))
         for i in range(count)
     ]
 

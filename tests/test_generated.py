@@ -3,7 +3,9 @@
 Reading the result is in `test_generated_reading.py`.
 """
 
+import dataclasses
 import errno
+import io
 import os
 import pathlib
 import shutil
@@ -14,6 +16,7 @@ import small_generated as small
 import tensorflow_datasets as tfds
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from small_generated import BLOCKS, KEPT, SAMPLES, SHARD, TABLE
 
 from jax_labor import files
@@ -41,7 +44,9 @@ def test_a_block_gives_back_what_it_was_given(tmp_path):
     for number in range(BLOCKS):
         pictures = blocks.read_pictures(tmp_path, number)
         for each, encoded in zip(small.candidates(number), pictures, strict=True):
-            assert encoded == generated.pairs.encode_pair(each.image, each.label)
+            assert encoded == generated.pairs.encode(each)
+            for name, png in zip(("image", "label", "divergence"), encoded, strict=True):
+                np.testing.assert_array_equal(Image.open(io.BytesIO(png)), getattr(each, name))
     scores = [each.score for each in small.EVERYTHING]
     assert generated.read_scores(tmp_path, BLOCKS).tolist() == scores
     before = small.tree(tmp_path)
@@ -59,17 +64,20 @@ def test_pixels_by_class():
 
 
 @pytest.mark.parametrize(
-    ("image", "label"),
+    "wrong",
     [
-        (np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8)),
-        (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.int32)),
-        (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 5), np.uint8)),
-        (np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 1), np.uint8)),
+        {"image": np.zeros((4, 4, 3), np.float32)},
+        {"label": np.zeros((4, 4), np.int32)},
+        {"label": np.zeros((4, 5), np.uint8)},
+        {"label": np.zeros((4, 4, 1), np.uint8), "divergence": np.zeros((4, 4, 1), np.uint8)},
+        {"divergence": np.zeros((4, 4), np.float32)},
+        {"divergence": np.zeros((4, 5), np.uint8)},
     ],
 )
-def test_pixels_of_a_wrong_kind(tmp_path, image, label):
+def test_pixels_of_a_wrong_kind(tmp_path, wrong):
+    each = dataclasses.replace(small.candidate(0, (4, 4)), **wrong)
     with pytest.raises(ValueError, match="are needed"):
-        generated.write_block(tmp_path, 0, [generated.Candidate(image, label, 0.0)], 8)
+        generated.write_block(tmp_path, 0, [each], 8)
     assert not small.tree(tmp_path)
 
 
@@ -270,7 +278,7 @@ def test_statistics_by_counting(whole):
 
 def test_blocks_of_other_classes(tmp_path):
     written(tmp_path, [1, 2])
-    generated.write_block(tmp_path, 0, [generated.Candidate(*small.pair(0), 0.0)] * 5, 9)
+    generated.write_block(tmp_path, 0, [small.candidate(0)] * 5, 9)
     kept = np.arange(KEPT)
     generated.write_shards(tmp_path, kept, blocks=BLOCKS, shard=SHARD)
     with pytest.raises(UserError, match="block 0 was made with 9 classes, now there are 8"):

@@ -45,7 +45,7 @@ one = tfds.builder_from_directory(folder + "/generated/1.0.0").as_data_source("t
 two = tfds.data_source("generated", split="train", data_dir=folder)
 def plain(record):
     return [record["name"].decode(), float(record["score"]), record["image"].tolist(),
-            record["label"][..., 0].tolist()]
+            record["label"][..., 0].tolist(), record["divergence"][..., 0].tolist()]
 assert not {"jax", "jax_labor", "tensorflow"} & set(sys.modules)
 print(json.dumps([[plain(record) for record in source] for source in (one, two)]))
 """
@@ -58,7 +58,7 @@ def test_tfds_alone(folder, expected, tmp_path):
     one, two = json.loads(done.stdout)
     assert one == two == [
         [f"generated-{number:07d}", float(np.float32(each.score)), each.image.tolist(),
-         each.label.tolist()]
+         each.label.tolist(), each.divergence.tolist()]
         for number, each in expected.items()
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from jax_labor.classes import ClassTable
 from jax_labor.data.builders import codec
 from jax_labor.errors import UserError
 
-_AS_STORED = {key: tfds.decode.SkipDecoding() for key in ("image", "label")}
+_AS_STORED = {key: tfds.decode.SkipDecoding() for key in ("image", "label", "divergence")}
 
 
 @dataclass(frozen=True)

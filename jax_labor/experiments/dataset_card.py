@@ -11,7 +11,7 @@ from jax_labor.data import catalogue, generated
 from jax_labor.engine.pictures import Panel, colourise, save_sheet
 from jax_labor.files import write_bytes, write_json, write_text
 from jax_labor.plots import new_figure, png
-from jax_labor.steps.pixel_labels import make_labelling
+from jax_labor.steps.pixel_labels import hundredths, make_labelling
 from jax_labor.tables import table as text_table
 
 _ROWS, _HEIGHT = 8, 192
@@ -51,7 +51,7 @@ def _draw_sheet(folder, maker, table, scores) -> None:
     for numbers, score in ((kept, scores["kept"]), (dropped, scores["dropped"])):
         order = numbers[np.argsort(score, kind="stable")]
         places = np.linspace(0, len(order) - 1, min(_ROWS, len(order))).astype(int)
-        made = maker.make(order[places], divergence=True) if len(order) else None
+        made = maker.make(order[places]) if len(order) else None
         halves.append(_panels(made, table) if made else [])
     empty = [None, None, None]
     halves = [half + [empty] * (_ROWS - len(half)) for half in halves]
@@ -77,7 +77,8 @@ def _draw_labelled(folder, maker, labelled, table) -> dict:
     settings = maker.settings
     size = labelled.labels.shape[1:]
     label = jax.jit(make_labelling(size, None, settings.voting, settings.score))
-    said = jax.device_get(label(maker.ensemble, labelled.maps))
+    said = label(maker.ensemble, labelled.maps)
+    said = jax.device_get(said._replace(divergence=hundredths(said.divergence)))
     known = labelled.labels != IGNORE
     right = (said.label == labelled.labels) & known
     palette = table.palette()
@@ -97,8 +98,8 @@ def _draw_labelled(folder, maker, labelled, table) -> dict:
 
 
 def _heat(divergence: np.ndarray) -> Panel:
-    """Black where the members agree, bright where they diverge by 0.5 nats or more."""
-    return Panel((_UNCERTAIN(np.clip(divergence / 0.5, 0, 1))[..., :3] * 255).astype(np.uint8))
+    """Black where the members agree, bright where they diverge by 50 hundredths or more."""
+    return Panel((_UNCERTAIN(np.clip(divergence / 50, 0, 1))[..., :3] * 255).astype(np.uint8))
 
 
 def _draw_scores(facts) -> bytes:
@@ -161,7 +162,8 @@ Read it with TensorFlow Datasets alone:
     tfds.builder_from_directory("{generated.version_folder(".")}").as_data_source("train")
 
 Its records are `image` uint8[H, W, 3], `label` uint8[H, W, 1] (the row of the table above, counted
-from 0; 255 = void), `name` and `score`, the image's uncertainty. The colours of the classes are in
+from 0; 255 = void), `divergence` uint8[H, W, 1], the uncertainty of each pixel in hundredths of a
+nat, `name` and `score`, the image's uncertainty. The colours of the classes are in
 `{generated.version_folder(".")}/metadata.json`.
 
 or train on it: `--config.data.source.name=generated --config.data.source.root=THIS_FOLDER`.

@@ -133,8 +133,8 @@ def _write_blocks(preparation, maker: Maker, table, folder, blocks: int) -> None
         if block < blocks and not generated.block_done(folder, block):
             numbers = np.arange(block * settings.block, min((block + 1) * settings.block, total))
             made = maker.make(numbers)
-            rows = zip(made["image"], made["label"], made["score"], strict=True)
-            found = [Candidate(image, label, float(score)) for image, label, score in rows]
+            maps = (made[name] for name in ("image", "label", "divergence"))
+            found = list(map(Candidate, *maps, made["score"].tolist()))
             generated.write_block(folder, block, found, table.num_classes)
             clock.tick(len(numbers))
             progress.update(done, {"score": float(made["score"].mean())})

@@ -47,14 +47,13 @@ class Maker:
             "factory": self.settings.to_dict(),
         }
 
-    def make(self, numbers: np.ndarray, divergence: bool = False) -> dict[str, np.ndarray]:
+    def make(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Labelled images, as `make_generation` says, NumPy.
 
         The same bits each time where `numbers` follow each other from a multiple of the batch on.
 
         Args:
             numbers: int[n].
-            divergence: whether its maps are wanted too, as many bytes as all the rest.
 
         Raises:
             UserError: a sample is not finite.
@@ -64,10 +63,7 @@ class Maker:
             part = numbers[start : start + step]
             # A last chunk is filled up with the numbers that follow.
             filled = np.append(part, part[-1] + 1 + np.arange(step - len(part)))
-            made = self._generate(self._state, parallel.split({"number": filled}))
-            if not divergence:
-                del made["divergence"]  # before it leaves the device
-            made = parallel.merge(made)
+            made = parallel.merge(self._generate(self._state, parallel.split({"number": filled})))
             parts.append({name: value[: len(part)] for name, value in made.items()})
         made = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.generator.check_finite(made["finite"], [f"sample {number}" for number in numbers])

@@ -25,6 +25,11 @@ class PixelLabels(NamedTuple):
     score: jax.Array
 
 
+def hundredths(js: jax.Array) -> jax.Array:
+    """Rounds divergences in nats to uint8 hundredths, as they are kept in pictures."""
+    return jnp.clip(jnp.round(100 * js), 0, 255).astype(jnp.uint8)
+
+
 def make_labelling(
     size: tuple[int, int],
     rows: tuple[int, int] | None = None,

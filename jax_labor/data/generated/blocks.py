@@ -14,7 +14,7 @@ import numpy as np
 
 from jax_labor import files
 from jax_labor.data.generated.layout import parts_folder
-from jax_labor.data.generated.pairs import Candidate, count_pixels, encode_pair
+from jax_labor.data.generated.pairs import Candidate, count_pixels, encode
 from jax_labor.errors import UserError
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Table:
       scores: float64[n].
       sizes: int64[n, 2] (height, width).
       pixels: int64[n, C + 1] pixels by class; the last column counts the ignored ones.
-      ends: int64[n, 2] where image and label end among the bytes of the block's pictures.
+      ends: int64[n, 3] where image, label and divergence end among the block's pictures.
     """
 
     scores: np.ndarray
@@ -57,16 +57,16 @@ def write_block(
     if not candidates:
         raise ValueError("a block needs candidates")
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-        encoded = list(pool.map(lambda each: encode_pair(each.image, each.label), candidates))
-    pictures = b"".join(picture for pair in encoded for picture in pair)
-    lengths = np.array([[len(picture) for picture in pair] for pair in encoded], np.int64)
+        encoded = list(pool.map(encode, candidates))
+    pictures = b"".join(picture for each in encoded for picture in each)
+    lengths = np.array([[len(picture) for picture in each] for each in encoded], np.int64)
     table = io.BytesIO()
     np.savez(
         table,
         scores=np.array([each.score for each in candidates], np.float64),
         sizes=np.array([each.label.shape for each in candidates], np.int64),
         pixels=np.stack([count_pixels(each.label, num_classes) for each in candidates]),
-        ends=np.cumsum(lengths).reshape(-1, 2),
+        ends=np.cumsum(lengths).reshape(lengths.shape),
     )
     table = table.getvalue()
     head = _HEAD.pack(_digest(table), _digest(pictures), len(table))
@@ -107,8 +107,8 @@ def read_tables(folder: os.PathLike | str, blocks: int) -> list[Table]:
     return tables
 
 
-def read_pictures(folder: os.PathLike | str, number: int) -> list[tuple[bytes, bytes]]:
-    """Encoded image and label of every candidate of a block.
+def read_pictures(folder: os.PathLike | str, number: int) -> list[tuple[bytes, bytes, bytes]]:
+    """Encoded image, label and divergence of every candidate of a block.
 
     Raises:
       DamagedBlockError: a `UserError`; the file is not as it was written.
@@ -120,9 +120,9 @@ def read_pictures(folder: os.PathLike | str, number: int) -> list[tuple[bytes, b
         pictures = stream.read()
     if _digest(pictures) != digest:
         raise _damaged(path)
-    starts = np.concatenate(([0], table.ends.ravel()[:-1])).reshape(-1, 2)
+    starts = np.concatenate(([0], table.ends.ravel()[:-1])).reshape(table.ends.shape)
     bounds = np.stack([starts, table.ends], axis=-1)
-    return [(pictures[slice(*image)], pictures[slice(*label)]) for image, label in bounds]
+    return [tuple(pictures[slice(*picture)] for picture in each) for each in bounds]
 
 
 def _path(folder: os.PathLike | str, number: int) -> Path:

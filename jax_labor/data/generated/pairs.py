@@ -1,4 +1,4 @@
-"""Images with their label maps, as they come to be written."""
+"""Images with their label maps and how certain those are, as they come to be written."""
 
 from dataclasses import dataclass
 
@@ -10,32 +10,47 @@ from jax_labor.pixels import encode_png
 
 @dataclass(frozen=True)
 class Candidate:
-    """A generated image uint8[H, W, 3], its train ids uint8[H, W] with 255 = ignore, and the score:
-    its uncertainty, the higher the less certain."""
+    """What a generator and an ensemble made.
+
+    Attributes:
+      image: uint8[H, W, 3].
+      label: uint8[H, W] train ids, 255 = ignore.
+      divergence: uint8[H, W], uncertainty of each pixel in hundredths of a nat.
+      score: uncertainty of the image.
+    """
 
     image: np.ndarray
     label: np.ndarray
+    divergence: np.ndarray
     score: float
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A hand-labelled sample: name, image uint8[H, W, 3], train ids uint8[H, W]."""
+    """A hand-labelled sample: name, image uint8[H, W, 3], train ids uint8[H, W]; it is certain."""
 
     name: str
     image: np.ndarray
     label: np.ndarray
 
+    @property
+    def divergence(self) -> np.ndarray:
+        """As of a `Candidate`: 0 everywhere."""
+        return np.zeros_like(self.label)
 
-def encode_pair(image: np.ndarray, label: np.ndarray) -> tuple[bytes, bytes]:
-    """PNG files of uint8[H, W, 3] and uint8[H, W]; `ValueError` on anything else."""
-    fits = image.ndim == 3 and image.shape == (*label.shape, 3)
-    if not fits or image.dtype != np.uint8 or label.dtype != np.uint8:
-        raise ValueError(
-            f"image {image.dtype}{list(image.shape)} and label {label.dtype}{list(label.shape)}; "
-            "uint8[H, W, 3] and uint8[H, W] are needed"
-        )
-    return encode_png(image), encode_png(label)
+
+def encode(one: Candidate | Sample) -> tuple[bytes, bytes, bytes]:
+    """PNG files of image, label and divergence; `ValueError` where shapes or types do not fit."""
+    maps = {"image": one.image, "label": one.label, "divergence": one.divergence}
+    fits = one.image.ndim == 3 and one.image.shape == (*one.label.shape, 3)
+    if (
+        not fits
+        or one.divergence.shape != one.label.shape
+        or any(each.dtype != np.uint8 for each in maps.values())
+    ):
+        found = ", ".join(f"{name} {each.dtype}{list(each.shape)}" for name, each in maps.items())
+        raise ValueError(f"{found}; uint8[H, W, 3] and twice uint8[H, W] are needed")
+    return tuple(map(encode_png, maps.values()))
 
 
 def count_pixels(label: np.ndarray, num_classes: int) -> np.ndarray:

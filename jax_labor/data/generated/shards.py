@@ -19,13 +19,14 @@ from jax_labor.data.generated.layout import (
     shard_path,
     unfinished_folder,
 )
-from jax_labor.data.generated.pairs import Sample, encode_pair
+from jax_labor.data.generated.pairs import Sample, encode
 
 _LOG = logging.getLogger(__name__)
 FEATURES = tfds.features.FeaturesDict(
     {
         "image": tfds.features.Image(encoding_format="png"),
         "label": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
+        "divergence": tfds.features.Image(shape=(None, None, 1), encoding_format="png"),
         "name": tfds.features.Text(),
         "score": tfds.features.Scalar(np.float32),
     }
@@ -72,8 +73,8 @@ def write_shards(
     def records(candidates: np.ndarray) -> Iterator[dict]:
         for candidate in candidates:
             block = np.searchsorted(starts, candidate, side="right") - 1
-            image, label = read(int(block))[candidate - starts[block]]
-            yield _record(record_name(candidate), image, label, scores[candidate])
+            pictures = read(int(block))[candidate - starts[block]]
+            yield _record(record_name(candidate), pictures, scores[candidate])
 
     shards = count_shards(len(kept), shard)
     for index in range(process_index, shards, process_count):
@@ -87,9 +88,7 @@ def write_labelled(folder: os.PathLike | str, samples: Iterable[Sample]) -> Path
     """Write the hand-labelled samples, with score 0, as the only file of the split "labelled";
     return its path."""
     path = shard_path(unfinished_folder(folder), LABELLED, 0, 1)
-    _write_shard(
-        path, (_record(each.name, *encode_pair(each.image, each.label), 0.0) for each in samples)
-    )
+    _write_shard(path, (_record(each.name, encode(each), 0.0) for each in samples))
     return path
 
 
@@ -105,8 +104,9 @@ def _is_whole(path: Path, records: int) -> bool:
     return False
 
 
-def _record(name: str, image: bytes, label: bytes, score: float) -> dict:
-    return {"image": image, "label": label, "name": name, "score": np.float32(score)}
+def _record(name: str, pictures: tuple[bytes, bytes, bytes], score: float) -> dict:
+    named = zip(("image", "label", "divergence"), pictures, strict=True)
+    return {**dict(named), "name": name, "score": np.float32(score)}
 
 
 def _write_shard(path: Path, records: Iterable[dict]) -> None:
