@@ -69,7 +69,7 @@ def base() -> ConfigDict:
     c.loss.aux = 0.1  # the auxiliary head's share in L1 and L2
     c.loss.adversarial = 0.001  # L3 on the main output; 0 trains no discriminator
     c.loss.adversarial_aux = 0.0002  # L3 on the auxiliary output
-    c.loss.pseudo = 0.0  # IAST pseudo-labels train the segmenter too
+    c.loss.pseudo = 0.0  # IAST pseudo-labels train the segmenter too, after the warm-up
     c.loss.pseudo_start = 0.0  # share of the steps before they do; segmentation only
     c.loss.selector_source = 1.0
     c.loss.selector_target = 1.0

@@ -40,6 +40,8 @@ def test_every_card_describes_a_run(config):
     if config.experiment == "labor":
         check_budget(config.rounds.share, config.rounds.points)
         assert [p.round for p in plan if p.round is not None] == list(range(config.rounds.count))
+        # Runs that share a warm-up may differ in loss.pseudo.
+        assert all(p.self_trains == (p.round is not None) for p in plan)
 
 
 @pytest.mark.parametrize("config", list(cards()))

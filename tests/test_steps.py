@@ -11,6 +11,7 @@ from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.steps.adapt import make_train_step
 from jax_labor.steps.forward import forward
 from jax_labor.steps.optimizer import groups, schedule
+from jax_labor.steps.pseudo_labels import INITIAL_THRESHOLD
 
 CLASSES, SIZE = 5, (32, 48)
 
@@ -41,16 +42,16 @@ def make_batch(rng, labelled=0.1, size=8):
     return {"source": domain(1.0), "target": domain(labelled)}
 
 
-def run_steps(config, devices, batches, trains_selector=True):
+def run_steps(config, devices, batches, trains_selector=True, self_trains=True):
     """The state after a step on each batch, and the metrics of the last."""
-    state, metrics = all_steps(config, devices, batches, trains_selector)
+    state, metrics = all_steps(config, devices, batches, trains_selector, self_trains)
     return state, metrics[-1]
 
 
-def all_steps(config, devices, batches, trains_selector=True):
+def all_steps(config, devices, batches, trains_selector=True, self_trains=True):
     network = build_network(config, CLASSES)
     state = place(initial_state(config, network, CLASSES), devices)
-    step = map_step(make_train_step(network, config, trains_selector), devices)
+    step = map_step(make_train_step(network, config, trains_selector, self_trains), devices)
     found = []
     for batch in batches:
         batch = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
@@ -129,6 +130,19 @@ def test_every_term_is_there():
         if name != "loss" and not name.startswith("discriminator")
     )
     np.testing.assert_allclose(metrics["loss"], total, rtol=1e-4)
+
+
+def test_a_segmenter_that_does_not_train_itself():
+    """As in the warm-up, where the selector alone learns from pseudo-labels."""
+    config = small_config(**ALL_TERMS)
+    batch = make_batch(np.random.default_rng(1))
+    _, alone = run_steps(config, 1, [batch], self_trains=False)
+    state, both = run_steps(config, 1, [batch])
+    assert set(both) - set(alone) == {"pseudo"}
+    assert {"selector1_pseudo", "selector2_pseudo"} < set(alone)
+    without, _ = run_steps(config, 1, [batch], trains_selector=False, self_trains=False)
+    np.testing.assert_allclose(without.thresholds, INITIAL_THRESHOLD)
+    assert (abs(state.thresholds - INITIAL_THRESHOLD) > 1e-3).any()
 
 
 def test_the_selector_does_not_touch_the_segmenter():

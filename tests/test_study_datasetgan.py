@@ -91,12 +91,12 @@ def test_semi_alone_reads_the_target_and_never_its_labels(method, roles, terms):
     assert [(p.start, p.end, p.uses_target) for p in before] == (
         [(0, 500, False)] if method == "semi" else []
     )
-    assert (phase.labels, phase.trains_selector) == (NONE, False)
+    assert (phase.labels, phase.trains_selector, phase.self_trains) == (NONE, False, True)
     assert phase.uses_target == ("target" in roles)
     network = build_network(config, 8)
     image, label = jnp.zeros((4, 2, 48, 32, 3)), jnp.zeros((4, 2, 48, 32), int)
     batch = {role: {"image": image, "label": label} for role in roles}
-    step = parallel.parallel_step(make_train_step(network, config, phase.trains_selector))
+    step = parallel.parallel_step(make_train_step(network, config, False, True))
     # Shapes alone: nothing is compiled.
     _, metrics = jax.eval_shape(step, state_shape(config, network, 8), batch)
     assert metrics.keys() == terms

@@ -18,6 +18,8 @@ class Phase:
         labels: "none", "full" (every label of the target) or "answers" (of rounds 0 .. `round`).
         uses_target: whether a batch holds target images at all.
         trains_selector: whether somebody will ask the two classifiers.
+        self_trains: whether the segmenter learns from its own pseudo-labels, as far as
+            `config.loss.pseudo` says so.
         round: the round that opens at `start`, None without one.
     """
 
@@ -26,6 +28,7 @@ class Phase:
     labels: str
     uses_target: bool
     trains_selector: bool
+    self_trains: bool
     round: int | None = None
 
 
@@ -33,7 +36,8 @@ def labor_phases(config) -> list[Phase]:
     """Warm-up, then one phase a round; the last one lasts to the end of training.
 
     The warm-up sees the target's images without labels: that is where the classifiers learn to
-    disagree. It is the same for every strategy, so that a study can share it.
+    disagree. It is the same for every strategy, so that a study can share it. The segmenter does
+    not train itself in it: before the first answers its pseudo-labels would fix early mistakes.
 
     Raises:
         UserError: the rounds do not fit into the steps.
@@ -52,11 +56,11 @@ def labor_phases(config) -> list[Phase]:
             " the end."
         )
     starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
-    phases = [Phase(0, rounds.warmup, NONE, True, True)] if rounds.warmup else []
+    phases = [Phase(0, rounds.warmup, NONE, True, True, False)] if rounds.warmup else []
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
         # After the last round nobody asks the classifiers any more.
         trains = rounds.strategy in ASK_SELECTOR and number < rounds.count - 1
-        phases.append(Phase(start, end, ANSWERS, True, trains, number))
+        phases.append(Phase(start, end, ANSWERS, True, trains, True, number))
     return phases
 
 
@@ -74,5 +78,5 @@ def segmentation_phases(config) -> list[Phase]:
     if not 0 <= loss.pseudo_start < 1:
         raise UserError(f"config.loss.pseudo_start is {loss.pseudo_start}: use 0 to below 1.")
     start = int(loss.pseudo_start * steps) if loss.pseudo and not needs_target else 0
-    before = [Phase(0, start, NONE, False, False)] if start else []
-    return [*before, Phase(start, steps, labels, needs_target or bool(loss.pseudo), False)]
+    before = [Phase(0, start, NONE, False, False, False)] if start else []
+    return [*before, Phase(start, steps, labels, needs_target or bool(loss.pseudo), False, True)]

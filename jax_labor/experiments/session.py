@@ -89,7 +89,7 @@ class Session(RunSession):
         Raises as `RunSession._advance`.
         """
         iterators = self._iterators(phase, overlay)
-        train_step = self._mapped_step(phase.trains_selector)
+        train_step = self._mapped_step(phase.trains_selector, phase.self_trains)
 
         def iterate(_):
             batch = {role: _arrays(next(it)) for role, it in iterators.items()}
@@ -167,11 +167,12 @@ class Session(RunSession):
         _LOG.info("warm-up of %d steps taken from %s", step, place)
         return state, meta
 
-    def _mapped_step(self, trains_selector: bool):
-        if trains_selector not in self._train_steps:
-            step = make_train_step(self.network, self.config, trains_selector)
-            self._train_steps[trains_selector] = parallel.parallel_step(step)
-        return self._train_steps[trains_selector]
+    def _mapped_step(self, trains_selector: bool, self_trains: bool):
+        kind = trains_selector, self_trains and self.config.loss.pseudo > 0
+        if kind not in self._train_steps:
+            step = make_train_step(self.network, self.config, *kind)
+            self._train_steps[kind] = parallel.parallel_step(step)
+        return self._train_steps[kind]
 
     def _iterators(self, phase: Phase, overlay):
         roles = ("source", "target") if phase.uses_target else ("source",)

@@ -14,7 +14,7 @@ from jax_labor.steps.parallel import AXIS
 from jax_labor.steps.state import TrainState
 
 
-def make_train_step(network, config, trains_selector: bool):
+def make_train_step(network, config, trains_selector: bool, self_trains: bool):
     """Builds step(state, batch) -> (state, metrics) for one device of the axis "data".
 
     Args:
@@ -22,6 +22,7 @@ def make_train_step(network, config, trains_selector: bool):
             `config.loss.adversarial*` is not 0) and their optimisers `tx`, `discriminator_tx`.
         config: settings `loss`, `discriminator`, `pseudo`, `model`, `train` of a card.
         trains_selector: whether the two classifiers learn, where the network has them.
+        self_trains: whether the segmenter learns from pseudo-labels, weighted `loss.pseudo`.
 
     The batch holds "source" and, where the phase uses the target domain, "target": each a dict of
     image float32[B, H, W, 3] and label int32[B, H, W] (255 = none). Metrics are float32[] by loss
@@ -30,6 +31,8 @@ def make_train_step(network, config, trains_selector: bool):
 
     model, discriminator, tx = network.model, network.discriminator, network.tx
     trains_selector = trains_selector and config.model.selector != "none"
+    by_selector = config.loss.selector_pseudo and trains_selector
+    wants_pseudo = by_selector or (config.loss.pseudo and self_trains)
 
     def step(state: TrainState, batch):
         def objective(params):
@@ -37,9 +40,9 @@ def make_train_step(network, config, trains_selector: bool):
                 model, params, state.batch_stats, batch, config.train.statistics
             )
             thresholds, pseudo = _pseudo_labels(
-                config, state.thresholds, outputs.get("target"), trains_selector
+                config, state.thresholds, outputs.get("target"), wants_pseudo
             )
-            terms = dict(_segmenter_terms(config, outputs, batch, pseudo))
+            terms = dict(_segmenter_terms(config, outputs, batch, pseudo if self_trains else None))
             terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
             if trains_selector:
                 terms |= _selector_terms(config, outputs, batch, pseudo)
@@ -155,12 +158,11 @@ def _normalise(terms):
     return shares, means
 
 
-def _pseudo_labels(config, thresholds, target, trains_selector):
+def _pseudo_labels(config, thresholds, target, wanted):
     """IAST's thresholds over the batch of all devices, and this device's pseudo-labels.
 
     They are taken at the resolution of the logits, where a prediction is made.
     """
-    wanted = config.loss.pseudo or (config.loss.selector_pseudo and trains_selector)
     if target is None or not wanted:
         return thresholds, None
     probs = jax.lax.stop_gradient(jax.nn.softmax(target.main))

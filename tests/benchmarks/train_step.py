@@ -197,7 +197,8 @@ class JaxStep:
     """The project's own step, mapped as a run maps it."""
 
     def __init__(self, config, network, state):
-        self._step = parallel.parallel_step(make_train_step(network, config, trains_selector=True))
+        step = make_train_step(network, config, trains_selector=True, self_trains=False)
+        self._step = parallel.parallel_step(step)
         self._state = state
 
     def __call__(self, batch) -> float:
