@@ -21,7 +21,7 @@ def pair(seed: int, size=(6, 5)) -> tuple[np.ndarray, np.ndarray]:
 def candidate(seed: int, size=(6, 5), score: float = 0.0) -> generated.Candidate:
     """Random candidate."""
     image, label = pair(seed, size)
-    divergence = np.random.default_rng(seed + 500).integers(0, 231, size).astype(np.uint8)
+    divergence = np.random.default_rng(seed + 500).integers(0, 256, size).astype(np.uint8)
     return generated.Candidate(image, label, divergence, score)
 
 

@@ -210,7 +210,7 @@ def maker(generator):
     model = PixelClassifier(TABLE.num_classes, (4,))
     channels = sum(shape[-1] for shape in opened.network.feature_sizes.values())
     state = create_ensemble(model, optax.sgd(0.1), jax.random.key(0), channels, range(2))
-    params = jax.tree.map(lambda x: 30 * x, state.params)  # or they would hardly diverge
+    params = jax.tree.map(lambda x: 6 * x, state.params)  # or they would hardly diverge
     ensemble = {"params": params, "batch_stats": state.batch_stats}
     return Maker(config("", generator), opened, jax.device_get(ensemble))
 
@@ -225,7 +225,8 @@ def test_the_score_is_that_of_the_map_that_is_kept(maker):
     made = maker.make(np.arange(3))
     assert made["divergence"].dtype == np.uint8 and made["divergence"].any()
     worst = np.sort(made["divergence"].reshape(3, -1))[:, -(SIZE[0] * SIZE[1] // 10) :]
-    np.testing.assert_allclose(made["score"], worst.mean(1) / 100, atol=0.0051)
+    assert made["divergence"].max() < 255  # nothing is cut off
+    np.testing.assert_allclose(made["score"], worst.mean(1) / 500, atol=0.00101)
 
 
 @pytest.mark.parametrize(("process", "own"), [(0, [0, 2]), (1, [1])])

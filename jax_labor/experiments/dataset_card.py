@@ -11,7 +11,7 @@ from jax_labor.data import catalogue, generated
 from jax_labor.engine.pictures import Panel, colourise, save_sheet
 from jax_labor.files import write_bytes, write_json, write_text
 from jax_labor.plots import new_figure, png
-from jax_labor.steps.pixel_labels import hundredths, make_labelling
+from jax_labor.steps.pixel_labels import make_labelling, to_picture
 from jax_labor.tables import table as text_table
 
 _ROWS, _HEIGHT = 8, 192
@@ -78,7 +78,7 @@ def _draw_labelled(folder, maker, labelled, table) -> dict:
     size = labelled.labels.shape[1:]
     label = jax.jit(make_labelling(size, None, settings.voting, settings.score))
     said = label(maker.ensemble, labelled.maps)
-    said = jax.device_get(said._replace(divergence=hundredths(said.divergence)))
+    said = jax.device_get(said._replace(divergence=to_picture(said.divergence)))
     known = labelled.labels != IGNORE
     right = (said.label == labelled.labels) & known
     palette = table.palette()
@@ -98,8 +98,8 @@ def _draw_labelled(folder, maker, labelled, table) -> dict:
 
 
 def _heat(divergence: np.ndarray) -> Panel:
-    """Black where the members agree, bright where they diverge by 50 hundredths or more."""
-    return Panel((_UNCERTAIN(np.clip(divergence / 50, 0, 1))[..., :3] * 255).astype(np.uint8))
+    """Black where the members agree, bright where they diverge by half a nat or more."""
+    return Panel(_UNCERTAIN(divergence, bytes=True)[..., :3])
 
 
 def _draw_scores(facts) -> bytes:
@@ -162,9 +162,9 @@ Read it with TensorFlow Datasets alone:
     tfds.builder_from_directory("{generated.version_folder(".")}").as_data_source("train")
 
 Its records are `image` uint8[H, W, 3], `label` uint8[H, W, 1] (the row of the table above, counted
-from 0; 255 = void), `divergence` uint8[H, W, 1], the uncertainty of each pixel in hundredths of a
-nat, `name` and `score`, the image's uncertainty. The colours of the classes are in
-`{generated.version_folder(".")}/metadata.json`.
+from 0; 255 = void), `divergence` uint8[H, W, 1] (the uncertainty of each pixel, 500 to the nat; 255
+is 0.51 nats or more), `name` and `score`, the image's uncertainty. The colours of the classes are
+in `{generated.version_folder(".")}/metadata.json`.
 
 or train on it: `--config.data.source.name=generated --config.data.source.root=THIS_FOLDER`.
 """

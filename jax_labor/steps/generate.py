@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from jax_labor.steps.pixel_labels import hundredths, make_labelling
+from jax_labor.steps.pixel_labels import make_labelling, to_picture
 from jax_labor.steps.samples import WRITTEN, draw_latents, make_render
 
 
@@ -25,7 +25,7 @@ def make_generation(
 
     * image uint8[B, H, W, 3];
     * label uint8[B, H, W], train ids;
-    * divergence uint8[B, H, W], of the members, in hundredths of a nat (ten members: up to 230);
+    * divergence uint8[B, H, W], of the members, as `to_picture` gives it;
     * score float32[B], uncertainty of the image;
     * finite bool[B], whether the generator's output is numbers.
 
@@ -46,7 +46,7 @@ def make_generation(
         return {
             "image": sample.images,
             "label": labels.label.astype("uint8"),
-            "divergence": hundredths(labels.divergence),
+            "divergence": to_picture(labels.divergence),
             "score": labels.score,
             "finite": sample.finite,
         }

@@ -25,9 +25,9 @@ class PixelLabels(NamedTuple):
     score: jax.Array
 
 
-def hundredths(js: jax.Array) -> jax.Array:
-    """Rounds divergences in nats to uint8 hundredths, as they are kept in pictures."""
-    return jnp.clip(jnp.round(100 * js), 0, 255).astype(jnp.uint8)
+def to_picture(js: jax.Array) -> jax.Array:
+    """Divergences in nats as uint8, 500 to the nat; 255, white, is 0.51 nats or more."""
+    return jnp.clip(jnp.round(500 * js), 0, 255).astype(jnp.uint8)
 
 
 def make_labelling(

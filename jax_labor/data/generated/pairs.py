@@ -15,7 +15,7 @@ class Candidate:
     Attributes:
       image: uint8[H, W, 3].
       label: uint8[H, W] train ids, 255 = ignore.
-      divergence: uint8[H, W], uncertainty of each pixel in hundredths of a nat.
+      divergence: uint8[H, W], uncertainty of each pixel, 500 to the nat; 255 is 0.51 nats or more.
       score: uncertainty of the image.
     """
 
