@@ -56,11 +56,13 @@ def labor_phases(config) -> list[Phase]:
             " the end."
         )
     starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
-    phases = [Phase(0, rounds.warmup, NONE, True, True, False)] if rounds.warmup else []
+    kind = {"uses_target": True, "trains_selector": True, "self_trains": False}
+    phases = [Phase(0, rounds.warmup, NONE, **kind)] if rounds.warmup else []
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
         # After the last round nobody asks the classifiers any more.
         trains = rounds.strategy in ASK_SELECTOR and number < rounds.count - 1
-        phases.append(Phase(start, end, ANSWERS, True, trains, True, number))
+        kind |= {"trains_selector": trains, "self_trains": True}
+        phases.append(Phase(start, end, ANSWERS, **kind, round=number))
     return phases
 
 
@@ -78,5 +80,7 @@ def segmentation_phases(config) -> list[Phase]:
     if not 0 <= loss.pseudo_start < 1:
         raise UserError(f"config.loss.pseudo_start is {loss.pseudo_start}: use 0 to below 1.")
     start = int(loss.pseudo_start * steps) if loss.pseudo and not needs_target else 0
-    before = [Phase(0, start, NONE, False, False, False)] if start else []
-    return [*before, Phase(start, steps, labels, needs_target or bool(loss.pseudo), False, True)]
+    kind = {"uses_target": False, "trains_selector": False, "self_trains": False}
+    before = [Phase(0, start, NONE, **kind)] if start else []
+    kind |= {"uses_target": needs_target or bool(loss.pseudo), "self_trains": True}
+    return [*before, Phase(start, steps, labels, **kind)]

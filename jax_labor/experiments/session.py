@@ -168,7 +168,7 @@ class Session(RunSession):
         return state, meta
 
     def _mapped_step(self, trains_selector: bool, self_trains: bool):
-        kind = trains_selector, self_trains and self.config.loss.pseudo > 0
+        kind = trains_selector, self_trains and bool(self.config.loss.pseudo)
         if kind not in self._train_steps:
             step = make_train_step(self.network, self.config, *kind)
             self._train_steps[kind] = parallel.parallel_step(step)
