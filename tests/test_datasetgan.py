@@ -29,7 +29,7 @@ from jax_labor.experiments.annotators import Waiting
 from jax_labor.experiments.generator_file import open_generator
 from jax_labor.experiments.maker import Maker
 from jax_labor.experiments.run_session import Stopped
-from jax_labor.files import read_json
+from jax_labor.files import read_json, write_json
 from jax_labor.labels import oracle
 from jax_labor.labels.store import SKIPPED, Answer, Round
 from jax_labor.models.pixel_ensemble import PixelClassifier
@@ -265,6 +265,11 @@ def test_blocks_of_another_maker_are_refused(tmp_path, maker):
     lines = [line.split(":")[0] for line in str(refused.value).splitlines() if line[0] == "-"]
     changed = ("ensemble.sha256", "factory.voting", "generator.psi", "generator.sha256", "seed")
     assert lines == [f"- {name}" for name in changed]
+    # Blocks of a version that kept no maps of uncertainty.
+    facts = read_json(tmp_path / "dataset/parts/maker.json")
+    write_json(tmp_path / "dataset/parts/maker.json", facts | {"pictures": ["image", "label"]})
+    with pytest.raises(UserError, match="pictures: was .*label.*, now .*divergence"):
+        write()
     shutil.rmtree(tmp_path / "dataset/parts")
     with pytest.raises(Stopped):
         write(other)

@@ -92,7 +92,8 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
 
 def _note_maker(folder, maker: Maker) -> None:
     """Writes beside the blocks what makes them; a UserError where something else began them."""
-    path, facts = generated.parts_folder(folder) / "maker.json", maker.facts()
+    path = generated.parts_folder(folder) / "maker.json"
+    facts = maker.facts() | {"pictures": list(generated.PICTURES)}
     changed = differences(read_object(path), facts) if path.exists() else []
     if changed:
         raise UserError(
@@ -133,7 +134,7 @@ def _write_blocks(preparation, maker: Maker, table, folder, blocks: int) -> None
         if block < blocks and not generated.block_done(folder, block):
             numbers = np.arange(block * settings.block, min((block + 1) * settings.block, total))
             made = maker.make(numbers)
-            maps = (made[name] for name in ("image", "label", "divergence"))
+            maps = (made[name] for name in generated.PICTURES)
             found = list(map(Candidate, *maps, made["score"].tolist()))
             generated.write_block(folder, block, found, table.num_classes)
             clock.tick(len(numbers))

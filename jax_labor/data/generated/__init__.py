@@ -10,13 +10,14 @@ be read; `catalogue.load("generated", ...)` reads it as every other one.
 from jax_labor.data.generated.blocks import block_done, read_scores, write_block
 from jax_labor.data.generated.dataset import finish, is_finished, remove_parts, statistics
 from jax_labor.data.generated.layout import LABELLED, NAME, TRAIN, parts_folder, version_folder
-from jax_labor.data.generated.pairs import Candidate, Sample
+from jax_labor.data.generated.pairs import PICTURES, Candidate, Sample
 from jax_labor.data.generated.selection import keep_certain
 from jax_labor.data.generated.shards import write_shards
 
 __all__ = [
     "LABELLED",
     "NAME",
+    "PICTURES",
     "TRAIN",
     "Candidate",
     "Sample",

@@ -7,6 +7,9 @@ import numpy as np
 from jax_labor.classes import IGNORE
 from jax_labor.pixels import encode_png
 
+PICTURES = ("image", "label", "divergence")
+"""The pictures of a record, in the order of `encode`."""
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -40,8 +43,8 @@ class Sample:
 
 
 def encode(one: Candidate | Sample) -> tuple[bytes, bytes, bytes]:
-    """PNG files of image, label and divergence; `ValueError` where shapes or types do not fit."""
-    maps = {"image": one.image, "label": one.label, "divergence": one.divergence}
+    """PNG files of the `PICTURES`; `ValueError` where their shapes or types do not fit."""
+    maps = {name: getattr(one, name) for name in PICTURES}
     fits = one.image.ndim == 3 and one.image.shape == (*one.label.shape, 3)
     if (
         not fits

@@ -19,7 +19,7 @@ from jax_labor.data.generated.layout import (
     shard_path,
     unfinished_folder,
 )
-from jax_labor.data.generated.pairs import Sample, encode
+from jax_labor.data.generated.pairs import PICTURES, Sample, encode
 
 _LOG = logging.getLogger(__name__)
 FEATURES = tfds.features.FeaturesDict(
@@ -105,7 +105,7 @@ def _is_whole(path: Path, records: int) -> bool:
 
 
 def _record(name: str, pictures: tuple[bytes, bytes, bytes], score: float) -> dict:
-    named = zip(("image", "label", "divergence"), pictures, strict=True)
+    named = zip(PICTURES, pictures, strict=True)
     return {**dict(named), "name": name, "score": np.float32(score)}
 
 
