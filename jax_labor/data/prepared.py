@@ -12,8 +12,6 @@ from jax_labor.classes import ClassTable
 from jax_labor.data.builders import codec
 from jax_labor.errors import UserError
 
-_AS_STORED = {key: tfds.decode.SkipDecoding() for key in ("image", "label", "divergence")}
-
 
 @dataclass(frozen=True)
 class Part:
@@ -111,5 +109,5 @@ class PreparedRecords:
 
     def _open(self, part: Part):
         builder = tfds.builder_from_directory(part.directory)
-        decoders = {key: skip for key, skip in _AS_STORED.items() if key in builder.info.features}
+        decoders = codec.kept_encoded(builder.info.features)
         return builder.as_data_source(part.split, decoders=decoders)

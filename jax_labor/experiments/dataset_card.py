@@ -65,10 +65,9 @@ def _draw_sheet(folder, maker, table, scores) -> None:
 
 def _panels(made, table) -> list[list]:
     palette = table.palette()
-    keys = ("image", "label", "divergence")
     return [
         [image, Panel(colourise(label, palette), smooth=False), _heat(divergence)]
-        for image, label, divergence in zip(*(made[key] for key in keys), strict=True)
+        for image, label, divergence in zip(*(made[key] for key in generated.PICTURES), strict=True)
     ]
 
 

@@ -96,6 +96,7 @@ def _check_segmenter(config) -> ClassTable:
     check_classes("target", target.table, table)
     folds.assign(evaluated.names, config.eval.folds)
     network = build_network(config, table.num_classes)
+    # Traced with or without a file: what is no network is refused here.
     blank = blank_variables(config, network, table.num_classes)
     if config.weights:
         initialise(blank, config.weights, config.model, config.data.normalize)

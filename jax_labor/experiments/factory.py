@@ -135,7 +135,8 @@ def _write_blocks(preparation, maker: Maker, table, folder, blocks: int) -> None
             numbers = np.arange(block * settings.block, min((block + 1) * settings.block, total))
             made = maker.make(numbers)
             maps = (made[name] for name in generated.PICTURES)
-            found = list(map(Candidate, *maps, made["score"].tolist()))
+            rows = zip(*maps, made["score"].tolist(), strict=True)
+            found = [Candidate(*row) for row in rows]
             generated.write_block(folder, block, found, table.num_classes)
             clock.tick(len(numbers))
             progress.update(done, {"score": float(made["score"].mean())})

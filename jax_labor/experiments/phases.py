@@ -3,6 +3,7 @@
 import dataclasses
 
 from jax_labor.errors import UserError
+from jax_labor.experiments.bounds import check_share
 
 NONE, FULL, ANSWERS = "none", "full", "answers"
 ASK_SELECTOR = ("spl", "ppl")
@@ -56,12 +57,14 @@ def labor_phases(config) -> list[Phase]:
             " the end."
         )
     starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
-    kind = {"uses_target": True, "trains_selector": True, "self_trains": False}
-    phases = [Phase(0, rounds.warmup, NONE, **kind)] if rounds.warmup else []
+    phases = []
+    if rounds.warmup:
+        kind = {"uses_target": True, "trains_selector": True, "self_trains": False}
+        phases.append(Phase(0, rounds.warmup, NONE, **kind))
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
         # After the last round nobody asks the classifiers any more.
         trains = rounds.strategy in ASK_SELECTOR and number < rounds.count - 1
-        kind |= {"trains_selector": trains, "self_trains": True}
+        kind = {"uses_target": True, "trains_selector": trains, "self_trains": True}
         phases.append(Phase(start, end, ANSWERS, **kind, round=number))
     return phases
 
@@ -77,10 +80,12 @@ def segmentation_phases(config) -> list[Phase]:
     loss, steps = config.loss, config.train.steps
     labels = FULL if loss.target > 0 else NONE
     needs_target = labels == FULL or bool(loss.adversarial or loss.adversarial_aux)
-    if not 0 <= loss.pseudo_start < 1:
-        raise UserError(f"config.loss.pseudo_start is {loss.pseudo_start}: use 0 to below 1.")
+    check_share(config, ["loss.pseudo_start"], below=True)
     start = int(loss.pseudo_start * steps) if loss.pseudo and not needs_target else 0
-    kind = {"uses_target": False, "trains_selector": False, "self_trains": False}
-    before = [Phase(0, start, NONE, **kind)] if start else []
-    kind |= {"uses_target": needs_target or bool(loss.pseudo), "self_trains": True}
-    return [*before, Phase(start, steps, labels, **kind)]
+    phases = []
+    if start:
+        kind = {"uses_target": False, "trains_selector": False, "self_trains": False}
+        phases.append(Phase(0, start, NONE, **kind))
+    uses_target = needs_target or bool(loss.pseudo)
+    kind = {"uses_target": uses_target, "trains_selector": False, "self_trains": True}
+    return [*phases, Phase(start, steps, labels, **kind)]

@@ -31,8 +31,8 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
 
     model, discriminator, tx = network.model, network.discriminator, network.tx
     trains_selector = trains_selector and config.model.selector != "none"
-    by_selector = config.loss.selector_pseudo and trains_selector
-    wants_pseudo = by_selector or (config.loss.pseudo and self_trains)
+    self_trains = self_trains and config.loss.pseudo
+    wants_pseudo = self_trains or (trains_selector and config.loss.selector_pseudo)
 
     def step(state: TrainState, batch):
         def objective(params):
@@ -81,7 +81,7 @@ def _segmenter_terms(config, outputs, batch, pseudo):
         if outputs[domain].aux is not None:
             term = losses.cross_entropy(outputs[domain].aux, label, align)
             yield f"{domain}_aux", (weight * weights.aux, term)
-    if weights.pseudo and pseudo is not None:
+    if pseudo is not None:
         yield (
             "pseudo",
             (weights.pseudo, losses.cross_entropy(outputs["target"].main, pseudo, align)),

@@ -1,12 +1,19 @@
 """Image and label files of data sets to what is stored, and back to arrays."""
 
 import numpy as np
+import tensorflow_datasets as tfds
 from PIL import Image, ImageOps
 
 from jax_labor.pixels import PNG_DEPTH_BYTE, BadFileError, encode_png, open_picture, read_label
 
 _EXIF_ORIENTATION = 0x0112
 _CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+
+
+def kept_encoded(features: tfds.features.FeaturesDict) -> dict:
+    """TFDS's decoders for records whose images stay encoded, so that who needs one decodes it."""
+    images = (name for name, each in features.items() if isinstance(each, tfds.features.Image))
+    return {name: tfds.decode.SkipDecoding() for name in images}
 
 
 def check_image(data: bytes) -> tuple[bytes, tuple[int, int]]:

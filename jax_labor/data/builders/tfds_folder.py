@@ -89,13 +89,9 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
         if missing:
             return Listing([], missing)
         items = [Item(f"{split}-{index:07d}", seed=index) for index in range(info.num_examples)]
-        self._records[split] = self._builder.as_data_source(split, decoders=self._as_stored())
+        decoders = codec.kept_encoded(self.info.features)
+        self._records[split] = self._builder.as_data_source(split, decoders=decoders)
         return Listing(items, content=[self._image, self._label, self.size], files=files)
-
-    def _as_stored(self) -> dict:
-        """No image is decoded, whatever it is: what we need of them is checked and kept encoded."""
-        images = (name for name, each in self.info.features.items() if _is_image(each))
-        return {name: tfds.decode.SkipDecoding() for name in images}
 
     def _stored(self, item: Item) -> dict:
         try:

@@ -44,16 +44,13 @@ class Sample:
 
 def encode(one: Candidate | Sample) -> tuple[bytes, bytes, bytes]:
     """PNG files of the `PICTURES`; `ValueError` where their shapes or types do not fit."""
-    maps = {name: getattr(one, name) for name in PICTURES}
-    fits = one.image.ndim == 3 and one.image.shape == (*one.label.shape, 3)
-    if (
-        not fits
-        or one.divergence.shape != one.label.shape
-        or any(each.dtype != np.uint8 for each in maps.values())
-    ):
-        found = ", ".join(f"{name} {each.dtype}{list(each.shape)}" for name, each in maps.items())
-        raise ValueError(f"{found}; uint8[H, W, 3] and twice uint8[H, W] are needed")
-    return tuple(map(encode_png, maps.values()))
+    pictures = [getattr(one, name) for name in PICTURES]
+    size = one.image.shape[:2]
+    shapes = [(*size, 3), size, size]
+    if [x.shape for x in pictures] != shapes or any(x.dtype != np.uint8 for x in pictures):
+        found = [f"{n} {x.dtype}{list(x.shape)}" for n, x in zip(PICTURES, pictures, strict=True)]
+        raise ValueError(f"{', '.join(found)}; uint8[H, W, 3] and twice uint8[H, W] are needed")
+    return tuple(map(encode_png, pictures))
 
 
 def count_pixels(label: np.ndarray, num_classes: int) -> np.ndarray:
