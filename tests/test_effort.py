@@ -144,6 +144,22 @@ def test_an_import_without_times_is_unknown_not_free(tmp_path):
     assert summary([round_])["images_answered"] == 3
 
 
+def test_a_tool_that_says_how_long_but_not_how(tmp_path):
+    round_ = open_round(tmp_path, 0, ["a", "b"])
+    give(round_, "a", [item(0, seconds=3.0), item(1, seconds=5.0)], clicks=4)
+    give(round_, "b")
+    facts = {"status": "answered", "annotator": "script", "seconds": 2, "items": None}
+    (round_.folder / "answers" / "b.json").write_text(json.dumps(facts))
+    got = summary([round_])
+    assert (got["seconds"], got["images_timed"], got["clicks"], got["keys"]) == (10.0, 2, 4, 2)
+    text = write_report(tmp_path, tmp_path / "out")
+    assert "10 s, 4 clicks, 2 keys (images timed: 2)" in text
+    (round_.folder / "answers" / "a.json").write_text(json.dumps(facts))
+    assert "4 s (images timed: 2)" in write_report(tmp_path, tmp_path / "out")
+    by = figures.by(read(tmp_path), "kind")["points"]
+    assert (by["clicks"], by["clicks_per_image"]) == (None, None)
+
+
 def test_ground_truth_is_nobody(tmp_path):
     round_ = open_round(tmp_path, 0, ["a"])
     oracle.answer(round_, lambda _: np.zeros(SHAPE, np.uint8))

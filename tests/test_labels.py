@@ -188,7 +188,22 @@ def test_an_empty_fact_file_says_that_an_image_is_answered(tmp_path, rng):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [('{"status": "done"}', "status 'done'"), ("[]", "a list, no object")]
+    ("content", "words"),
+    [
+        ('{"status": "done"}', "status 'done'"),
+        ("[]", "a list, no object"),
+        ('{"seconds": "41.5"}', "seconds '41.5': write a number"),
+        ('{"seconds": -1}', "seconds '-1'"),
+        ('{"keys": true}', "keys 'True'"),
+        ('{"annotator": null}', "annotator 'None': write a name"),
+        ('{"items": [{"item": 0, "class": 1}]}', "items .*: write a list of {item, action"),
+        ('{"items": 3}', "items '3'"),
+        (
+            '{"items": [{"item": 0, "action": "class", "class": 77, "seconds": 1, "clicks": 0,'
+            ' "keys": 0, "shown": false, "accepted": false}]}',
+            "items of class 77; the classes are 0 to",
+        ),
+    ],
 )
 def test_fact_files_that_cannot_be(tmp_path, rng, content, words):
     round_ = open_round(tmp_path, 0, {"a": np.ones((4, 5), bool)}, rng)

@@ -28,9 +28,9 @@ from PIL import Image
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.files import remove_parts, write_bytes, write_json
+from jax_labor.labels.answer_checks import ANSWERED, CHECKS, SKIPPED
 from jax_labor.pixels import BadFileError, encode_png, open_picture, read_label
 
-ANSWERED, SKIPPED = "answered", "skipped"
 POINTS, MASK, FULL = "points", "mask", "full"
 PHOTO_TYPES = (".jpg", ".png")
 
@@ -239,15 +239,22 @@ class Round:
         That the file is there says that the image is answered, unless it says "skipped".
 
         Raises:
-            UserError: it cannot be read, or has another status.
+            UserError: it cannot be read, or says something that no answer can be.
         """
         path = self.folder / "answers" / f"{name}.json"
         unsaid = {"name": name, "status": ANSWERED, "annotator": "another tool"}
         facts = unsaid | _read_json(path)
-        if facts["status"] not in (ANSWERED, SKIPPED):
+        for key, good, wanted in CHECKS:
+            if key in facts and not good(facts[key]):
+                raise UserError(
+                    f"{path} has the {key} {str(facts[key])[:80]!r}: write {wanted}, or nothing of"
+                    " it."
+                )
+        given = {item["class"] for item in facts.get("items") or () if item["action"] == "class"}
+        if given and not given <= set(range(len(self.class_names))):
             raise UserError(
-                f'{path} has the status {facts["status"]!r}: write "{ANSWERED}", "{SKIPPED}" or'
-                " nothing of it."
+                f"{path} has items of class {max(given)}; the classes are 0 to"
+                f" {len(self.class_names) - 1}: mend them, or write no items."
             )
         return facts
 

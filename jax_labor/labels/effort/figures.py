@@ -14,23 +14,16 @@ SEVERAL = "(several classes)"
 UNSURE = "(unsure)"
 SKIPPED_ITEM = "(skipped)"
 TAKEN_BACK = "(taken back)"  # undone, and the image then skipped
-# Another program may write nothing of these.
-_UNSAID = {
-    "seconds": None,
-    "clicks": None,
-    "keys": None,
-    "items": (),
-    "reviewer": None,
-    "agreement": None,
-}
+_UNSAID = dict.fromkeys(("seconds", "clicks", "keys", "items", "reviewer", "agreement"))
 _SUGGESTION = ("shown", "accepted", "corrected")
 
 
 def human_answers(round_: Round) -> list[dict]:
     """Contents of answers/NAME.json of every image that a person answered or skipped, so far.
 
-    `items` is reduced to one entry an item, see `final_items`. An image whose `seconds` are 0 was
-    not timed (an import from another tool): `seconds`, `clicks` and `keys` are then None.
+    `items` is reduced to one entry an item, see `final_items`. What another program said nothing
+    of is None (no `items`: empty). An image whose `seconds` are 0 was not timed (an import from
+    another tool): `seconds`, `clicks` and `keys` are then None.
     """
     found = []
     for name in round_.answered():
@@ -40,7 +33,7 @@ def human_answers(round_: Round) -> list[dict]:
         facts = _UNSAID | facts
         if "labelled" not in facts:
             facts["labelled"] = int((round_.read_answer(name) != IGNORE).sum())
-        facts["items"] = final_items(facts["items"])
+        facts["items"] = final_items(facts["items"] or ())
         if not facts["seconds"]:
             facts |= {"seconds": None, "clicks": None, "keys": None}
         found.append(facts)
@@ -78,7 +71,7 @@ def totals(images: Sequence[dict]) -> dict:
         items, and of these unsure, skipped, shown (the model's suggestion was visible), accepted,
         corrected (accepted at first, replaced later);
         labelled_pixels;
-        seconds, clicks, keys: of the timed images, None when there are none;
+        seconds, clicks, keys: of the timed images that say them, None when there are none;
         pixels_per_second: labelled pixels of the timed images over their seconds, those spent on
         images that were skipped in the end included.
     """
@@ -109,7 +102,8 @@ def by(images: Sequence[dict], key: str) -> dict[str, dict]:
 
     Returns:
         value of `key` -> totals with seconds_per_image, seconds_per_item: quartiles (lower, median,
-        upper), and hours_per_1000_images from the mean; None without a timed one.
+        upper), clicks_per_image and keys_per_image: means, and hours_per_1000_images from the mean;
+        None without a timed one.
     """
     groups = defaultdict(list)
     for facts in images:
@@ -123,6 +117,8 @@ def _costs(images: Sequence[dict]) -> dict:
     return {
         "seconds_per_image": quartiles(seconds),
         "seconds_per_item": quartiles([s for facts in timed for s in _item_seconds(facts)]),
+        "clicks_per_image": _mean(_known(timed, "clicks")),
+        "keys_per_image": _mean(_known(timed, "keys")),
         "hours_per_1000_images": float(np.mean(seconds)) / 3.6 if seconds else None,
     }
 
@@ -248,7 +244,12 @@ def _labelled(images: Sequence[dict]) -> int:
 
 
 def _sum(images: Sequence[dict], key: str) -> float | None:
-    return sum(facts[key] for facts in images) if images else None
+    known = _known(images, key)
+    return sum(known) if known else None
+
+
+def _known(images: Sequence[dict], key: str) -> list[float]:
+    return [facts[key] for facts in images if facts[key] is not None]
 
 
 def _mean(values: Sequence[float]) -> float | None:

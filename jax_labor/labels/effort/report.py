@@ -119,10 +119,10 @@ def as_text(content: dict) -> str:
 def _headline(total: dict) -> str:
     spent = "nobody's time is known"
     if total["seconds"] is not None:
+        acts = [f", {total[key]} {key}" for key in ("clicks", "keys") if total[key] is not None]
         spent = (
-            f"{duration(total['seconds'])}, {total['clicks']} clicks and {total['keys']} keys"
-            f" (images timed: {total['images_timed']}), {total['pixels_per_second']:.2f} labelled"
-            " pixels per second"
+            f"{duration(total['seconds'])}{''.join(acts)} (images timed: {total['images_timed']}),"
+            f" {total['pixels_per_second']:.2f} labelled pixels per second"
         )
     people = "1 person" if total["annotators"] == 1 else f"{total['annotators']} people"
     return (
@@ -148,7 +148,6 @@ _COST_COLUMNS = [
 
 
 def _cost_row(name: str, row: dict) -> list:
-    timed = row["images_timed"]
     image, item = row["seconds_per_image"], row["seconds_per_item"]
     return [
         name,
@@ -158,8 +157,8 @@ def _cost_row(name: str, row: dict) -> list:
         image and image[1],
         _spread(image),
         item and item[1],
-        row["clicks"] / timed if timed else None,
-        row["keys"] / timed if timed else None,
+        row["clicks_per_image"],
+        row["keys_per_image"],
         row["pixels_per_second"],
         row["hours_per_1000_images"],
     ]

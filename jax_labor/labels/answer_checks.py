@@ -1,0 +1,45 @@
+"""What the JSON of an answer may say: any program may have written it."""
+
+import math
+
+ANSWERED, SKIPPED = "answered", "skipped"
+_ACTIONS = ("class", "patch", "unsure", "skip", None)
+_EFFORT = ("seconds", "clicks", "keys")
+
+
+def _is_amount(value) -> bool:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value is None or (known and math.isfinite(value) and value >= 0)
+
+
+def _is_item(entry) -> bool:
+    """Whether an entry of `items` says all that the figures of effort read."""
+    return (
+        isinstance(entry, dict)
+        and {"item", "action", "class", "shown", "accepted", *_EFFORT} <= entry.keys()
+        and isinstance(entry["item"], int)
+        and entry["action"] in _ACTIONS
+        and (isinstance(entry["class"], int) or entry["action"] != "class")
+        and all(entry[key] is not None and _is_amount(entry[key]) for key in _EFFORT)
+    )
+
+
+def _are_items(value) -> bool:
+    return value is None or (isinstance(value, (list, tuple)) and all(map(_is_item, value)))
+
+
+def _is_text(value) -> bool:
+    return isinstance(value, str)
+
+
+CHECKS = (
+    ("status", lambda value: value in (ANSWERED, SKIPPED), f'"{ANSWERED}" or "{SKIPPED}"'),
+    ("annotator", _is_text, "a name"),
+    *((key, _is_amount, "a number that is not negative, or null") for key in _EFFORT),
+    (
+        "items",
+        _are_items,
+        "a list of {item, action, class, seconds, clicks, keys, shown, accepted}",
+    ),
+)
+"""(key, whether a value of it is possible, what to write) for each key that is read."""
