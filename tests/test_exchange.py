@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +15,7 @@ from rounds_for_exchange import (
 
 from jax_labor.errors import UserError
 from jax_labor.labels.exchange import FORMATS, export_round, import_round
+from jax_labor.labels.exchange.brush import encode_brush
 from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED
 
 KINDS = (POINTS, MASK, FULL)
@@ -214,3 +217,72 @@ def test_answers_of_others_are_kept(tmp_path):
     answer(round_, "a", np.full((3, 3), 255), SKIPPED, "second")
     with pytest.raises(UserError, match="second has answered"):
         import_round(round_, "coco", tmp_path / "zero", "first")
+
+
+def full_mask(tmp_path, shape=(6, 10), names=("a",)):
+    masks = {name: np.ones(shape, bool) for name in names}
+    return make_round(tmp_path, FULL, masks, ("sky", "car"), np.random.default_rng(0))
+
+
+def import_cvat(round_, tmp_path, shapes, name="a.png"):
+    text = f'<annotations><image name="{name}" width="10" height="6">{shapes}</image></annotations>'
+    (tmp_path / "a.xml").write_text(text)
+    import_round(round_, "cvat", tmp_path / "a.xml", "ann")
+    return round_.read_answer(round_.names()[0])
+
+
+def test_what_lies_on_top_in_cvat_counts(tmp_path):
+    """As people draw there: the sky as a whole, and the car over it."""
+    shapes = (
+        '<polygon label="car" points="2,2;5,2;5,4;2,4" z_order="1"/>'
+        '<polygon label="sky" points="0,0;10,0;10,6;0,6" z_order="0"/>'
+        '<tag label="checked"/>'
+        '<box label="car" xtl="7" ytl="1" xbr="9" ybr="2"/>'
+    )
+    label = np.zeros((6, 10), int)
+    label[2:4, 2:5] = label[1, 7:9] = 1
+    np.testing.assert_array_equal(import_cvat(full_mask(tmp_path), tmp_path, shapes), label)
+
+
+def test_what_is_later_in_labelme_lies_on_top(tmp_path):
+    round_ = full_mask(tmp_path)
+    corners = {"sky": [[0, 0], [10, 6]], "car": [[2, 2], [5, 4]]}
+    shapes = [
+        {"label": label, "points": points, "shape_type": "rectangle"}
+        for label, points in corners.items()
+    ]
+    file = {"imagePath": "..\\images\\a.png", "imageHeight": 6, "imageWidth": 10, "shapes": shapes}
+    (tmp_path / "a.json").write_text(json.dumps(file))
+    import_round(round_, "labelme", tmp_path / "a.json", "ann")
+    label = np.zeros((6, 10), int)
+    label[2:4, 2:5] = 1
+    np.testing.assert_array_equal(round_.read_answer("a"), label)
+
+
+@pytest.mark.parametrize(
+    "file_name", ["stra\u00dfe_a\u0308.png", "4f1c2a9b-stra\u00dfe_\u00e4.jpg"]
+)
+def test_names_as_other_systems_write_them(tmp_path, file_name):
+    """macOS takes accents apart, Label Studio numbers what is uploaded."""
+    round_ = full_mask(tmp_path, names=("stra\u00dfe_\u00e4",))
+    shapes = '<polygon label="sky" points="0,0;10,0;10,6;0,6"/>'
+    assert (import_cvat(round_, tmp_path, shapes, file_name) == 0).all()
+
+
+@pytest.mark.parametrize("chosen", ["ground_truth", "newest"])
+def test_of_several_annotations_of_a_task_one_counts(tmp_path, chosen):
+    round_ = full_mask(tmp_path)
+
+    def annotation(class_name, **more):
+        mask = {"format": "rle", "rle": encode_brush(np.ones((6, 10), bool))}
+        region = {"type": "brushlabels", "original_width": 10, "original_height": 6}
+        return {"result": [region | {"value": mask | {"brushlabels": [class_name]}}], **more}
+
+    first = annotation("car", updated_at="2026-01-02T10:00:00Z", lead_time=3)
+    second = annotation("sky", updated_at="2026-01-01T10:00:00Z", lead_time=4)
+    second["ground_truth"] = chosen == "ground_truth"
+    task = {"data": {"image": "/data/upload/1/a.png"}, "annotations": [first, second]}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    import_round(round_, "label_studio", tmp_path, "ann")
+    assert (round_.read_answer("a") == (0 if chosen == "ground_truth" else 1)).all()
+    assert round_.answer_facts("a")["seconds"] == 7

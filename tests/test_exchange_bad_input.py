@@ -188,6 +188,15 @@ def test_masks_of_two_classes_on_one_pixel(tmp_path):
     refuse(round_, "coco", out, r"have two classes, the first at row \d+, column \d+")
 
 
+def test_a_box_without_a_mask(tmp_path):
+    round_, out = exported(tmp_path, "coco", MASK)
+    path = out / "instances.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0] |= {"id": 41, "segmentation": []}
+    path.write_text(json.dumps(content))
+    refuse(round_, "coco", out, "annotation 41 has a box and no mask")
+
+
 def test_an_image_twice(tmp_path):
     round_, out = exported(tmp_path, "label_studio", MASK)
     path = out / "tasks.json"
@@ -227,13 +236,13 @@ def test_a_document_type_is_refused(tmp_path, bomb):
         ('<mask label="road" rle="0, 9e9" left="0" top="0" width="3" height="3"/>', "literal"),
         ('<mask label="road" rle="0" left="0" top="0" width="99999" height="99999"/>', "larger"),
         ('<mask label="road" rle="9, -5" left="0" top="0" width="2" height="2"/>', "do not fill"),
-        ('<box label="road" xtl="0" ytl="0" xbr="1" ybr="1"/>', "shape of type 'box'"),
+        ('<box label="road" xtl="0" ytl="0" xbr="one" ybr="1"/>', "could not convert"),
+        ('<ellipse label="road" cx="1" cy="1" rx="1" ry="1"/>', "shape of type 'ellipse'"),
         ('<points label="road" points="nan,1"/>', "annotation"),
         ('<points label="road" points="1"/>', "annotation"),
         ('<points points="1,1"/>', "KeyError: 'label'"),
         ('<points label="query" points="1,1"/>', "KeyError: 'class'"),
         ('<polygon label="road" points="1,1;2,2"/>', "three corners"),
-        ('<tag label="good"/>', "unknown tag 'good'"),
     ],
 )
 def test_malformed_cvat_shapes(tmp_path, tag, message):

@@ -17,7 +17,7 @@ from rounds_for_exchange import answer, copy_questions, full_of_everything, make
 
 from jax_labor.labels.exchange import coco, cvat, export_round, import_round
 from jax_labor.labels.exchange.brush import decode_brush, encode_brush
-from jax_labor.labels.exchange.marks import polygon, split
+from jax_labor.labels.exchange.marks import box, polygon, split
 from jax_labor.labels.store import FULL, MASK, POINTS
 
 masks = arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30))
@@ -141,11 +141,43 @@ def test_split_gives_every_value_in_its_box(ids):
         np.testing.assert_array_equal(whole, ids == value)
 
 
-def test_a_polygon_fills_its_pixels():
+def test_a_polygon_fills_the_pixels_whose_centres_it_holds(rng):
     [patch] = polygon([(2, 1), (5, 1), (5, 3), (2, 3)], (9, 9))
-    assert (patch.top, patch.left, patch.mask.shape) == (1, 2, (3, 4))
+    assert (patch.top, patch.left, patch.mask.shape) == (1, 2, (2, 3))
     assert patch.mask.all()
     assert polygon([(20, 20), (30, 20), (30, 30)], (9, 9)) == []
+    for _ in range(20):
+        corners = rng.uniform(-4, 16, (rng.integers(3, 9), 2))
+        wanted = [[holds(corners, x + 0.5, y + 0.5) for x in range(12)] for y in range(11)]
+        got = np.zeros((11, 12), bool)
+        for patch in polygon(corners, (11, 12)):
+            got[patch.window] = patch.mask
+        np.testing.assert_array_equal(got, wanted)
+
+
+def holds(corners, x, y):
+    """Whether a ray to the right from (x, y) crosses an odd number of sides."""
+    inside = False
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, 0), strict=True):
+        if (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0):
+            inside = not inside
+    return inside
+
+
+def test_neighbouring_polygons_share_no_pixel(rng):
+    left, right, edge = (0.0, 0.0), (12.0, 11.0), rng.uniform(3, 9, (5, 2))
+    edge = edge[np.argsort(edge[:, 1])]
+    whole = np.zeros((11, 12), int)
+    for outer in ([left, (left[0], right[1])], [(right[0], left[1]), right]):
+        corners = [outer[0], (6, 0), *edge, (6, 11), outer[1]]
+        for patch in polygon(corners, whole.shape):
+            whole[patch.window] += patch.mask
+    assert (whole == 1).all()
+
+
+def test_a_turned_box():
+    assert np.allclose(box(0, 0, 4, 2), [(0, 0), (4, 0), (4, 2), (0, 2)])
+    assert np.allclose(box(0, 0, 4, 2, 90), [(3, -1), (3, 3), (1, 3), (1, -1)])
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

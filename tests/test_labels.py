@@ -107,8 +107,22 @@ def test_a_damaged_file_is_named(tmp_path, damage, rng):
     round_ = open_round(tmp_path, 0, {"a": np.ones((30, 30), bool)}, rng)
     path = round_.folder / damage
     path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(UserError, match=damage.replace(".", r"\.")):
+    with pytest.raises(UserError, match=damage.replace(".", r"\.") + ".* remove .*round.json"):
         round_.read_query("a")
+    round_.close()  # removing anything would lose what has been answered
+    with pytest.raises(UserError, match=damage.replace(".", r"\.") + ".*restore the file"):
+        round_.read_query("a")
+
+
+@pytest.mark.parametrize("damage", ["answers/a.b.png", "answers/a.b.json"])
+def test_of_a_damaged_answer_its_own_image_is_asked_again(tmp_path, damage, rng):
+    round_ = open_round(tmp_path, 0, {"a.b": np.ones((30, 30), bool)}, rng)
+    oracle.answer(round_, lambda _: np.zeros((30, 30), np.uint8))
+    (round_.folder / damage).write_bytes(b"?")
+    with pytest.raises(UserError, match=rf"remove .*{round_.folder}/answers/a.b.json, and"):
+        round_.read_answer("a.b")
+    (round_.folder / "answers/a.b.json").unlink()
+    assert round_.unanswered() == ["a.b"]
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "I;16"])

@@ -307,7 +307,7 @@ def test_a_server_that_dies_while_it_finishes_loses_nothing(tmp_path, monkeypatc
         raise Died
 
     target = {
-        "before": "jax_labor.labels.store._write_png",
+        "before": "jax_labor.labels.store.write_png",
         "png": "jax_labor.labels.store.write_json",
         "json": "jax_labor.labels.page.finish._let_go",
     }[moment]

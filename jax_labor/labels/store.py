@@ -17,19 +17,17 @@ PNGs is an annotator. Every file appears whole or not at all.
 
 import dataclasses
 import functools
-import io
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from etils import epath
-from PIL import Image
 
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.files import remove_parts, write_bytes, write_json
 from jax_labor.labels.answer_checks import ANSWERED, CHECKS, SKIPPED
-from jax_labor.pixels import BadFileError, encode_png, open_picture, read_label
+from jax_labor.labels.round_files import encode_jpeg, read_json, read_label, write_png
+from jax_labor.pixels import BadFileError, encode_png, open_picture
 
 POINTS, MASK, FULL = "points", "mask", "full"
 PHOTO_TYPES = (".jpg", ".png")
@@ -105,7 +103,7 @@ class Round:
     def write_query(self, query: Query) -> None:
         """Writes one query; an earlier one of the same name is replaced."""
         height, width = query.guess.shape
-        _write_png(self.folder / "queries" / f"{query.name}.png", query.guess)
+        write_png(self.folder / "queries" / f"{query.name}.png", query.guess)
         facts = {
             "name": query.name,
             "height": height,
@@ -119,12 +117,12 @@ class Round:
 
     def query_facts(self, name: str) -> dict:
         """What stands in queries/NAME.json."""
-        return _read_json(self.folder / "queries" / f"{name}.json")
+        return read_json(self.folder / "queries" / f"{name}.json")
 
     def read_query(self, name: str) -> Query:
         """Reads the query about image `name`; a UserError names a file that cannot be read."""
         facts = self.query_facts(name)
-        guess = _read_label(self.folder / "queries" / f"{name}.png")
+        guess = read_label(self.folder / "queries" / f"{name}.png")
         points = np.asarray(facts["points"], np.int64).reshape(-1, 2)
         return Query(name, guess, facts["kind"], points, facts["left_out"])
 
@@ -132,7 +130,7 @@ class Round:
         """Writes the picture that people see, uint8[H, W, 3], unless an earlier round has."""
         if self.image_path(name) is not None:
             return
-        suffix, encode = (".png", encode_png) if lossless else (".jpg", _encode_jpeg)
+        suffix, encode = (".png", encode_png) if lossless else (".jpg", encode_jpeg)
         write_bytes(self.folder.parent / "images" / f"{name}{suffix}", encode(image))
 
     def image_path(self, name: str) -> epath.Path | None:
@@ -177,7 +175,7 @@ class Round:
 
     def facts(self) -> dict:
         """What stands in round.json."""
-        return _read_json(self.folder / "round.json")
+        return read_json(self.folder / "round.json")
 
     @property
     def is_open(self) -> bool:
@@ -216,7 +214,7 @@ class Round:
                 f" {query.guess.shape}: answer at the query's size."
             )
         label = np.where(query.asked, answer.label, IGNORE).astype(np.uint8)
-        _write_png(self.folder / "answers" / f"{answer.name}.png", label)
+        write_png(self.folder / "answers" / f"{answer.name}.png", label)
         facts = dataclasses.asdict(answer)
         del facts["label"]
         facts["labelled"] = int((label != IGNORE).sum())
@@ -243,7 +241,7 @@ class Round:
         """
         path = self.folder / "answers" / f"{name}.json"
         unsaid = {"name": name, "status": ANSWERED, "annotator": "another tool"}
-        facts = unsaid | _read_json(path)
+        facts = unsaid | read_json(path)
         for key, good, wanted in CHECKS:
             if key in facts and not good(facts[key]):
                 raise UserError(
@@ -272,7 +270,7 @@ class Round:
         if self.answer_facts(name)["status"] == SKIPPED:
             return np.full_like(guess, IGNORE)
         path = self.folder / "answers" / f"{name}.png"
-        label = _read_label(path)
+        label = read_label(path)
         if label.shape != guess.shape:
             raise UserError(
                 f"{path} is {label.shape[0]}x{label.shape[1]} pixels, its query"
@@ -301,40 +299,3 @@ def newest_round(workdir) -> Round | None:
     numbers = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
     rounds = (Round(workdir, number) for number in sorted(numbers, reverse=True))
     return next((round_ for round_ in rounds if round_.is_open), None)
-
-
-def _write_png(path, array: np.ndarray) -> None:
-    write_bytes(path, encode_png(np.asarray(array, np.uint8)))
-
-
-def _encode_jpeg(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
-    return buffer.getvalue()
-
-
-def _read_label(path) -> np.ndarray:
-    """uint8[H, W]; grey values and places in a palette are ids, colours are none."""
-    try:
-        ids = read_label(epath.Path(path).read_bytes())
-        if not 0 <= ids.min() <= ids.max() <= IGNORE:
-            raise BadFileError(f"has ids from {ids.min()} to {ids.max()}; 0 to 255 are possible")
-    except (OSError, BadFileError) as error:
-        raise UserError(
-            f"{path} is missing or no label map ({error}): save it as a PNG of 8 bits, grey or with"
-            " a palette, whose values are class ids; or remove its round's folder to ask again."
-        ) from error
-    return ids.astype(np.uint8)
-
-
-def _read_json(path) -> dict:
-    try:
-        content = json.loads(epath.Path(path).read_text())
-        if not isinstance(content, dict):
-            raise ValueError(f"a {type(content).__name__}, no object")
-        return content
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is missing or not readable JSON ({error}): remove its round's folder to ask"
-            " again, or restore the file."
-        ) from error

@@ -3,6 +3,8 @@
 import dataclasses
 import difflib
 import functools
+import re
+import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +15,7 @@ from jax_labor.labels.exchange.marks import Drawing, Patch, class_patches, split
 from jax_labor.labels.segments import pieces
 from jax_labor.labels.store import ANSWERED, MASK, POINTS, Query, Round
 
+_UPLOADED = re.compile("^[0-9a-f]{8}-")
 UNANSWERED, UNSURE = "unanswered", "unsure"
 
 
@@ -114,11 +117,16 @@ class Book:
         )
 
     def image_of(self, file_name: str, where: str) -> str:
-        """Name of the image whose picture is called `file_name`, folders and ending aside."""
-        last = str(file_name).replace("\\", "/").rsplit("/", 1)[-1]
-        for name in (last, last.rsplit(".", 1)[0]):
-            if name in self._images:
-                return name
+        """Name of the image whose picture is called `file_name`, folders and ending aside.
+
+        An accent counts as one character or two (macOS), and the eight digits that Label Studio
+        puts before the name of an uploaded file are left out.
+        """
+        last = _composed(str(file_name).replace("\\", "/").rsplit("/", 1)[-1])
+        for name in (last, _UPLOADED.sub("", last)):
+            for known in (name, name.rsplit(".", 1)[0]):
+                if known in self._images:
+                    return self._images[known]
         raise UserError(
             f"{where}: no image {_quoted(last)} in {self.round.folder}"
             f"{_close(last, self.names)}. Import into the round that was exported"
@@ -131,8 +139,8 @@ class Book:
         return Drawing(name, f"{where} ({name})", (facts["height"], facts["width"]))
 
     @functools.cached_property
-    def _images(self) -> frozenset[str]:
-        return frozenset(self.names)
+    def _images(self) -> dict[str, str]:
+        return {_composed(name): name for name in self.names}
 
     def reserved(self, word: str) -> str:
         """`word` as a name of our own that no class has."""
@@ -174,6 +182,10 @@ class Book:
         if label == self.reserved(UNANSWERED):
             return None
         return IGNORE if label == self.reserved(UNSURE) else self.class_of(label, where)
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _quoted(name) -> str:

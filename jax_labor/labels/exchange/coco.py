@@ -64,6 +64,11 @@ def read(book: Book, source: epath.Path) -> Iterator[Drawing]:
                 drawing.status = image["status"]
             for entry in marks[image["id"]]:
                 class_id = book.class_of(classes[entry["category_id"]], drawing.where)
+                if not entry.get("segmentation"):
+                    raise UserError(
+                        f"{drawing.where}: annotation {entry.get('id')} has a box and no mask."
+                        " Draw masks or polygons."
+                    )
                 mask = _mask(entry["segmentation"], drawing)
                 drawing.patches += [(patch, class_id) for patch in split(mask)]
         yield drawing

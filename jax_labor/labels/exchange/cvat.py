@@ -5,15 +5,18 @@ no predictions and forgets who drew an imported shape, so a question is a shape 
 (a point, or the mask of a piece) with a select attribute `class`, "unanswered" at first, and the
 model's guess in the attribute `suggestion`; in the attribute annotation mode a key answers each.
 A piece of several classes is drawn over with masks labelled with the classes. The tags "answered"
-and "skipped" speak for the whole image. A name that is a class already gets an underscore.
+and "skipped" speak for the whole image, other tags for nothing here. A name that is a class already
+gets an underscore.
 
-Carried: points, masks, polygons (as pixels), unsure, skipped. Labels go by name: class 0 stays a
+Carried: points, masks, polygons and boxes (as pixels; what has a higher z_order, or comes later,
+lies on top), unsure, skipped. Labels go by name: class 0 stays a
 class, and what is not annotated stays unlabelled. Not carried: the suggestion of a full mask, names
 with control characters, annotator, seconds, clicks and keys.
 """
 
 import functools
 import itertools
+import logging
 import math
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -25,10 +28,11 @@ from etils import epath
 from jax_labor.errors import UserError
 from jax_labor.files import write_json, write_with
 from jax_labor.labels.exchange.book import UNANSWERED, UNSURE, Book, Shape, Task
-from jax_labor.labels.exchange.marks import Drawing, Patch, polygon
+from jax_labor.labels.exchange.marks import Drawing, Patch, box, polygon
 from jax_labor.labels.exchange.source import file_in, read_bytes, well_formed
 from jax_labor.labels.store import ANSWERED, SKIPPED
 
+_LOG = logging.getLogger(__name__)
 _QUERY = "query"
 
 
@@ -155,15 +159,17 @@ def _drawing(book: Book, image: ElementTree.Element, where: str) -> Drawing:
         drawing.check_size(int(image.attrib["height"]), int(image.attrib["width"]))
     where = drawing.where
     tags = {book.reserved(word): word for word in (ANSWERED, SKIPPED)}
-    for element in image:
-        with well_formed(where, "a CVAT annotation"):
+    drawing.layered = True
+    with well_formed(where, "a CVAT annotation"):
+        shapes = [element for element in image if element.tag != "tag"]
+        for element in sorted(shapes, key=lambda shape: int(shape.attrib.get("z_order", 0))):
+            _mark(book, drawing, element, element.attrib["label"])
+        for element in image.iter("tag"):
             label = element.attrib["label"]
-            if element.tag != "tag":
-                _mark(book, drawing, element, label)
-            elif label in tags:
+            if label in tags:
                 drawing.status = tags[label]
             else:
-                raise UserError(f"{where}: unknown tag {label!r}. Use {' or '.join(tags)}.")
+                _LOG.warning("%s: the tag %r means nothing here", where, label)
     return drawing
 
 
@@ -184,16 +190,20 @@ def _mark(book: Book, drawing: Drawing, element: ElementTree.Element, label: str
             drawing.patches.append((Patch(top, left, mask), class_id))
         else:
             raise ValueError(f"a mask of {width} x {height} is larger than its image")
+    elif element.tag == "box":
+        sides = (float(element.attrib[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+        corners = box(*sides, float(element.attrib.get("rotation", 0)))
+        drawing.patches += [(patch, class_id) for patch in polygon(corners, drawing.shape)]
     elif element.tag in ("points", "polygon"):
         corners = [tuple(map(float, p.split(","))) for p in element.attrib["points"].split(";")]
         if element.tag == "points":
             drawing.points += [(math.floor(y), math.floor(x), class_id) for x, y in corners]
         else:
-            patches = polygon(corners, drawing.shape)
-            drawing.patches += zip(patches, itertools.repeat(class_id))
+            drawing.patches += [(patch, class_id) for patch in polygon(corners, drawing.shape)]
     else:
         raise UserError(
-            f"{drawing.where}: a shape of type {element.tag!r}. Use points, masks or polygons."
+            f"{drawing.where}: a shape of type {element.tag!r}. Use points, masks, polygons or"
+            " boxes."
         )
 
 

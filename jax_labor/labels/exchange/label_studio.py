@@ -6,13 +6,16 @@ an answer an annotation. Task data say `name`, `round`, `kind` and `image`, the 
 under Label Studio's local file serving with the export folder as its document root.
 
 Carried: points to the pixel at every size (the centre of the pixel in percent), masks, unsure (a
-submitted annotation without the pixel), skipped (a cancelled one), seconds (lead time). Predictions
-are never read as answers. Not carried: who answered before, clicks and keys. Brush masks are large
-(about 10 bytes a run), and Label Studio takes files up to 250 MB unless told otherwise.
+submitted annotation without the pixel), skipped (a cancelled one), seconds (lead time, of all
+annotations of a task; of several the one marked as ground truth is taken, or else the newest).
+Predictions are never read as answers. Not carried: who answered before, clicks and keys. Brush
+masks are large (about 10 bytes a run), and Label Studio takes files up to 250 MB unless told
+otherwise.
 """
 
 import functools
 import json
+import logging
 import math
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -31,6 +34,7 @@ from jax_labor.labels.exchange.marks import Drawing, class_patches, split
 from jax_labor.labels.exchange.source import file_in, read_json, seconds, well_formed
 from jax_labor.labels.store import ANSWERED, FULL, POINTS, SKIPPED
 
+_LOG = logging.getLogger(__name__)
 _POINT, _BRUSH, _IMAGE = "point", "mask", "image"
 _DOT_PERCENT = 0.3  # drawn diameter of a keypoint, in percent of the image's width
 
@@ -151,10 +155,21 @@ def _drawing(book: Book, task: dict, where: str) -> Drawing:
         if given:
             drawing.status = ANSWERED if kept else SKIPPED
         drawing.seconds = sum(seconds(entry.get("lead_time")) for entry in given)
-        for entry in kept:
-            for result in entry["result"]:
-                _mark(book, drawing, result)
+        if len(kept) > 1:
+            _LOG.warning("%s: %d annotations; one of them is taken", where, len(kept))
+        for result in max(kept, key=_rank)["result"] if kept else ():
+            _mark(book, drawing, result)
     return drawing
+
+
+def _rank(annotation: dict) -> tuple:
+    """Of several people's annotations the one that a reviewer chose counts, else the newest."""
+    number = annotation.get("id")
+    return (
+        bool(annotation.get("ground_truth")),
+        str(annotation.get("updated_at") or ""),
+        number if isinstance(number, int) else 0,
+    )
 
 
 def _mark(book: Book, drawing: Drawing, result: dict) -> None:

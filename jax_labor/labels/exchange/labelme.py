@@ -6,7 +6,8 @@ the model's guess; answering is giving the shape a class as its label, or "unsur
 several classes is drawn over with masks or polygons of the classes. The image's flags "answered"
 and "skipped" speak for the whole image. A name that is a class already gets an underscore.
 
-Carried: points, masks, polygons and rectangles (as pixels), unsure, skipped. Not carried: the
+Carried: points, masks, polygons and rectangles (as pixels; a later shape lies on top of an earlier
+one), unsure, skipped. Not carried: the
 suggestion of a full mask, annotator, seconds, clicks and keys. labelme's licence is the GPL: its
 files are read and written here, its code is never imported.
 """
@@ -24,7 +25,7 @@ from PIL import Image
 from jax_labor.errors import UserError
 from jax_labor.files import write_json
 from jax_labor.labels.exchange.book import Book, Shape, Task
-from jax_labor.labels.exchange.marks import Drawing, Patch, polygon
+from jax_labor.labels.exchange.marks import Drawing, Patch, box, polygon
 from jax_labor.labels.exchange.source import read_json, well_formed
 from jax_labor.labels.store import ANSWERED, SKIPPED
 from jax_labor.pixels import encode_png
@@ -75,6 +76,7 @@ def _drawing(book: Book, content: dict, path: epath.Path) -> Drawing:
     with well_formed(f"{path}", "a labelme file"):
         drawing = book.drawing(book.image_of(content["imagePath"], f"{path}"), f"{path}")
         drawing.check_size(content["imageHeight"], content["imageWidth"])
+        drawing.layered = True
         for word in (ANSWERED, SKIPPED):
             if (content.get("flags") or {}).get(book.reserved(word)):
                 drawing.status = word
@@ -98,9 +100,7 @@ def _mark(book: Book, drawing: Drawing, shape: dict) -> None:
     elif kind == "polygon":
         patches = polygon(corners, drawing.shape)
     elif kind == "rectangle":
-        (left, top), (right, bottom) = corners
-        box = [(left, top), (right, top), (right, bottom), (left, bottom)]
-        patches = polygon(box, drawing.shape)
+        patches = polygon(box(*corners[0], *corners[1]), drawing.shape)
     else:
         raise UserError(
             f"{drawing.where}: a shape of type {kind!r}. Use points, masks, polygons or rectangles."

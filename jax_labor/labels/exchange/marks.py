@@ -2,10 +2,10 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
@@ -45,6 +45,8 @@ class Drawing:
         patches: (patch, class); class 255 says "unsure".
         status: "answered" or "skipped" where the file says so; None leaves it to the marks.
         seconds: time spent.
+        layered: whether a later patch lies on top of an earlier one, as the tool shows them;
+            otherwise two classes of one asked pixel are an error.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Drawing:
     patches: list[tuple[Patch, int]] = dataclasses.field(default_factory=list)
     status: str | None = None
     seconds: float = 0.0
+    layered: bool = False
 
     def check_size(self, height, width) -> None:
         """Refuses another size than the image's; a UserError names both."""
@@ -99,21 +102,45 @@ def class_patches(label: np.ndarray) -> Iterator[tuple[Patch, int]]:
 
 
 def polygon(corners, shape: tuple[int, int]) -> list[Patch]:
-    """The pixels of a filled polygon, its outline included; none when it lies outside the image.
+    """The pixels whose centres lie in a polygon (even-odd rule); none when it holds none.
+
+    So two polygons that share an edge share no pixel, and a box of ten pixels fills ten.
 
     Args:
-        corners: (x, y) pairs, at least three, in pixels.
+        corners: (x, y) pairs, at least three, in pixels from the image's upper left corner.
         shape: (height, width) of the image.
 
     Raises:
         ValueError: too few corners or one that is not a number.
     """
-    corners = np.asarray(corners, float).reshape(-1, 2)
-    if len(corners) < 3 or not np.isfinite(corners).all():
+    start = np.asarray(corners, float).reshape(-1, 2)
+    if len(start) < 3 or not np.isfinite(start).all():
         raise ValueError("a polygon needs three corners or more, all of them numbers")
-    image = Image.new("1", shape[::-1])
-    ImageDraw.Draw(image).polygon([tuple(corner) for corner in corners], outline=1, fill=1)
-    return list(split(np.asarray(image)))
+    (x0, y0), (x1, y1) = start.T, np.roll(start, -1, 0).T
+    height, width = shape
+    centres = np.arange(height) + 0.5
+    edges, rows = np.nonzero((y0[:, None] > centres) != (y1[:, None] > centres))
+    along = (centres[rows] - y0[edges]) / (y1[edges] - y0[edges])
+    crossings = x0[edges] + along * (x1[edges] - x0[edges])
+    columns = np.clip(np.ceil(crossings - 0.5), 0, width).astype(int)
+    entered = np.zeros((height, width + 1), int)
+    np.add.at(entered, (rows, columns), 1)
+    return list(split(np.cumsum(entered[:, :-1], 1) % 2 == 1))
+
+
+def box(
+    left: float, top: float, right: float, bottom: float, degrees: float = 0.0
+) -> list[tuple[float, float]]:
+    """The corners (x, y) of a rectangle that is turned clockwise about its centre."""
+    x, y = (left + right) / 2, (top + bottom) / 2
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = (
+        (left - x, top - y),
+        (right - x, top - y),
+        (right - x, bottom - y),
+        (left - x, bottom - y),
+    )
+    return [(x + cosine * dx - sine * dy, y + sine * dx + cosine * dy) for dx, dy in corners]
 
 
 def compose(drawing: Drawing, query: Query) -> tuple[np.ndarray, int]:
@@ -124,19 +151,22 @@ def compose(drawing: Drawing, query: Query) -> tuple[np.ndarray, int]:
         asked about and are left out.
 
     Raises:
-        UserError: a point that was not asked, a mask over the edge, two marks that disagree.
+        UserError: a point that was not asked, a mask over the edge, two marks that disagree and of
+            which none lies on top.
     """
     label = np.full(drawing.shape, IGNORE, np.uint8)
     for patch, class_id in drawing.patches:
-        _paint(label, patch, class_id, drawing.where)
+        _paint(label, patch, class_id, drawing, query.asked)
     outside = int((label[~query.asked] != IGNORE).sum())
     label[~query.asked] = IGNORE
     _dot(label, drawing, query)
     return label, outside
 
 
-def _paint(label: np.ndarray, patch: Patch, class_id: int, where: str) -> None:
-    height, width = patch.mask.shape
+def _paint(
+    label: np.ndarray, patch: Patch, class_id: int, drawing: Drawing, asked: np.ndarray
+) -> None:
+    where, (height, width) = drawing.where, patch.mask.shape
     if min(patch.top, patch.left) < 0 or (
         patch.top + height > label.shape[0] or patch.left + width > label.shape[1]
     ):
@@ -144,8 +174,8 @@ def _paint(label: np.ndarray, patch: Patch, class_id: int, where: str) -> None:
     if class_id == IGNORE:
         return  # unsure takes nothing away from what else was said of these pixels
     view = label[patch.window]
-    clash = patch.mask & (view != IGNORE) & (view != class_id)
-    if clash.any():
+    clash = patch.mask & asked[patch.window] & (view != IGNORE) & (view != class_id)
+    if clash.any() and not drawing.layered:
         row, column = np.argwhere(clash)[0] + (patch.top, patch.left)
         raise UserError(
             f"{where}: {clash.sum()} pixels have two classes, the first at row {row}, column"
