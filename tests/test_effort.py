@@ -9,6 +9,7 @@ from PIL import Image
 from jax_labor.classes import ClassTable
 from jax_labor.errors import UserError
 from jax_labor.labels import oracle
+from jax_labor.labels.answer_checks import PROGRAMS
 from jax_labor.labels.effort import figures, pictures, summary, write_report
 from jax_labor.labels.effort.report import duration, read
 from jax_labor.labels.store import ANSWERED, SKIPPED, Answer, Query, Round
@@ -160,9 +161,10 @@ def test_a_tool_that_says_how_long_but_not_how(tmp_path):
     assert (by["clicks"], by["clicks_per_image"]) == (None, None)
 
 
-def test_ground_truth_is_nobody(tmp_path):
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_is_nobody(tmp_path, program):
     round_ = open_round(tmp_path, 0, ["a"])
-    oracle.answer(round_, lambda _: np.zeros(SHAPE, np.uint8))
+    oracle.answer(round_, lambda _: np.zeros(SHAPE, np.uint8), program)
     got = summary([round_])
     assert (got["annotators"], got["images_answered"], got["seconds"]) == (0, 0, None)
     assert "ground truth" in write_report(tmp_path, tmp_path / "out")

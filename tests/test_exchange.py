@@ -180,7 +180,7 @@ def test_an_unknown_format_is_named_with_a_close_one(tmp_path):
             call(round_, "labelstudio", tmp_path / "out")
 
 
-@pytest.mark.parametrize("annotator", ["", " ", "a\nb", "x" * 65])
+@pytest.mark.parametrize("annotator", ["", " ", "a\nb", "x" * 65, "oracle"])
 def test_an_annotator_has_a_name(tmp_path, annotator):
     round_ = full_of_everything(tmp_path, MASK)
     with pytest.raises(UserError, match="annotator"):

@@ -10,9 +10,10 @@ from jax.experimental import multihost_utils
 
 from jax_labor.errors import UserError
 from jax_labor.labels import oracle
+from jax_labor.labels.answer_checks import ORACLE, SEGMENTER
 from jax_labor.labels.store import Round
 
-ORACLE, SEGMENTER, PEOPLE = "oracle", "segmenter", "people"
+PEOPLE = "people"
 POLL_SECONDS = 5.0
 Truth = Callable[[str], np.ndarray]
 _LOG = logging.getLogger(__name__)

@@ -3,6 +3,8 @@
 import math
 
 ANSWERED, SKIPPED = "answered", "skipped"
+ORACLE, SEGMENTER = "oracle", "segmenter"
+PROGRAMS = (ORACLE, SEGMENTER)  # annotators that are nobody: no person may have such a name
 _ACTIONS = ("class", "patch", "unsure", "skip", None)
 _EFFORT = ("seconds", "clicks", "keys")
 

@@ -25,7 +25,7 @@ from etils import epath
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
 from jax_labor.files import remove_parts, write_bytes, write_json
-from jax_labor.labels.answer_checks import ANSWERED, CHECKS, SKIPPED
+from jax_labor.labels.answer_checks import ANSWERED, CHECKS, ORACLE, SKIPPED
 from jax_labor.labels.round_files import encode_jpeg, read_json, read_label, write_png
 from jax_labor.pixels import BadFileError, encode_png, open_picture
 
@@ -79,7 +79,7 @@ class Answer:
     name: str
     label: np.ndarray
     status: str = ANSWERED
-    annotator: str = "oracle"
+    annotator: str = ORACLE
     seconds: float = 0.0
     clicks: int = 0
     keys: int = 0

@@ -7,9 +7,9 @@ import numpy as np
 
 from jax_labor.classes import IGNORE
 from jax_labor.labels.agreement import combine
+from jax_labor.labels.answer_checks import PROGRAMS
 from jax_labor.labels.store import ANSWERED, Round
 
-ORACLE = "oracle"
 SEVERAL = "(several classes)"
 UNSURE = "(unsure)"
 SKIPPED_ITEM = "(skipped)"
@@ -28,7 +28,7 @@ def human_answers(round_: Round) -> list[dict]:
     found = []
     for name in round_.answered():
         facts = round_.answer_facts(name)
-        if facts["annotator"] == ORACLE:
+        if facts["annotator"] in PROGRAMS:
             continue
         facts = _UNSAID | facts
         if "labelled" not in facts:
