@@ -1,16 +1,23 @@
 """The training step: terms, frozen parts, and one device against four."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+import torch
 from devices import map_step, place
 
 from configs import spl
 from jax_labor.experiments.assembly import build_network, initial_state
-from jax_labor.steps.adapt import make_train_step
+from jax_labor.models.factory import build_model
+from jax_labor.ops.resize import resize_bilinear
+from jax_labor.steps import losses
+from jax_labor.steps.adapt import discriminator_input, make_train_step
 from jax_labor.steps.forward import forward
-from jax_labor.steps.optimizer import groups, schedule
+from jax_labor.steps.optimizer import groups, make_optimizer, schedule
 from jax_labor.steps.pseudo_labels import INITIAL_THRESHOLD
 
 CLASSES, SIZE = 5, (32, 48)
@@ -94,7 +101,7 @@ def test_stored_statistics_are_those_of(statistics, domains):
     class Mean:
         """A network whose running mean is the mean of the last images it saw, halved each time."""
 
-        def apply(self, variables, images, train, mutable):
+        def apply(self, variables, images, train, select, mutable):
             before = variables["batch_stats"]
             return images, {"batch_stats": before / 2 + images.mean() / 2}
 
@@ -110,7 +117,8 @@ def test_stored_statistics_are_those_of(statistics, domains):
 
 def test_every_term_is_there():
     config = small_config(**ALL_TERMS)
-    _, metrics = run_steps(config, 4, [make_batch(np.random.default_rng(1))])
+    batch = make_batch(np.random.default_rng(1))
+    state, metrics = run_steps(config, 1, [batch])
     assert set(metrics) == {
         *("source", "source_aux", "target", "target_aux", "pseudo", "loss", "discrepancy"),
         *("adversarial_main", "adversarial_aux"),
@@ -130,19 +138,77 @@ def test_every_term_is_there():
         if name != "loss" and not name.startswith("discriminator")
     )
     np.testing.assert_allclose(metrics["loss"], total, rtol=1e-4)
+    assert (abs(state.thresholds - INITIAL_THRESHOLD) > 1e-3).any()
+    check_adversary(config, batch, state, metrics)
+
+
+def check_adversary(config, batch, after, metrics):
+    """L3 and the discriminator's step by hand: who is pulled where, and by how much."""
+    network = build_network(config, CLASSES)
+    before = initial_state(config, network, CLASSES)
+    model = build_model(config.model, CLASSES)  # of one device: no axis to share statistics over
+    outputs, _ = forward(model, before.params, before.batch_stats, batch, "target")
+
+    def loss(params, domain, label):
+        raised = resize_bilinear(outputs[domain].main, SIZE, config.align_corners)
+        logits = network.discriminator.apply({"params": params}, jax.nn.softmax(raised))
+        return -jax.nn.log_sigmoid(logits if label else -logits).mean()
+
+    main = before.discriminator["main"]
+    np.testing.assert_allclose(metrics["adversarial_main"], loss(main, "target", 0), rtol=1e-4)
+    for domain, label in (("source", 0), ("target", 1)):
+        got = metrics[f"discriminator_main_{domain}"]
+        np.testing.assert_allclose(got, loss(main, domain, label), rtol=1e-4)
+    grads = jax.grad(lambda p: (loss(p, "source", 0) + loss(p, "target", 1)) / 2)(main)
+    # After one step Adam's first moment is a tenth of the gradient.
+    moment = after.discriminator_opt_state[0].mu["main"]
+    for got, wanted in zip(*map(jax.tree.leaves, (moment, grads)), strict=True):
+        np.testing.assert_allclose(got, 0.1 * wanted, rtol=2e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize(("kind", "seen"), [("softmax", False), ("entropy", True)])
+def test_what_a_discriminator_sees(kind, seen):
+    config = small_config(**{"discriminator.input": kind})
+    logits = np.random.default_rng(7).normal(size=(1, 4, 6, CLASSES)).astype(np.float32)
+    got = discriminator_input(config, logits, SIZE)
+    probs = jax.nn.softmax(resize_bilinear(logits, SIZE, config.align_corners))
+    wanted = losses.weighted_self_information(probs) if seen else probs
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6)
+
+
+def term_names(config, **kind):
+    """Names of a step's metrics, without compiling it."""
+    network = build_network(config, CLASSES)
+    batch = jax.tree.map(lambda x: x[None], make_batch(np.random.default_rng(1)))
+    step = map_step(make_train_step(network, config, **kind), 1)
+    return set(jax.eval_shape(step, initial_state(config, network, CLASSES), batch)[1])
 
 
 def test_a_segmenter_that_does_not_train_itself():
     """As in the warm-up, where the selector alone learns from pseudo-labels."""
     config = small_config(**ALL_TERMS)
-    batch = make_batch(np.random.default_rng(1))
-    _, alone = run_steps(config, 1, [batch], self_trains=False)
-    state, both = run_steps(config, 1, [batch])
-    assert set(both) - set(alone) == {"pseudo"}
-    assert {"selector1_pseudo", "selector2_pseudo"} < set(alone)
-    without, _ = run_steps(config, 1, [batch], trains_selector=False, self_trains=False)
-    np.testing.assert_allclose(without.thresholds, INITIAL_THRESHOLD)
-    assert (abs(state.thresholds - INITIAL_THRESHOLD) > 1e-3).any()
+    alone = term_names(config, trains_selector=True, self_trains=False)
+    both = term_names(config, trains_selector=True, self_trains=True)
+    assert both - alone == {"pseudo"}
+    assert {"selector1_pseudo", "selector2_pseudo"} < alone
+    neither = term_names(config, trains_selector=False, self_trains=False)
+    assert not any("selector" in name or "pseudo" in name for name in neither)
+
+
+def test_a_selector_that_nobody_trains_stays_as_it_is():
+    """Weight decay alone would wear it down, and a finished run could not be asked again."""
+    changes = {"model.selector": "own", "optimizer.weight_decay": 0.5, **ALL_TERMS}
+    config = small_config(**changes)
+    before = initial_state(config, build_network(config, CLASSES), CLASSES)
+    batch = make_batch(np.random.default_rng(6))
+    after, _ = run_steps(config, 1, [batch], trains_selector=False, self_trains=False)
+    for part in ("params", "batch_stats"):
+        pair = [getattr(state, part)["selector"] for state in (before, after)]
+        jax.tree.map(np.testing.assert_array_equal, *pair)
+    np.testing.assert_array_equal(before.thresholds, after.thresholds)
+    assert np.any(
+        before.params["head"]["branch0"]["kernel"] != after.params["head"]["branch0"]["kernel"]
+    )
 
 
 def test_the_selector_does_not_touch_the_segmenter():
@@ -183,10 +249,10 @@ def test_discrepancy_moves_the_features_only_where_it_may(features):
 def test_discrepancy_pushes_the_classifiers_apart():
     rng = np.random.default_rng(3)
     batches = [make_batch(rng)] * 10
-    apart, far = run_steps(small_config(**{"loss.discrepancy": 20.0}), 1, batches)
-    together, near = run_steps(small_config(**{"loss.discrepancy": 0.0}), 1, batches)
-    assert "discrepancy" not in near
+    _, far = run_steps(small_config(**{"loss.discrepancy": 20.0}), 1, batches)
     assert far["discrepancy"] > 0.05
+    kind = {"trains_selector": True, "self_trains": True}
+    assert "discrepancy" not in term_names(small_config(**{"loss.discrepancy": 0.0}), **kind)
     cosine = {"loss.discrepancy_kind": "cosine", "loss.discrepancy": 5.0}
     _, metrics = run_steps(small_config(**cosine), 1, batches)
     assert metrics["weight_cosine"] < -0.3
@@ -217,6 +283,38 @@ def test_frozen_norms_stay_although_there_is_weight_decay():
     ):
         changed[name].add(bool(np.any(a != b)))
     assert changed == {"frozen": {False}, "backbone": {True}, "head": {True}}
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_optimisers_equal_torch(name, rng):
+    """Momentum, L2, poly decay over more steps than are trained, and heads ten times as fast."""
+    settings = small_config().optimizer
+    settings.name, settings.momentum, settings.weight_decay = name, 0.7, 0.05
+    settings.schedule, settings.lr, settings.head_factor = "poly", 0.02, 10.0
+    settings.decay_steps = 20
+    names = ("backbone", "head")
+    params = {n: {"conv": {"kernel": rng.normal(size=(3, 4)).astype(np.float32)}} for n in names}
+    theirs = {n: torch.tensor(params[n]["conv"]["kernel"], requires_grad=True) for n in names}
+    rates = [{"params": [theirs[n]], "lr": 0.02 * (10 if n == "head" else 1)} for n in names]
+    kind = {
+        "sgd": functools.partial(torch.optim.SGD, momentum=0.7),
+        "adam": functools.partial(torch.optim.Adam, betas=(0.7, 0.999)),
+    }[name]
+    other = kind(rates, weight_decay=0.05)
+    poly = torch.optim.lr_scheduler.PolynomialLR(other, 20, 0.9)
+    tx = make_optimizer(settings, 8, freeze_norm=False)
+    state = tx.init(params)
+    for _ in range(8):
+        grads = jax.tree.map(lambda x: rng.normal(size=x.shape).astype(np.float32), params)
+        updates, state = tx.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        for n in names:
+            theirs[n].grad = torch.tensor(grads[n]["conv"]["kernel"])
+        other.step()
+        poly.step()
+    for n in names:
+        got = params[n]["conv"]["kernel"]
+        np.testing.assert_allclose(got, theirs[n].detach(), rtol=2e-4, atol=2e-5)
 
 
 def test_schedules_by_hand():

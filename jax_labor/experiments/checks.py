@@ -42,10 +42,16 @@ def check_training(config) -> None:
         EvalView(config.eval.size, scale, normalize=config.data.normalize)
     check_positive(config, ("optimizer.lr", "discriminator.lr"))
     check_least(config, {"train.steps": 1, "train.eval_every": 0, "data.eval_batch": 1})
+    check_least(config, {"optimizer.decay_steps": 0, "discriminator.decay_steps": 0})
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(
             "config.loss.adversarial_aux is set, but there is no auxiliary output: set"
             " config.model.aux, or leave it 0."
+        )
+    if loss.discrepancy_features and loss.discrepancy_kind != "l1":
+        raise UserError(
+            "config.loss.discrepancy_features asks for a discrepancy of outputs: set"
+            " config.loss.discrepancy_kind=l1, or leave it off."
         )
     selector = config.model.selector == "shared" and not config.model.selector_gradient
     if loss.discrepancy_features and selector:

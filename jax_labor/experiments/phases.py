@@ -70,7 +70,7 @@ def labor_phases(config) -> list[Phase]:
 
 
 def segmentation_phases(config) -> list[Phase]:
-    """One phase, with no target labels or with all of them; before pseudo-labels one without any.
+    """One phase, with no target labels or with all of them; before pseudo-labels one without those.
 
     The target's images are read where a loss needs them: labels, alignment or pseudo-labels.
 
@@ -81,11 +81,11 @@ def segmentation_phases(config) -> list[Phase]:
     labels = FULL if loss.target > 0 else NONE
     needs_target = labels == FULL or bool(loss.adversarial or loss.adversarial_aux)
     check_share(config, ["loss.pseudo_start"], below=True)
-    start = int(loss.pseudo_start * steps) if loss.pseudo and not needs_target else 0
+    start = int(loss.pseudo_start * steps) if loss.pseudo else 0
     phases = []
     if start:
-        kind = {"uses_target": False, "trains_selector": False, "self_trains": False}
-        phases.append(Phase(0, start, NONE, **kind))
+        kind = {"uses_target": needs_target, "trains_selector": False, "self_trains": False}
+        phases.append(Phase(0, start, labels, **kind))
     uses_target = needs_target or bool(loss.pseudo)
     kind = {"uses_target": uses_target, "trains_selector": False, "self_trains": True}
     return [*phases, Phase(start, steps, labels, **kind)]

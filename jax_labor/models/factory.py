@@ -48,7 +48,7 @@ def build_model(cfg, num_classes: int, axis_name: str | None = None) -> LaborNet
     * aux: an ASPPV2 on layer3; selector: none, shared or own backbone; selector_gradient: see
       LaborNet. The selector's classifiers have the main head's form.
     * bn, bn_eps: one mode for every batch norm, heads included (see BatchNorm); RIPU: frozen, 0.
-    * dtype: of the computation; parameters, statistics and logits are always float32.
+    * dtype: of the computation; parameters, statistics and the logits' layers are float32.
 
     `axis_name` is the mapped axis over which batch statistics are shared.
 
@@ -118,4 +118,4 @@ def _aspp(settings, num_classes, common, tap) -> ASPPV2:
     if not dilations:
         tiny = settings["backbone"] == "resnettiny"
         dilations = TINY_DILATIONS if tiny else ASPPV2.dilations
-    return ASPPV2(num_classes, dilations, tap, common["dtype"])
+    return ASPPV2(num_classes, dilations, tap)

@@ -6,7 +6,6 @@ import flax.linen as nn
 import jax
 from jax import lax
 
-from jax_labor.models.resnet import ResNet
 from jax_labor.models.selector import PixelSelector
 
 
@@ -34,21 +33,22 @@ class LaborNet(nn.Module):
     differs from none only by its own branch, so weights without one load into either.
     """
 
-    backbone: ResNet
+    backbone: nn.Module
     head: nn.Module
     aux: nn.Module | None = None
     selector: PixelSelector | None = None
     selector_gradient: bool = False
 
-    def __call__(self, image: jax.Array, train: bool) -> Outputs:
+    def __call__(self, image: jax.Array, train: bool, select: bool = True) -> Outputs:
         """Segment `image` float32[B,H,W,3]; logits stay at the heads' resolution.
 
         `train` is a Python bool, never traced. At True a network whose batch norm is not "frozen"
-        needs `mutable=["batch_stats"]` in `apply`.
+        needs `mutable=["batch_stats"]` in `apply`. `select` is a Python bool too: at False the
+        selector is left alone (one with a backbone of its own costs a second pass).
         """
         features = self.backbone(image, train)
         aux = None if self.aux is None else self.aux(features, train)
-        first, second = self._select(image, features, train)
+        first, second = self._select(image, features, train) if select else (None, None)
         return Outputs(self.head(features, train), aux, first, second, features)
 
     def _select(self, image, features, train):

@@ -3,8 +3,6 @@
 import flax.linen as nn
 import jax
 
-from jax_labor.models.resnet import ResNet
-
 
 class PixelSelector(nn.Module):
     """Two classifiers over one backbone (LabOR, Shin et al., ICCV 2021, model B).
@@ -19,7 +17,7 @@ class PixelSelector(nn.Module):
 
     classifier1: nn.Module
     classifier2: nn.Module
-    backbone: ResNet | None = None
+    backbone: nn.Module | None = None
 
     def __call__(
         self, image: jax.Array, features: dict[str, jax.Array], train: bool

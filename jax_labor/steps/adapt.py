@@ -37,7 +37,7 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
     def step(state: TrainState, batch):
         def objective(params):
             outputs, stats = forward(
-                model, params, state.batch_stats, batch, config.train.statistics
+                model, params, state.batch_stats, batch, config.train.statistics, trains_selector
             )
             thresholds, pseudo = _pseudo_labels(
                 config, state.thresholds, outputs.get("target"), wants_pseudo
@@ -55,6 +55,11 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
         )
         grads = jax.lax.psum(grads, AXIS)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        if "selector" in updates and not trains_selector:
+            # Without a loss, weight decay alone would wear it down: Adam makes steps of full size
+            # of that.
+            still = jax.tree.map(jnp.zeros_like, updates["selector"])
+            updates = {**updates, "selector": still}
         state = state.replace(
             step=state.step + 1,
             params=optax.apply_updates(state.params, updates),
@@ -96,7 +101,7 @@ def _adversarial_terms(config, discriminator, params, outputs, batch):
     size = batch["target"]["image"].shape[1:3]
     for name in params:
         weight = config.loss.adversarial if name == "main" else config.loss.adversarial_aux
-        seen = _discriminator_input(config, getattr(outputs["target"], name), size)
+        seen = discriminator_input(config, getattr(outputs["target"], name), size)
         logits = discriminator.apply({"params": params[name]}, seen)
         term = losses.adversarial(logits, is_target=False, kind=config.discriminator.kind)
         terms[f"adversarial_{name}"] = (weight, term)
@@ -172,8 +177,17 @@ def _pseudo_labels(config, thresholds, target, wanted):
     return thresholds, pseudo_labels.select(thresholds, confidence, prediction)
 
 
-def _discriminator_input(config, logits, size):
-    """What a discriminator sees: the output raised to the image's size, as AdaptSegNet does."""
+def discriminator_input(config, logits: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """What a discriminator sees: the output raised to the image's size, as AdaptSegNet does.
+
+    Args:
+        config: `discriminator.input` ("softmax", or "entropy" for ADVENT's) and `align_corners`.
+        logits: float32[B, h, w, C].
+        size: (height, width) of the image.
+
+    Returns:
+        float32[B, height, width, C].
+    """
     probs = jax.nn.softmax(resize_bilinear(logits, size, config.align_corners))
     return (
         losses.weighted_self_information(probs)
@@ -192,7 +206,7 @@ def _discriminator_step(config, network, state, outputs, batch):
             for domain in ("source", "target"):
                 output = jax.lax.stop_gradient(getattr(outputs[domain], name))
                 size = batch[domain]["image"].shape[1:3]
-                seen = _discriminator_input(config, output, size)
+                seen = discriminator_input(config, output, size)
                 logits = discriminator.apply({"params": params[name]}, seen)
                 term = losses.adversarial(logits, is_target=domain == "target", kind=kind)
                 terms[f"discriminator_{name}_{domain}"] = (0.5, term)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 
-def forward(model, params, batch_stats, batch, statistics: str):
+def forward(model, params, batch_stats, batch, statistics: str, select: bool = True):
     """A training pass over each domain of the batch.
 
     Args:
@@ -19,11 +19,12 @@ def forward(model, params, batch_stats, batch, statistics: str):
             "each": a pass for each domain, source first, both stored in turn (AdaptSegNet).
             "target": a pass for each domain, the target's stored, if it is in the batch: the idea
             of AdaBN (Li et al., 2016), and right where the target is what is evaluated.
+        select: whether the pixel selector's outputs are wanted.
 
     Returns:
         (dict by domain of outputs, running statistics after the passes).
     """
-    apply = functools.partial(_training_pass, model, params)
+    apply = functools.partial(_training_pass, model, select, params)
     if statistics == "shared":
         images = [part["image"] for part in batch.values()]
         outputs, batch_stats = apply(batch_stats, jnp.concatenate(images))
@@ -37,10 +38,11 @@ def forward(model, params, batch_stats, batch, statistics: str):
 
 
 # Jitted, so that a network is traced once for all passes of one shape, of all steps of a process.
-@functools.partial(jax.jit, static_argnums=0)
-def _training_pass(model, params, batch_stats, images):
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _training_pass(model, select, params, batch_stats, images):
+    variables = {"params": params, "batch_stats": batch_stats}
     outputs, moved = model.apply(
-        {"params": params, "batch_stats": batch_stats}, images, train=True, mutable=["batch_stats"]
+        variables, images, train=True, select=select, mutable=["batch_stats"]
     )
     return outputs, moved.get("batch_stats", batch_stats)
 

@@ -33,7 +33,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array, align_corners: bool = Tr
 
 
 def adversarial(logits: jax.Array, is_target: bool, kind: str) -> Term:
-    """GAN loss of a discriminator's patch logits (Tsai et al., CVPR 2018, Eqs. 1 and 3).
+    """GAN loss of a discriminator's patch logits (Tsai et al., CVPR 2018, Eqs. 2 and 4).
 
     Args:
         logits: float32[B, h, w, 1], discriminator output.
@@ -49,7 +49,7 @@ def adversarial(logits: jax.Array, is_target: bool, kind: str) -> Term:
 
 
 def weighted_self_information(probs: jax.Array) -> jax.Array:
-    """-p log2(p) / log2(C), the discriminator's input of ADVENT (Vu et al., CVPR 2019, Eq. 6).
+    """-p log2(p) / log2(C), the discriminator's input of ADVENT (Vu et al., CVPR 2019, 3.2).
 
     Args:
         probs: float32[..., C].
@@ -58,7 +58,7 @@ def weighted_self_information(probs: jax.Array) -> jax.Array:
 
 
 def discrepancy(logits1: jax.Array, logits2: jax.Array) -> Term:
-    """mean |p1 - p2|, which MCD's classifiers maximise (Saito et al., CVPR 2018, Eq. 9); L6.
+    """mean |p1 - p2|, which MCD's classifiers maximise (Saito et al., CVPR 2018, Eq. 1); L6.
 
     Args:
         logits1: float32[B, h, w, C] of the first classifier.

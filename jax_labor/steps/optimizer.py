@@ -8,15 +8,21 @@ from jax_labor.errors import UserError
 BACKBONE, HEAD, FROZEN = "backbone", "head", "frozen"
 
 
-def schedule(settings, total_steps: int) -> optax.Schedule:
-    """Learning rate by step: a linear warm-up, then the named decay to the last step.
+def schedule(settings, total_steps: int, section: str = "optimizer") -> optax.Schedule:
+    """Learning rate by step: a linear warm-up, then the named decay.
 
     Args:
         settings: `lr`, `schedule` ("poly", "cosine" or "constant"), `power` (of poly), `warmup`
-            (steps of linear warm-up), `final` (cosine's last rate as a share of `lr`).
-        total_steps: steps until the decay ends.
+            (steps of linear warm-up), `final` (cosine's last rate as a share of `lr`),
+            `decay_steps` (the step at which the decay ends, 0 for `total_steps`: published codes
+            decay over more steps than they train).
+        total_steps: steps of the training.
+        section: of the card, for messages.
+
+    Raises:
+        UserError: no such schedule.
     """
-    steps = max(total_steps - settings.warmup, 1)
+    steps = max((settings.decay_steps or total_steps) - settings.warmup, 1)
     if settings.schedule == "poly":
         decay = optax.polynomial_schedule(settings.lr, 0.0, settings.power, steps)
     elif settings.schedule == "cosine":
@@ -25,7 +31,7 @@ def schedule(settings, total_steps: int) -> optax.Schedule:
         decay = optax.constant_schedule(settings.lr)
     else:
         raise UserError(
-            f"config.optimizer.schedule is {settings.schedule!r}: use poly, cosine or constant."
+            f"config.{section}.schedule is {settings.schedule!r}: use poly, cosine or constant."
         )
     if not settings.warmup:
         return decay
@@ -37,10 +43,13 @@ def make_optimizer(settings, total_steps: int, freeze_norm: bool) -> optax.Gradi
     """The segmenter's optimiser: heads learn `head_factor` times faster than the backbone.
 
     Args:
-        settings: as in `schedule`, and `name` ("sgd" or "adam"), `momentum`, `weight_decay` (L2
-            added to the gradient, as the published codes do), `head_factor`.
-        total_steps: steps until the decay ends.
+        settings: as in `schedule`, and `name` ("sgd" or "adam"), `momentum` (Adam's b1),
+            `weight_decay` (L2 added to the gradient, as the published codes do), `head_factor`.
+        total_steps: steps of the training.
         freeze_norm: leave every normalisation's scale and bias alone, weight decay included.
+
+    Raises:
+        UserError: no such optimiser or schedule.
     """
     rate = schedule(settings, total_steps)
 
@@ -57,7 +66,7 @@ def make_optimizer(settings, total_steps: int, freeze_norm: bool) -> optax.Gradi
 
 def make_discriminator_optimizer(settings, total_steps: int) -> optax.GradientTransformation:
     """Adam for the discriminator (AdaptSegNet: 1e-4, betas .9 and .99, poly)."""
-    rate = schedule(settings, total_steps)
+    rate = schedule(settings, total_steps, "discriminator")
     return optax.adam(rate, b1=settings.b1, b2=settings.b2)
 
 
@@ -77,5 +86,5 @@ def _direction(settings) -> optax.GradientTransformation:
     if settings.name == "sgd":
         return optax.trace(settings.momentum)
     if settings.name == "adam":
-        return optax.scale_by_adam()
+        return optax.scale_by_adam(b1=settings.momentum)
     raise UserError(f"config.optimizer.name is {settings.name!r}: use sgd or adam.")
