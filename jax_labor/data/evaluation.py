@@ -25,8 +25,8 @@ def eval_batches(
 ) -> "EvalBatches":
     """One ordered pass over all records, as this process's part of each batch.
 
-    Consecutive images of equal native size share a batch; where the size changes, and at the end,
-    the batch is padded. All processes get the same number of batches of the same shapes.
+    Images of equal native size share a batch, in the order of the records; the last batch of a size
+    is padded. All processes get the same number of batches of the same shapes.
 
     Args:
         records: what to read, see `records.Records`.
@@ -72,20 +72,25 @@ class EvalBatches:
         return iter(grain.MapDataset.source(self._source).to_iter_dataset(ahead))
 
 
-def group_by_size(sizes: list[tuple[int, int]], batch_size: int) -> list[range]:
-    """Cut 0..len(sizes) into runs of at most `batch_size` consecutive records of equal size."""
-    groups, start = [], 0
-    for stop in range(1, len(sizes) + 1):
-        if stop == len(sizes) or sizes[stop] != sizes[start] or stop - start == batch_size:
-            groups.append(range(start, stop))
-            start = stop
-    return groups
+def group_by_size(sizes: list[tuple[int, int]], batch_size: int) -> list[list[int]]:
+    """The records 0..len(sizes) in groups of at most `batch_size` of equal size, in order of both.
+
+    Sizes come in the order in which they occur first.
+    """
+    of_size: dict[tuple[int, int], list[int]] = {}
+    for index, size in enumerate(sizes):
+        of_size.setdefault(tuple(size), []).append(index)
+    return [
+        group[start : start + batch_size]
+        for group in of_size.values()
+        for start in range(0, len(group), batch_size)
+    ]
 
 
 class _EvalSource:
     """Random access to this process's part of each group, padded to its full number of rows."""
 
-    def __init__(self, records, view: EvalView, groups: list[range], process: int, part: int):
+    def __init__(self, records, view: EvalView, groups: list[list[int]], process: int, part: int):
         self._records, self._view, self._groups = records, view, groups
         self._first, self._part = process * part, part
 

@@ -9,7 +9,7 @@ import numpy as np
 from etils import epath
 
 from jax_labor.classes import get_table
-from jax_labor.data.evaluation import eval_batches
+from jax_labor.data.evaluation import EvalBatches, eval_batches
 from jax_labor.data.records import native_size
 from jax_labor.data.views import EvalView
 from jax_labor.engine.pictures import save_png
@@ -17,7 +17,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments.folds import assign
 from jax_labor.experiments.iou import class_iou, mean_iou
 from jax_labor.steps import parallel
-from jax_labor.steps.evaluate import make_evaluation_step
+from jax_labor.steps.evaluate import make_counting, make_inference
 from jax_labor.tables import table
 
 
@@ -81,31 +81,34 @@ class Evaluator:
 
     def __init__(self, config, model, records, folds: int = 0):
         self.records = records
-        fold = assign(records.names, folds)
-        self._folds = [np.flatnonzero(fold == each) for each in range(max(folds, 1))]
-        views = [
+        self._config = config
+        self._views = [
             EvalView(size=config.eval.size, scale=scale, normalize=config.data.normalize)
             for scale in read_scales(config.eval.scales, "config.eval.scales")
         ]
-        self._passes = [
-            [
-                eval_batches(
-                    Part(records, indices),
-                    view,
-                    shared_batch(config),
-                    jax.process_index(),
-                    jax.process_count(),
-                    threads=config.data.threads,
-                    name="config.data.eval",
-                )
-                for view in views
-            ]
-            for indices in self._folds
-        ]
-        step = make_evaluation_step(
-            model, records.table.num_classes, config.align_corners, config.eval.flip
+        fold = assign(records.names, folds)
+        folds = [np.flatnonzero(fold == each) for each in range(max(folds, 1))]
+        self._folds = [(indices, self._batches(indices)) for indices in folds]
+        self._step = parallel.parallel_evaluation(
+            make_inference(model, config.eval.flip),
+            make_counting(records.table.num_classes, config.align_corners),
         )
-        self._step = parallel.parallel_evaluation(step)
+
+    def _batches(self, indices) -> list[EvalBatches]:
+        """Passes over the images at `indices`, one for each scale."""
+        config = self._config
+        return [
+            eval_batches(
+                Part(self.records, indices),
+                view,
+                shared_batch(config),
+                jax.process_index(),
+                jax.process_count(),
+                threads=config.data.threads,
+                name="config.data.eval",
+            )
+            for view in self._views
+        ]
 
     def run(self, variables, predictions: str = "") -> Evaluation:
         """One pass over the data set.
@@ -117,39 +120,38 @@ class Evaluator:
         names = self.records.table.names
         matrices = np.zeros((len(self._folds), len(names), len(names)), np.int64)
         counted = []
-        for fold, index, confusion, predicted in self._predictions(variables):
-            counted.append((fold, confusion))
-            if len(counted) > 1:  # the one before, while this one is computed
-                _add(matrices, *counted.pop(0))
-            if predictions:
-                self._write(predictions, index, parallel.merge(predicted))
+        variables = parallel.place(variables)
+        for fold, part in enumerate(self._folds):
+            for index, confusion, predicted in self._predictions(variables, *part):
+                counted.append((fold, confusion))
+                if len(counted) > 1:  # the one before, while this one is computed
+                    _add(matrices, *counted.pop(0))
+                if predictions:
+                    self._write(predictions, index, parallel.merge(predicted))
         for last in counted:
             _add(matrices, *last)
         return Evaluation(matrices, names)
 
     def predict(self, variables, indices) -> dict[int, np.ndarray]:
         """Predictions uint8[H, W] of this process's images among `indices`, by index."""
-        found = {}
-        for _, index, _, predicted in self._predictions(variables):
-            rows = {i: row for row, i in enumerate(index.tolist()) if i in indices}
-            if rows:
-                predicted = parallel.merge(predicted)
-                found |= {i: predicted[row] for i, row in rows.items()}
+        found, indices = {}, np.array(sorted(indices))
+        part = indices, self._batches(indices)
+        for index, _, predicted in self._predictions(parallel.place(variables), *part):
+            labels = zip(index.tolist(), parallel.merge(predicted), strict=True)
+            found |= {i: label for i, label in labels if i >= 0}
         return found
 
-    def _predictions(self, variables):
-        """Every batch's fold, record indices (-1 = padding), confusion and predictions.
+    def _predictions(self, variables, indices, passes):
+        """Record indices (-1 = padding), confusion and predictions of every batch of `passes`.
 
         All processes must take them all.
         """
-        variables = parallel.place(variables)
-        for fold, (indices, passes) in enumerate(zip(self._folds, self._passes, strict=True)):
-            for batches in zip(*passes, strict=True):
-                images = tuple(batch["image"] for batch in batches)
-                batch = {"images": images, "label": batches[0]["label"]}
-                index = batches[0]["index"]
-                index = np.where(index >= 0, indices[index], -1)
-                yield fold, index, *self._step(variables, parallel.split(batch))
+        for batches in zip(*passes, strict=True):
+            images = tuple(batch["image"] for batch in batches)
+            index = batches[0]["index"]
+            index = np.where(index >= 0, indices[index], -1)
+            parts = parallel.split((images, batches[0]["label"]))
+            yield index, *self._step(variables, *parts)
 
     def _write(self, folder, indices, predicted) -> None:
         for index, train_ids in zip(indices.tolist(), predicted, strict=True):

@@ -29,9 +29,14 @@ def place(state, devices=None):
     return jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
 
 
-def parallel_evaluation(step):
-    """Maps step(variables, batch) -> (sum over all devices, per-example outputs)."""
-    return jax.pmap(step, AXIS, in_axes=(None, 0), out_axes=(None, 0))
+def parallel_evaluation(infer, count):
+    """Maps infer(variables, images) and count(its result, label) over all devices.
+
+    Returns (variables, images, label) -> (sum over all devices, per-example outputs).
+    """
+    infer = jax.pmap(infer, AXIS, in_axes=(None, 0))
+    count = jax.pmap(count, AXIS, out_axes=(None, 0))
+    return lambda variables, images, label: count(infer(variables, images), label)
 
 
 def local_map(function):
