@@ -49,7 +49,8 @@ def base() -> ConfigDict:
     c.model.dilations = ()  # of the head; () = the published ones
     c.model.channels = 0  # of the v3 and v3plus heads; 0 = the published number
     c.model.aux = True
-    c.model.selector = "shared"  # shared | own | none
+    # shared | own | copied (its own backbone, made equal to the segmenter's at every phase) | none
+    c.model.selector = "shared"
     c.model.selector_gradient = False  # may a shared selector's losses train the backbone?
     c.model.bn = "affine_frozen"  # train | affine_frozen | frozen
     c.model.bn_eps = 1e-5
@@ -78,7 +79,8 @@ def base() -> ConfigDict:
     c.loss.discrepancy_features = False  # L6 through the features too, not the heads alone
     c.loss.discrepancy_kind = "l1"  # l1 (MCD) | cosine (of the classifiers' weights)
 
-    c.pseudo = ConfigDict(dict(alpha=0.2, beta=0.9, gamma=8.0))  # IAST's threshold rule
+    # iast (labels that pass IAST's thresholds, which the other settings move) | argmax (all)
+    c.pseudo = ConfigDict(dict(rule="iast", alpha=0.2, beta=0.9, gamma=8.0))
 
     c.train = ConfigDict()
     c.train.steps = 40_000  # in all, warm-up included
@@ -101,7 +103,9 @@ def base() -> ConfigDict:
     c.rounds.every = 2_000  # steps between rounds
     c.rounds.similarity = "cosine"  # of a pixel to its prototype: cosine | l2 | dot | kl
     c.rounds.probs = "mean"  # prototypes of mean | c1 | c2 | segmenter
-    c.rounds.class_of_pixel = "mean"  # whose argmax says of which class a pixel is: mean | c1 | c2
+    # ppl: whose argmax says of which class a pixel is: mean | c1 | c2 | both (it is then of two)
+    c.rounds.class_of_pixel = "mean"
+    c.rounds.void_counts = True  # does an asked pixel use the budget up if it has no answer?
     c.rounds.radius = 1  # ripu: half the side of the window that is scored
     c.rounds.pick = 1  # ripu: half the side of what is asked; points: radius 32, pick 0
     c.rounds.smallest = 0  # pixels below which a connected piece of a mask is a speck; 0 = none

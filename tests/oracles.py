@@ -80,11 +80,14 @@ def similarity(p, mu, kind):
 
 
 def ranked_points(p, classes, candidates, kind):
-    """Per class the candidates as (similarity, flat index), best first."""
-    width = classes.shape[1]
+    """Per class the candidates as (similarity, flat index), best first.
+
+    `classes` is [H, W], or [N, H, W] where pixels have several classes.
+    """
+    width = classes.shape[-1]
     ranked = {}
     for k in range(p.shape[-1]):
-        members = np.argwhere(candidates & (classes == k))
+        members = np.argwhere(candidates & (np.atleast_3d(classes.T).T == k).any(0))
         mu = np.mean([p[y, x] for y, x in members], 0) if len(members) else None
         scored = [(similarity(p[y, x], mu, kind), y * width + x) for y, x in members]
         ranked[k] = sorted(scored, key=lambda pair: (-pair[0], pair[1]))
@@ -97,6 +100,7 @@ def ppl(p, classes, candidates, points, per_class, kind, first=0):
     turn = [*range(first, len(ranked)), *range(first)]
     ranks = range(points if per_class else max(map(len, ranked.values()), default=0))
     order = [ranked[k][r][1] for r in ranks for k in turn if r < len(ranked[k])]
+    order = list(dict.fromkeys(order))
     return order if per_class else order[:points]
 
 

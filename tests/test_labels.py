@@ -1,4 +1,5 @@
 import json
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.experiments.labor import AnswersByIndex
 from jax_labor.labels import oracle
-from jax_labor.labels.budget import check_budget, round_budget
+from jax_labor.labels.budget import check_budget, round_budget, share_of
 from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.store import SKIPPED, Answer, Query, Round
 
@@ -54,7 +55,8 @@ def test_the_oracle_answers_only_what_was_asked(tmp_path, rng):
         np.testing.assert_array_equal(round_.read_answer(name), np.where(mask, truth[name], 255))
     ledger = Ledger(tmp_path, 1)
     # Void pixels were asked: they count although they teach nothing.
-    assert ledger.asked("a") == asked["a"].sum() > (round_.read_answer("a") != 255).sum()
+    answered = (round_.read_answer("a") != 255).sum()
+    assert ledger.asked("a") == asked["a"].sum() > answered == ledger.answered("a") > 0
     assert ledger.total == sum(m.sum() for m in asked.values())
 
 
@@ -237,6 +239,12 @@ def test_budgets_add_up_and_roll_over(rng):
             assert 0 <= budget <= total - asked
             asked += int(rng.integers(0, budget + 1)) if number < rounds - 1 else budget
         assert asked == total
+
+
+@pytest.mark.parametrize(("pixels", "share"), [(172800, 0.35), (172800, 0.175), (1000, 0.001)])
+def test_a_share_is_the_decimal_number_as_it_is_written(pixels, share):
+    assert share_of(pixels, share) == int(Decimal(str(share)) * pixels)
+    assert round_budget(pixels, share, 0, 0, 1, 0) == round(share * pixels)
 
 
 @pytest.mark.parametrize(

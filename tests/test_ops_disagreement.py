@@ -45,6 +45,17 @@ def test_equals_the_oracle(monkeypatch, shape, size, align_corners, class_of_pix
         np.testing.assert_array_equal(np.asarray(result.prediction[b])[clear], p.argmax(-1)[clear])
 
 
+def test_the_class_of_a_pixel_may_be_that_of_each_classifier():
+    pair, size = two_logits(4, (2, 4, 5, 6)), (13, 9)
+    both = disagreement(*pair, size, class_of_pixel="both")
+    for number, name in enumerate(("c1", "c2")):
+        one = disagreement(*pair, size, class_of_pixel=name)
+        np.testing.assert_array_equal(both.prediction[:, number], one.prediction)
+        np.testing.assert_array_equal(both.mask, one.mask)
+    classes = np.asarray(both.prediction)
+    np.testing.assert_array_equal(classes[:, 0] != classes[:, 1], both.mask)
+
+
 @pytest.mark.parametrize("size", [(23, 31), (40, 33), (5, 7)])
 def test_identical_classifiers_never_disagree(size):
     x, _ = two_logits(1, (2, 5, 7, 6))
@@ -100,7 +111,7 @@ def test_memory_stays_far_below_one_map_of_probabilities():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda x: disagreement(x, x, (4, 4), class_of_pixel="both"),
+        lambda x: disagreement(x, x, (4, 4), class_of_pixel="all"),
         lambda x: disagreement(x, x[..., :2], (4, 4)),
     ],
 )

@@ -28,12 +28,11 @@ class Fixed:
         return self.outputs
 
 
-def selection(rng, strategy, points=0, window=(1, 1), probs="mean", per_class=False):
-    rounds = types.SimpleNamespace(
-        strategy=strategy, points=points, similarity="cosine", probs=probs, class_of_pixel="mean"
-    )
-    rounds.per_class = per_class
+def selection(rng, strategy, window=(1, 1), **settings):
+    rounds = types.SimpleNamespace(strategy=strategy, points=0, per_class=False)
+    rounds.similarity, rounds.probs, rounds.class_of_pixel = "cosine", "mean", "mean"
     rounds.radius, rounds.pick = window
+    vars(rounds).update(settings)
     model = Fixed(rng)
     return jax.jit(make_selection_step(model, rounds, align_corners=False)), model.outputs
 
@@ -101,6 +100,29 @@ def test_points_are_near_the_prototypes_of_the_named_probabilities(rng, probs):
         assert found.tolist() == oracles.ppl(p, k, candidates, 10, False, "cosine")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"class_of_pixel": "c1"},
+        {"class_of_pixel": "c2"},
+        {"class_of_pixel": "both"},
+        {"similarity": "l2"},
+        {"similarity": "kl"},
+    ],
+)
+def test_points_are_as_the_settings_say(rng, settings):
+    step, outputs = selection(rng, "ppl", points=10, **settings)
+    _, points = ask(step, np.ones((2, *SIZE), bool), np.array([10, 10], np.int32))
+    first, second = (oracles.softmax(np.float64(x)) for x in outputs[2:4])
+    of_each = np.stack([first.argmax(-1), second.argmax(-1)], 1)
+    which = settings.get("class_of_pixel", "mean")
+    classes = (first + second).argmax(-1) if which == "mean" else of_each
+    classes = {"c1": of_each[:, 0], "c2": of_each[:, 1]}.get(which, classes)
+    kind, mean = settings.get("similarity", "cosine"), (first + second) / 2
+    for p, k, pair, found in zip(mean, classes, of_each, points, strict=True):
+        assert found.tolist() == oracles.ppl(p, k, pair[0] != pair[1], 10, False, kind)
+
+
 @pytest.mark.parametrize(("window", "apart"), [((1, 1), 3), ((4, 0), 5)])
 def test_regions_of_all_rounds_keep_their_distance(rng, window, apart):
     step, _ = selection(rng, "ripu", window=window)
@@ -112,6 +134,24 @@ def test_regions_of_all_rounds_keep_their_distance(rng, window, apart):
         centres.append(np.argwhere(asked).mean(0))
         available &= guess == IGNORE
     assert np.abs(centres[0] - centres[1]).max() >= apart
+
+
+@pytest.mark.parametrize("image", [0, 1])
+def test_a_region_of_another_round_is_kept_clear(rng, image):
+    """Its edge counts, not its centre: a pixel beside the best region was asked before."""
+    step, outputs = selection(rng, "ripu")
+    probs = oracles.softmax(outputs.main[image].astype(float))
+    score = oracles.region_impurity(probs, 1, 1)
+    best = np.unravel_index(score.argmax(), SIZE)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    for pixel in np.argwhere(np.maximum(abs(y - best[0]), abs(x - best[1])) <= 2):
+        available = np.ones((2, *SIZE), bool)
+        available[:, *pixel] = False
+        guess, _ = ask(step, available, np.array([9, 9], np.int32))
+        clear = np.maximum(abs(y - pixel[0]), abs(x - pixel[1])) > 1
+        centre = np.unravel_index(np.where(clear, score, -np.inf).argmax(), SIZE)
+        window = np.maximum(abs(y - centre[0]), abs(x - centre[1])) <= 1
+        assert (guess[image] != IGNORE)[window].all()
 
 
 def test_a_point_is_scored_by_its_own_entropy_and_its_region_s_impurity(rng):

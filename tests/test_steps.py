@@ -1,6 +1,7 @@
 """The training step: terms, frozen parts, and one device against four."""
 
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +16,11 @@ from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.models.factory import build_model
 from jax_labor.ops.resize import resize_bilinear
 from jax_labor.steps import losses
-from jax_labor.steps.adapt import discriminator_input, make_train_step
+from jax_labor.steps.adapt import discriminator_input, make_pseudo_labels, make_train_step
 from jax_labor.steps.forward import forward
 from jax_labor.steps.optimizer import groups, make_optimizer, schedule
 from jax_labor.steps.pseudo_labels import INITIAL_THRESHOLD
+from jax_labor.steps.state import copy_backbone
 
 CLASSES, SIZE = 5, (32, 48)
 
@@ -209,6 +211,29 @@ def test_a_selector_that_nobody_trains_stays_as_it_is():
     assert np.any(
         before.params["head"]["branch0"]["kernel"] != after.params["head"]["branch0"]["kernel"]
     )
+
+
+def test_pseudo_labels_may_be_all_of_what_the_segmenter_says():
+    target = types.SimpleNamespace(main=np.random.default_rng(8).normal(size=(2, 4, 6, CLASSES)))
+    before = np.full(CLASSES, INITIAL_THRESHOLD, np.float32)
+    config = small_config(**{"pseudo.rule": "argmax"})
+    thresholds, labels = make_pseudo_labels(config, before, target, True)
+    np.testing.assert_array_equal(labels, target.main.argmax(-1))
+    np.testing.assert_array_equal(thresholds, before)
+
+
+def test_a_backbone_is_copied_for_the_selector():
+    config = small_config(**{"model.selector": "copied"})
+    before = initial_state(config, build_network(config, CLASSES), CLASSES)
+    after = copy_backbone(before)
+    for part in ("params", "batch_stats"):
+        a, b = getattr(before, part), getattr(after, part)
+        jax.tree.map(np.testing.assert_array_equal, a["backbone"], b["selector"]["backbone"])
+        jax.tree.map(np.testing.assert_array_equal, a["backbone"], b["backbone"])
+    kernels = [state.params["selector"]["backbone"]["conv1"]["kernel"] for state in (before, after)]
+    assert np.any(kernels[0] != kernels[1])
+    heads = [state.params["selector"]["classifier1"] for state in (before, after)]
+    jax.tree.map(np.testing.assert_array_equal, *heads)
 
 
 def test_the_selector_does_not_touch_the_segmenter():

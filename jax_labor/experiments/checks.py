@@ -9,8 +9,9 @@ from jax_labor.experiments.bounds import check_least, check_positive
 from jax_labor.experiments.phases import ASK_SELECTOR
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
-from jax_labor.ops.disagreement import PROBABILITIES
+from jax_labor.ops.disagreement import BOTH, PROBABILITIES
 from jax_labor.ops.prototypes import SIMILARITIES
+from jax_labor.steps.pseudo_labels import RULES
 from jax_labor.steps.select import PROBS, STRATEGIES
 
 CHOICES = {
@@ -18,12 +19,13 @@ CHOICES = {
     "loss.discrepancy_kind": ("l1", "cosine"),
     "discriminator.kind": ("vanilla", "least_squares"),
     "discriminator.input": ("softmax", "entropy"),
+    "pseudo.rule": RULES,
 }
 ROUND_CHOICES = {
     "rounds.strategy": tuple(STRATEGIES),
     "rounds.similarity": tuple(SIMILARITIES),
     "rounds.probs": PROBS,
-    "rounds.class_of_pixel": PROBABILITIES,
+    "rounds.class_of_pixel": (*PROBABILITIES, BOTH),
 }
 
 

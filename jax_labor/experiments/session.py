@@ -23,8 +23,10 @@ from jax_labor.experiments.restored import write_table
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
 from jax_labor.experiments.same_data import check_data, write_data
+from jax_labor.models.factory import COPIED
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
+from jax_labor.steps.state import copy_backbone
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,6 +90,9 @@ class Session(RunSession):
 
         Raises as `RunSession._advance`.
         """
+        begins = phase.trains_selector and self.step == phase.start
+        if begins and self.config.model.selector == COPIED:
+            self.state = copy_backbone(self.state)
         iterators = self._iterators(phase, overlay)
         train_step = self._mapped_step(phase.trains_selector, phase.self_trains)
 

@@ -1,5 +1,8 @@
 """How many pixels a round may ask about one image."""
 
+import math
+from fractions import Fraction
+
 from jax_labor.errors import UserError
 
 
@@ -33,11 +36,19 @@ def check_budget_of(shape: tuple[int, int], share: float, points: int) -> None:
             f"config.rounds.points is {points}, but images have {height}x{width} ="
             f" {height * width} pixels: use fewer."
         )
-    if not points and int(share * height * width) < 1:
+    if not points and share_of(height * width, share) < 1:
         raise UserError(
             f"config.rounds.share is {share}: of {height}x{width} pixels that is not one. Use"
             f" {1 / (height * width):.2g} or more."
         )
+
+
+def share_of(pixels: int, share: float) -> int:
+    """Whole pixels in a share of `pixels`, of the decimal number as it is written.
+
+    In binary, 0.35 of 172,800 pixels would be a little less than 60,480.
+    """
+    return math.floor(Fraction(str(share)) * pixels)
 
 
 def round_budget(
@@ -56,5 +67,5 @@ def round_budget(
         rounds: number of rounds.
         asked: pixels asked in earlier rounds.
     """
-    total = points if points else int(share * pixels)
+    total = points if points else share_of(pixels, share)
     return max(total * (round_number + 1) // rounds - asked, 0)

@@ -34,6 +34,12 @@ class Ledger:
         """Pixels asked about image `name`, void ones included."""
         return sum(counts.get(name, 0) for counts in self._by_round)
 
+    def answered(self, name: str) -> int:
+        """Pixels of image `name` that were asked and have a class now."""
+        asked = zip(self._rounds, self._by_round, strict=True)
+        labels = (round_.read_answer(name) for round_, counts in asked if name in counts)
+        return sum(int((label != IGNORE).sum()) for label in labels)
+
     def asked_mask(self, name: str, shape: tuple[int, int]) -> np.ndarray:
         """bool[H, W], the pixels of image `name` asked in any round."""
         mask = np.zeros(shape, bool)

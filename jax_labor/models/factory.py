@@ -12,11 +12,13 @@ from jax_labor.models.segmenter import LaborNet
 from jax_labor.models.selector import PixelSelector
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+COPIED = "copied"
+OWN_BACKBONE = ("own", COPIED)
 CHOICES = {
     "backbone": ("pyramid", *VARIANTS),
     "style": STYLES,
     "head": ("v2", "v3", "v3plus"),
-    "selector": ("none", "shared", "own"),
+    "selector": ("none", "shared", *OWN_BACKBONE),
     "bn": BN_MODES,
     "dtype": tuple(DTYPES),
 }
@@ -45,8 +47,9 @@ def build_model(cfg, num_classes: int, axis_name: str | None = None) -> LaborNet
 
     * backbone, style, width: see ResNet; width only matters to resnettiny and pyramid.
     * head: v2, v3 or v3plus; dilations, channels: its settings, () and 0 for the published ones.
-    * aux: an ASPPV2 on layer3; selector: none, shared or own backbone; selector_gradient: see
-      LaborNet. The selector's classifiers have the main head's form.
+    * aux: an ASPPV2 on layer3; selector: none, a shared backbone, its own one, or one that is made
+      equal to the segmenter's now and then (copied: of the same form as own); selector_gradient:
+      see LaborNet. The selector's classifiers have the main head's form.
     * bn, bn_eps: one mode for every batch norm, heads included (see BatchNorm); RIPU: frozen, 0.
     * dtype: of the computation; parameters, statistics and the logits' layers are float32.
 
@@ -66,7 +69,7 @@ def build_model(cfg, num_classes: int, axis_name: str | None = None) -> LaborNet
         selector = PixelSelector(
             classifier1=_head(settings, num_classes, common),
             classifier2=_head(settings, num_classes, common),
-            backbone=_backbone(settings, common) if settings["selector"] == "own" else None,
+            backbone=_backbone(settings, common) if settings["selector"] in OWN_BACKBONE else None,
         )
     return LaborNet(
         backbone=_backbone(settings, common),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax_labor.ops.rows import class_argmax, class_softmax, map_rows
 
 PROBABILITIES = ("mean", "c1", "c2")
+BOTH = "both"
 
 
 class Disagreement(NamedTuple):
@@ -17,7 +18,8 @@ class Disagreement(NamedTuple):
       mask: bool[B,H,W], whether their best classes differ (LabOR eq. 4).
       discrepancy: float32[B,H,W] in [0, 2/K], the mean over classes of |p1 - p2| (the discrepancy
         of Saito et al., CVPR 2018, pixel by pixel).
-      prediction: int32[B,H,W], the class of the pixel.
+      prediction: int32[B,H,W], the class of the pixel; int32[B,2,H,W] where it has that of each
+        classifier.
     """
 
     mask: jax.Array
@@ -52,7 +54,8 @@ def disagreement(
       logits2: float [B,h,w,K] of the second.
       size: static (H, W) of the labels.
       align_corners: as in `resize_bilinear`.
-      class_of_pixel: whose argmax is the class of a pixel: `mean` of both, `c1` or `c2`.
+      class_of_pixel: whose argmax is the class of a pixel: `mean` of both, `c1` or `c2`; with `both`
+        a pixel has two classes.
 
     Returns:
       A `Disagreement` of arrays [B,H,W].
@@ -65,13 +68,17 @@ def disagreement(
 
     def block(x1: jax.Array, x2: jax.Array) -> Disagreement:
         p1, p2 = class_softmax(x1), class_softmax(x2)
-        return Disagreement(
-            class_argmax(x1) != class_argmax(x2),
-            jnp.abs(p1 - p2).mean(1),
-            class_argmax(combine(p1, p2, class_of_pixel)),
-        )
+        first, second = class_argmax(x1), class_argmax(x2)
+        if class_of_pixel == BOTH:
+            prediction = first, second
+        else:
+            prediction = class_argmax(combine(p1, p2, class_of_pixel))
+        return Disagreement(first != second, jnp.abs(p1 - p2).mean(1), prediction)
 
     def image(pair: tuple[jax.Array, jax.Array]) -> Disagreement:
-        return map_rows(block, pair, size, align_corners)
+        found = map_rows(block, pair, size, align_corners)
+        if class_of_pixel == BOTH:
+            found = found._replace(prediction=jnp.stack(found.prediction))
+        return found
 
     return jax.lax.map(image, (logits1, logits2))

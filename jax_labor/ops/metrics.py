@@ -24,6 +24,7 @@ def confusion_matrix(labels: jax.Array, predictions: jax.Array, num_classes: int
       int32[C, C]; rows are true classes, columns predicted ones.
     """
     c = num_classes
+    labels, predictions = (x.astype(jnp.int32) for x in (labels, predictions))
     counted = (labels >= 0) & (labels < c) & (predictions >= 0) & (predictions < c)
     cell = jnp.where(counted, labels * c + predictions, c * c)
     return jnp.bincount(cell.ravel(), length=c * c + 1)[:-1].reshape(c, c).astype(jnp.int32)

@@ -1,6 +1,7 @@
 """PPL: the uncertain pixels most similar to the prototype of their class."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -47,23 +48,28 @@ SIMILARITIES = {"cosine": _cosine, "l2": _negative_l2, "dot": _dot, "kl": _negat
 
 def _prototypes(
     logits: tuple[jax.Array, jax.Array],
-    classes: jax.Array,
+    classes: Sequence[jax.Array],
     candidates: jax.Array,
     probs: str,
     align_corners: bool,
 ) -> jax.Array:
-    """Returns mu(k) = mean of D(k) as row k of float32[K, K]; zeros where D(k) is empty."""
+    """Returns mu(k) = mean of D(k) as row k of float32[K, K]; zeros where D(k) is empty.
+
+    `classes` are maps int32[H,W] that differ at every candidate: it is in D of each of its classes.
+    """
     num_classes = logits[0].shape[-1]
     ids = jnp.arange(num_classes, dtype=jnp.int32)[None, :, None]
 
-    def block(x1, x2, k, candidate):
+    def block(x1, x2, candidate, *maps):
         p = combine(class_softmax(x1), class_softmax(x2), probs)
-        member = ((k[:, None] == ids) & candidate[:, None]).astype(jnp.float32)
+        member = functools.reduce(jnp.logical_or, [k[:, None] == ids for k in maps])
+        member = (member & candidate[:, None]).astype(jnp.float32)
         full = jax.lax.Precision.HIGHEST
         total = jnp.einsum("rkw,rcw->rkc", member, p, precision=full)
         return total.sum(0), member.sum((0, 2))
 
-    total, count = sum_rows(block, logits, classes.shape, align_corners, (classes, candidates))
+    maps = candidates, *classes
+    total, count = sum_rows(block, logits, candidates.shape, align_corners, maps)
     return total / jnp.maximum(count, 1)[:, None]
 
 
@@ -83,8 +89,8 @@ def top_per_class(
       n: static number per class.
 
     Returns:
-      (flat indices int32[K,n], valid bool[K,n]): best first, ties by lowest flat index; entries
-      beyond a class's candidates are not valid.
+      (flat indices int32[K,n], scores float32[K,n]): best first, ties by lowest flat index; beyond
+      a class's candidates the score is -inf.
     """
     pixels = score.size
     excess = -pixels % GROUP
@@ -101,15 +107,31 @@ def top_per_class(
     index = jnp.take_along_axis(groups, place // GROUP, axis=1) * GROUP + place % GROUP
     missing = n - best.shape[1]
     best = jnp.pad(best, ((0, 0), (0, missing)), constant_values=-jnp.inf)
-    return jnp.pad(index, ((0, 0), (0, missing))).astype(jnp.int32), best > -jnp.inf
+    return jnp.pad(index, ((0, 0), (0, missing))).astype(jnp.int32), best
 
 
-def _rank_by_rank(index: jax.Array, valid: jax.Array, points: int, first: jax.Array) -> jax.Array:
+def _joined(tops: Sequence[tuple[jax.Array, jax.Array]]) -> tuple[jax.Array, jax.Array]:
+    """Returns the best of several results of `top_per_class` whose classes share no pixel."""
+    if len(tops) == 1:
+        return tops[0]
+    index, best = (jnp.concatenate(parts, 1) for parts in zip(*tops, strict=True))
+    best, index = jax.lax.sort((-best, index), num_keys=2)
+    n = tops[0][0].shape[1]
+    return index[:, :n], -best[:, :n]
+
+
+def _rank_by_rank(
+    index: jax.Array, valid: jax.Array, points: int, first: jax.Array, distinct: bool
+) -> jax.Array:
     """Returns int32[points]: the best of every class in turn, the second best, ..., then -1.
 
-    `index` and `valid` are [K, n], best first; every rank begins with class `first`.
+    `index` and `valid` are [K, n], best first; every rank begins with class `first`. Unless all
+    are `distinct`, a pixel counts where it comes first.
     """
     index, valid = (jnp.roll(x, -first, axis=0).T.ravel() for x in (index, valid))
+    if not distinct:
+        same = (index[:, None] == index[None, :]) & valid[None, :]
+        valid &= ~jnp.tril(same, -1).any(1)
     place = jnp.where(valid, jnp.cumsum(valid.astype(jnp.int32)) - 1, points)
     return jnp.full(points, -1, jnp.int32).at[place].set(index, mode="drop")
 
@@ -132,7 +154,8 @@ def select_ppl(
 
     D(k) holds the probabilities of the available mask pixels of class k (`disagreement.prediction`)
     and mu(k) is their mean. Asked are the pixels of D(k) most similar to mu(k). Two passes over
-    blocks of rows: one sums the prototypes, one writes the similarity of each pixel to its own.
+    blocks of rows: one sums the prototypes, one writes the similarity of each pixel to its own. A
+    pixel of two classes is in D of both, and asked once.
 
     Args:
       logits1: float [B,h,w,K] of the first classifier.
@@ -145,7 +168,7 @@ def select_ppl(
       budget: int32[B], how many of these each image takes, the first ones; all by default.
       first: int32[B], the class that each image's ranks begin with; 0 by default. Rounds that take
         a part of the points each begin with another, or classes with high ids are hardly asked.
-      per_class: what `points` counts.
+      per_class: what `points` counts; pixels of two classes count for both.
       similarity: `cosine`, `l2` (negative distance), `dot`, or `kl` (negative KL(p || mu)).
       probs: which probabilities are compared: `mean` of both classifiers, `c1` or `c2`.
       align_corners: as in `resize_bilinear`.
@@ -153,8 +176,8 @@ def select_ppl(
     Returns:
       asked: bool[B,H,W].
       points: int32[B, points], or [B, K*points] with `per_class`: flat indices y*W + x in the order
-        of choice, padded with -1. Exactly `points` (or `budget`) when the mask has as many. Ties in
-        similarity go to the lowest flat index.
+        of choice, padded with -1. Exactly `points` (or `budget`) when the mask has as many, without
+        `per_class`. Ties in similarity go to the lowest flat index.
 
     Raises:
       ValueError: an unknown `similarity` or `probs`, or no `points`.
@@ -171,19 +194,21 @@ def select_ppl(
         pair = (x1, x2)
         mu = _prototypes(pair, classes, candidates, probs, align_corners)
 
-        def block(b1, b2, k):
+        def block(b1, b2, *maps):
             p = combine(class_softmax(b1), class_softmax(b2), probs)
-            return SIMILARITIES[similarity](p, mu, k)
+            return tuple(SIMILARITIES[similarity](p, mu, k) for k in maps)
 
-        close = map_rows(block, pair, size, align_corners, (classes,))
-        chosen = top_per_class(close, classes, candidates, num_classes, points)
-        chosen = _rank_by_rank(*chosen, total, start)
+        close = zip(map_rows(block, pair, size, align_corners, classes), classes, strict=True)
+        tops = [top_per_class(c, k, candidates, num_classes, points) for c, k in close]
+        index, best = _joined(tops)
+        chosen = _rank_by_rank(index, best > -jnp.inf, total, start, len(classes) == 1)
         chosen = jnp.where(jnp.arange(total) < most, chosen, -1)
         place = jnp.where(chosen < 0, size[0] * size[1], chosen)
         asked = jnp.zeros(size[0] * size[1], bool).at[place].set(True, mode="drop")
         return asked.reshape(size), chosen
 
-    mask = disagreement.mask & available
+    mask, prediction = disagreement.mask & available, disagreement.prediction
+    classes = jnp.unstack(prediction, axis=1) if prediction.ndim == 4 else (prediction,)
     budget = jnp.full(len(mask), total) if budget is None else budget
     first = jnp.zeros(len(mask), jnp.int32) if first is None else first
-    return jax.lax.map(image, (logits1, logits2, disagreement.prediction, mask, budget, first))
+    return jax.lax.map(image, (logits1, logits2, tuple(classes), mask, budget, first))

@@ -39,7 +39,7 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
             outputs, stats = forward(
                 model, params, state.batch_stats, batch, config.train.statistics, trains_selector
             )
-            thresholds, pseudo = _pseudo_labels(
+            thresholds, pseudo = make_pseudo_labels(
                 config, state.thresholds, outputs.get("target"), wants_pseudo
             )
             terms = dict(_segmenter_terms(config, outputs, batch, pseudo if self_trains else None))
@@ -136,7 +136,7 @@ def _discrepancy_terms(config, model, params, state, batch, outputs):
     if "target" not in batch:
         return {}
     out = outputs["target"]
-    reaches_features = config.model.selector == "own" or config.model.selector_gradient
+    reaches_features = config.model.selector != "shared" or config.model.selector_gradient
     if reaches_features and not config.loss.discrepancy_features:
         # The same pass with constant features, for the gradient's sake.
         params = _only_classifiers(params)
@@ -163,17 +163,30 @@ def _normalise(terms):
     return shares, means
 
 
-def _pseudo_labels(config, thresholds, target, wanted):
-    """IAST's thresholds over the batch of all devices, and this device's pseudo-labels.
+def make_pseudo_labels(config, thresholds, target, wanted):
+    """IAST's thresholds over the batch of all devices, and this device's pseudo-labels; L5's yhat.
 
     They are taken at the resolution of the logits, where a prediction is made.
+
+    Args:
+        config: `pseudo`, the rule and its numbers.
+        thresholds: float32[C].
+        target: outputs on the target's images, None without any.
+        wanted: whether any loss reads them.
+
+    Returns:
+        (thresholds, int32[B, h, w] with 255 where a label is not trusted, or None).
     """
     if target is None or not wanted:
         return thresholds, None
     probs = jax.lax.stop_gradient(jax.nn.softmax(target.main))
     confidence, prediction = probs.max(-1), probs.argmax(-1).astype(jnp.int32)
+    rule = config.pseudo
+    if rule.rule == pseudo_labels.ARGMAX:
+        return thresholds, prediction
     everywhere = [jax.lax.all_gather(x, AXIS) for x in (confidence, prediction)]
-    thresholds = pseudo_labels.update_thresholds(thresholds, *everywhere, **config.pseudo)
+    how = rule.alpha, rule.beta, rule.gamma
+    thresholds = pseudo_labels.update_thresholds(thresholds, *everywhere, *how)
     return thresholds, pseudo_labels.select(thresholds, confidence, prediction)
 
 

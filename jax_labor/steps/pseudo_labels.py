@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax_labor.classes import IGNORE
 
 INITIAL_THRESHOLD = 0.9
+RULES = IAST, ARGMAX = "iast", "argmax"
 
 
 def update_thresholds(

@@ -41,3 +41,17 @@ def create(variables, tx, discriminator: dict, discriminator_tx, num_classes: in
         discriminator_opt_state=discriminator_tx.init(discriminator),
         thresholds=jnp.full((num_classes,), INITIAL_THRESHOLD, jnp.float32),
     )
+
+
+def copy_backbone(state: TrainState) -> TrainState:
+    """The state with the segmenter's backbone, statistics included, as the pixel selector's.
+
+    The optimiser's moments of the selector's backbone stay as they are.
+    """
+
+    def copied(tree: dict) -> dict:
+        # Copies, as a training step takes every array of the state for its own.
+        backbone = jax.tree.map(jnp.copy, tree["backbone"])
+        return {**tree, "selector": {**tree["selector"], "backbone": backbone}}
+
+    return state.replace(params=copied(state.params), batch_stats=copied(state.batch_stats))
