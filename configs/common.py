@@ -48,6 +48,7 @@ def base() -> ConfigDict:
     c.model.head = "v2"  # v2 | v3 | v3plus
     c.model.dilations = ()  # of the head; () = the published ones
     c.model.channels = 0  # of the v3 and v3plus heads; 0 = the published number
+    c.model.dropout = 0.0  # of the v3 (published: 0.5) and v3plus (0.1) heads
     c.model.aux = True
     # shared | own | copied (its own backbone, made equal to the segmenter's at every phase) | none
     c.model.selector = "shared"
@@ -150,6 +151,7 @@ def small(c: ConfigDict, size) -> None:
     """A network that learns from scratch within minutes on two CPU cores."""
     c.model.backbone, c.model.style, c.model.bn = "pyramid", "torchvision", "train"
     c.model.head, c.model.width, c.model.dilations, c.model.aux = "v2", 32, (1,), False
+    c.model.dropout = 0.0
     c.model.selector = "shared"
     c.model.dtype = "float32"
     c.align_corners = False

@@ -79,7 +79,7 @@ def _segmenter(c: ConfigDict) -> None:
     Its backbone began with ImageNet's weights: set config.weights to torchvision's ResNet-101.
     """
     c.model.style, c.model.head, c.model.bn = "torchvision", "v3", "train"
-    c.model.selector, c.model.aux = "none", False
+    c.model.selector, c.model.aux, c.model.dropout = "none", False, 0.5
     c.align_corners = False
     c.data.normalize = "imagenet"
     c.data.source_batch = c.data.target_batch = c.data.eval_batch = 8

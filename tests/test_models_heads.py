@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from model_variables import random_variables
 
+from jax_labor.models.dropout import dropout
 from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 
 RNG = np.random.default_rng(0)
@@ -105,3 +106,26 @@ def test_v3plus_decodes_at_stride_4_as_ripu():
     logits = run(head, variables)
     assert logits.shape == (2, 17, 22, 5)
     assert_equal(logits, net.conv(y, "classifier"))
+
+
+@pytest.mark.parametrize("whole_maps", [False, True])
+def test_dropout_keeps_the_mean_and_drops_for_each_example_alone(whole_maps):
+    x = np.ones((3, 9, 8, 64), np.float32)
+    keys = jax.random.split(jax.random.key(0), 3)
+    y = np.asarray(dropout(x, 0.25, keys, whole_maps))
+    assert set(np.unique(y)) == {0, np.float32(1 / 0.75)}
+    assert y.mean() == pytest.approx(1, abs=0.1)
+    np.testing.assert_array_equal(y[1:], dropout(x[1:], 0.25, keys[1:], whole_maps))
+    assert np.any(y[0] != y[1])
+    assert (y == y[:, :1, :1]).all() == whole_maps
+    assert dropout(x, 0.25, None) is x
+
+
+@pytest.mark.parametrize("kind", [HeadV3, HeadV3Plus])
+def test_heads_drop_only_with_keys(kind):
+    head = kind(5, dilations=(2, 4), channels=12, dropout=0.5)
+    variables = random_variables(head, MAPS, False)
+    keys = jax.random.split(jax.random.key(0), 2)
+    plain = head.apply(variables, MAPS, False)
+    np.testing.assert_array_equal(plain, kind(5, (2, 4), 12).apply(variables, MAPS, False))
+    assert np.any(head.apply(variables, MAPS, False, keys) != plain)

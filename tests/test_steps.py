@@ -16,7 +16,12 @@ from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.models.factory import build_model
 from jax_labor.ops.resize import resize_bilinear
 from jax_labor.steps import losses
-from jax_labor.steps.adapt import discriminator_input, make_pseudo_labels, make_train_step
+from jax_labor.steps.adapt import (
+    discriminator_input,
+    dropout_keys,
+    make_pseudo_labels,
+    make_train_step,
+)
 from jax_labor.steps.forward import forward
 from jax_labor.steps.optimizer import groups, make_optimizer, schedule
 from jax_labor.steps.pseudo_labels import INITIAL_THRESHOLD
@@ -103,7 +108,7 @@ def test_stored_statistics_are_those_of(statistics, domains):
     class Mean:
         """A network whose running mean is the mean of the last images it saw, halved each time."""
 
-        def apply(self, variables, images, train, select, mutable):
+        def apply(self, variables, images, mutable, **_):
             before = variables["batch_stats"]
             return images, {"batch_stats": before / 2 + images.mean() / 2}
 
@@ -281,6 +286,25 @@ def test_discrepancy_pushes_the_classifiers_apart():
     cosine = {"loss.discrepancy_kind": "cosine", "loss.discrepancy": 5.0}
     _, metrics = run_steps(small_config(**cosine), 1, batches)
     assert metrics["weight_cosine"] < -0.3
+
+
+@pytest.mark.parametrize("statistics", ["shared", "each"])
+def test_dropout_is_the_same_on_any_number_of_devices(statistics):
+    changes = {"model.head": "v3", "model.dropout": 0.5, "model.channels": 8, "model.aux": False}
+    config = small_config(**changes, **{"train.statistics": statistics, "optimizer.name": "sgd"})
+    batch = make_batch(np.random.default_rng(9))
+    kind = {"trains_selector": True, "self_trains": False}
+    one, first = all_steps(config, 1, [batch] * 2, **kind)
+    two, second = all_steps(config, 2, [batch] * 2, **kind)
+    for a, b in zip(*map(jax.tree.leaves, (one.params, two.params)), strict=True):
+        np.testing.assert_allclose(b, a, rtol=2e-3, atol=2e-4)
+    assert second[0]["source"] == pytest.approx(first[0]["source"], rel=1e-4)
+    keys = jax.vmap(
+        lambda _: dropout_keys(config, np.int32(3), {"source": batch["source"]}),
+        axis_name="data",
+        axis_size=2,
+    )(np.arange(2))["source"]
+    assert len(np.unique(jax.random.key_data(keys).reshape(16, -1), axis=0)) == 16
 
 
 def test_training_lowers_the_loss_and_the_discriminator_learns():

@@ -29,6 +29,7 @@ DEFAULTS = {
     "head": "v2",
     "dilations": (),
     "channels": 0,
+    "dropout": 0.0,
     "aux": False,
     "selector": "none",
     "selector_gradient": False,
@@ -46,7 +47,8 @@ def build_model(cfg, num_classes: int, axis_name: str | None = None) -> LaborNet
     `cfg` is a mapping, a ConfigDict or an object with attributes; absent keys take DEFAULTS:
 
     * backbone, style, width: see ResNet; width only matters to resnettiny and pyramid.
-    * head: v2, v3 or v3plus; dilations, channels: its settings, () and 0 for the published ones.
+    * head: v2, v3 or v3plus; dilations, channels: its settings, () and 0 for the published ones;
+      dropout: of v3 (published 0.5) and v3plus (0.1).
     * aux: an ASPPV2 on layer3; selector: none, a shared backbone, its own one, or one that is made
       equal to the segmenter's now and then (copied: of the same form as own); selector_gradient:
       see LaborNet. The selector's classifiers have the main head's form.
@@ -96,6 +98,8 @@ def _settings(cfg) -> dict:
             )
     if settings["width"] < 2:
         raise UserError(f"model.width is {settings['width']}: use 2 or more.")
+    if not 0 <= settings["dropout"] < 1:
+        raise UserError(f"model.dropout is {settings['dropout']}: use 0 to below 1.")
     if not all(dilation >= 1 for dilation in settings["dilations"]):
         raise UserError(f"model.dilations are {settings['dilations']}: use 1 or more, or none.")
     return settings
@@ -112,7 +116,8 @@ def _head(settings, num_classes, common) -> nn.Module:
     if settings["head"] == "v2":
         return _aspp(settings, num_classes, common, "layer4")
     kind = {"v3": HeadV3, "v3plus": HeadV3Plus}[settings["head"]]
-    chosen = {"dilations": tuple(settings["dilations"]), "channels": settings["channels"]}
+    chosen = {"dilations": tuple(settings["dilations"])}
+    chosen |= {key: settings[key] for key in ("channels", "dropout")}
     return kind(num_classes, **{k: v for k, v in chosen.items() if v}, **common)
 
 

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jax_labor.models.dropout import dropout
 from jax_labor.models.norm import batch_norm
 from jax_labor.models.pooling import global_average
 from jax_labor.models.resnet import conv
@@ -27,9 +28,11 @@ class ASPPV2(nn.Module):
     tap: str = "layer4"
 
     @nn.compact
-    def __call__(self, features: dict[str, jax.Array], train: bool) -> jax.Array:
+    def __call__(
+        self, features: dict[str, jax.Array], train: bool, keys: jax.Array | None = None
+    ) -> jax.Array:
         """Logits float32[B,h,w,num_classes] at the size of `features[tap]`."""
-        del train
+        del train, keys
         x = features[self.tap]
         branches = (
             conv(self.num_classes, 3, 1, dilation, name=f"branch{i}", **_LINEAR)
@@ -42,21 +45,25 @@ class HeadV3(nn.Module):
     """DeepLab-V3 head (Chen et al., 2017, arXiv 1706.05587, section 3.3), as in torchvision.
 
     A 1x1 convolution, one 3x3 per dilation and image pooling are concatenated, projected, and
-    classified after one more 3x3 convolution. Names: aspp_conv{i}, aspp_bn{i} (i = 0: 1x1,
+    classified after one more 3x3 convolution. In training, torchvision's drops values of the
+    projection (`dropout` 0.5). Names: aspp_conv{i}, aspp_bn{i} (i = 0: 1x1,
     1..n: dilated, n+1: pooled), project_conv, project_bn, conv, bn, classifier.
     """
 
     num_classes: int
     dilations: tuple[int, ...] = (12, 24, 36)
     channels: int = 256
+    dropout: float = 0.0
     bn: str = "train"
     bn_eps: float = 1e-5
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, features: dict[str, jax.Array], train: bool) -> jax.Array:
-        """Logits float32[B,h,w,num_classes] at the size of layer4."""
+    def __call__(
+        self, features: dict[str, jax.Array], train: bool, keys: jax.Array | None = None
+    ) -> jax.Array:
+        """Logits float32[B,h,w,num_classes] at the size of layer4; `keys` as of `dropout`."""
         unit = _Units(self, train)
         x = features["layer4"]
         branches = [unit.conv(x, 1, "aspp_conv0", "aspp_bn0")]
@@ -65,6 +72,7 @@ class HeadV3(nn.Module):
         last = len(self.dilations) + 1
         branches.append(_pooled(unit, x, f"aspp_conv{last}", f"aspp_bn{last}"))
         x = unit.conv(jnp.concatenate(branches, -1), 1, "project_conv", "project_bn")
+        x = dropout(x, self.dropout, keys)
         x = unit.conv(x, 3, "conv", "bn")
         return _classify(self, x)
 
@@ -74,7 +82,8 @@ class HeadV3Plus(nn.Module):
 
     A 1x1 convolution, one depthwise-separable 3x3 per dilation and image pooling give `channels`
     maps (RIPU: 512, the paper: 256), which are resized to layer1 (aligned corners), joined by 48
-    maps of layer1 and decoded by two separable convolutions. Names: aspp_conv0, aspp_bn0;
+    maps of layer1 and decoded by two separable convolutions. In training, RIPU's drops maps before
+    it classifies (`dropout` 0.1). Names: aspp_conv0, aspp_bn0;
     aspp_depthwise_conv{i}, aspp_depthwise_bn{i}, aspp_pointwise_conv{i}, aspp_pointwise_bn{i};
     pool_conv, pool_bn; project_conv, project_bn; shortcut_conv, shortcut_bn;
     decoder_depthwise_conv{0,1} and so on; classifier.
@@ -83,14 +92,17 @@ class HeadV3Plus(nn.Module):
     num_classes: int
     dilations: tuple[int, ...] = (6, 12, 18)
     channels: int = 512
+    dropout: float = 0.0
     bn: str = "train"
     bn_eps: float = 1e-5
     axis_name: str | None = None
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, features: dict[str, jax.Array], train: bool) -> jax.Array:
-        """Logits float32[B,h,w,num_classes] at the size of layer1 (stride 4)."""
+    def __call__(
+        self, features: dict[str, jax.Array], train: bool, keys: jax.Array | None = None
+    ) -> jax.Array:
+        """Logits float32[B,h,w,num_classes] at layer1's size (stride 4); `keys`: of `dropout`."""
         unit = _Units(self, train)
         low, x = features["layer1"], features["layer4"]
         branches = [unit.conv(x, 1, "aspp_conv0", "aspp_bn0")]
@@ -103,6 +115,7 @@ class HeadV3Plus(nn.Module):
         x = jnp.concatenate([x, low], -1)
         x = unit.separable(x, "decoder", 0)
         x = unit.separable(x, "decoder", 1)
+        x = dropout(x, self.dropout, keys, whole_maps=True)
         return _classify(self, x)
 
 

@@ -39,21 +39,28 @@ class LaborNet(nn.Module):
     selector: PixelSelector | None = None
     selector_gradient: bool = False
 
-    def __call__(self, image: jax.Array, train: bool, select: bool = True) -> Outputs:
+    def __call__(
+        self,
+        image: jax.Array,
+        train: bool,
+        select: bool = True,
+        keys: jax.Array | None = None,
+    ) -> Outputs:
         """Segment `image` float32[B,H,W,3]; logits stay at the heads' resolution.
 
         `train` is a Python bool, never traced. At True a network whose batch norm is not "frozen"
         needs `mutable=["batch_stats"]` in `apply`. `select` is a Python bool too: at False the
-        selector is left alone (one with a backbone of its own costs a second pass).
+        selector is left alone (one with a backbone of its own costs a second pass). `keys` are
+        key[B] for the heads' dropout, None for none.
         """
         features = self.backbone(image, train)
         aux = None if self.aux is None else self.aux(features, train)
-        first, second = self._select(image, features, train) if select else (None, None)
-        return Outputs(self.head(features, train), aux, first, second, features)
+        first, second = self._select(image, features, train, keys) if select else (None, None)
+        return Outputs(self.head(features, train, keys), aux, first, second, features)
 
-    def _select(self, image, features, train):
+    def _select(self, image, features, train, keys):
         if self.selector is None:
             return None, None
         if not self.selector_gradient:
             features = lax.stop_gradient(features)
-        return self.selector(image, features, train)
+        return self.selector(image, features, train, keys)

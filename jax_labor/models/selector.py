@@ -20,9 +20,21 @@ class PixelSelector(nn.Module):
     backbone: nn.Module | None = None
 
     def __call__(
-        self, image: jax.Array, features: dict[str, jax.Array], train: bool
+        self,
+        image: jax.Array,
+        features: dict[str, jax.Array],
+        train: bool,
+        keys: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
-        """Both logits float32[B,h,w,C]; reads `image[B,H,W,3]` only with a backbone of its own."""
+        """Both logits float32[B,h,w,C]; reads `image[B,H,W,3]` only with a backbone of its own.
+
+        `keys` are key[B] for dropout, which the two must not share.
+        """
         if self.backbone is not None:
             features = self.backbone(image, train)
-        return self.classifier1(features, train), self.classifier2(features, train)
+        first, second = (None, None) if keys is None else (_folded(keys, i) for i in (1, 2))
+        return self.classifier1(features, train, first), self.classifier2(features, train, second)
+
+
+def _folded(keys: jax.Array, number: int) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)

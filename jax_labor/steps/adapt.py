@@ -3,6 +3,8 @@
 The equations of the paper are reconstructed from its ancestors; see `losses` and `pseudo_labels`.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -35,10 +37,13 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
     wants_pseudo = self_trains or (trains_selector and config.loss.selector_pseudo)
 
     def step(state: TrainState, batch):
+        keys = dropout_keys(config, state.step, batch) if config.model.dropout else None
+        passes = functools.partial(
+            forward, model, batch=batch, statistics=config.train.statistics, keys=keys
+        )
+
         def objective(params):
-            outputs, stats = forward(
-                model, params, state.batch_stats, batch, config.train.statistics, trains_selector
-            )
+            outputs, stats = passes(params, state.batch_stats, select=trains_selector)
             thresholds, pseudo = make_pseudo_labels(
                 config, state.thresholds, outputs.get("target"), wants_pseudo
             )
@@ -46,7 +51,8 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
             terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
             if trains_selector:
                 terms |= _selector_terms(config, outputs, batch, pseudo)
-                terms |= _discrepancy_terms(config, model, params, state, batch, outputs)
+                again = functools.partial(passes, batch_stats=state.batch_stats)
+                terms |= _discrepancy_terms(config, params, outputs, again)
             shares, means = _normalise(terms)
             return shares, (stats, thresholds, means, outputs)
 
@@ -124,8 +130,26 @@ def _selector_terms(config, outputs, batch, pseudo):
     return terms
 
 
-def _discrepancy_terms(config, model, params, state, batch, outputs):
-    """L6, which pushes the two classifiers apart: by their outputs (MCD) or by their weights."""
+def dropout_keys(config, step: jax.Array, batch) -> dict[str, jax.Array]:
+    """By domain key[B], a function of the seed, the step and the image's place in the whole batch.
+
+    So the same image drops the same values on any number of devices.
+    """
+    key = jax.random.fold_in(jax.random.key(config.seed), step)
+    keys = {}
+    for number, domain in enumerate(sorted(batch)):
+        count = len(batch[domain]["image"])
+        places = jax.lax.axis_index(AXIS) * count + jnp.arange(count)
+        own = jax.random.fold_in(key, number)
+        keys[domain] = jax.vmap(jax.random.fold_in, (None, 0))(own, places)
+    return keys
+
+
+def _discrepancy_terms(config, params, outputs, passes):
+    """L6, which pushes the two classifiers apart: by their outputs (MCD) or by their weights.
+
+    `passes` gives the outputs of other parameters on the same batch.
+    """
     weight, kind = config.loss.discrepancy, config.loss.discrepancy_kind
     if not weight:
         return {}
@@ -133,15 +157,13 @@ def _discrepancy_terms(config, model, params, state, batch, outputs):
         first, second = (params["selector"][f"classifier{i}"] for i in (1, 2))
         # The same number on every device, so each carries its share of it.
         return {"weight_cosine": (weight, (losses.weight_cosine(first, second), jnp.ones(())))}
-    if "target" not in batch:
+    if "target" not in outputs:
         return {}
     out = outputs["target"]
     reaches_features = config.model.selector != "shared" or config.model.selector_gradient
     if reaches_features and not config.loss.discrepancy_features:
         # The same pass with constant features, for the gradient's sake.
-        params = _only_classifiers(params)
-        outputs, _ = forward(model, params, state.batch_stats, batch, config.train.statistics)
-        out = outputs["target"]
+        out = passes(_only_classifiers(params))[0]["target"]
     return {"discrepancy": (-weight, losses.discrepancy(out.classifier1, out.classifier2))}
 
 
