@@ -303,6 +303,23 @@ def test_a_full_disk_is_told_and_the_answer_stays(visit):
     ada.complaints.clear()
 
 
+def test_what_the_server_stumbles_over_is_told(visit):
+    round_, _, person = visit([points("a", (1, 1)), points("b", (2, 2))])
+    ada = person()
+    ada.sees("Point 1 of 1")
+    path = round_.folder / "answers" / "a.json"
+    path.parent.mkdir()
+    path.write_text('{"status": "answ')  # another tool is writing it
+    ada.press("2")
+    ada.sees("a.json is missing or not readable JSON", "#banner")
+    path.unlink()
+    expect(ada.page.locator("#image")).to_have_text("b")
+    expect(ada.page.locator("#banner")).to_be_hidden()
+    assert labels(round_, "a")[1, 1] == ROAD
+    assert all("500" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
 def test_an_image_given_away_is_told(visit):
     queries = [points("a", (1, 1), (2, 2)), points("b", (1, 1))]
     round_, _, person = visit(queries, claim_seconds=1)

@@ -638,8 +638,32 @@ def test_an_unreadable_query_stops_nobody(tmp_path):
     with page(tmp_path, "ann") as (_, ann):
         assert ann.claim()["name"] == "c"
         reply = ann.post("claim", name="a")
-        assert (reply.status_code, reply.json()["reason"]) == (500, "files")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
         assert "a.png" in reply.json()["error"]
+
+
+@pytest.mark.parametrize("content", ['{"status": "done"}', '{"status": "answ'])
+def test_a_malformed_answer_file_stops_nobody(tmp_path, caplog, content):
+    round_ = open_round(tmp_path)
+    path = round_.folder / "answers" / "b.json"
+    path.parent.mkdir()
+    with page(tmp_path, "ann") as (_, ann):
+        claim = ann.claim()
+        path.write_text(content)
+        time.sleep(1.1)
+        with caplog.at_level("ERROR", "jax_labor"):
+            ann.do(claim)
+            assert ann.claim()["name"] == "c"  # neither done nor handed out
+            time.sleep(1.1)
+            assert ann_images(ann)["done"] == 1
+        (line,) = caplog.messages
+        assert "b.json" in line
+        reply = ann.post("claim", name="b")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+        assert "b.json" in reply.json()["error"]
+        path.unlink()
+        time.sleep(1.1)
+        assert ann.claim(name="b")["name"] == "b"
 
 
 def test_the_next_image_is_made_ready_ahead(tmp_path, monkeypatch):

@@ -4,25 +4,22 @@ Everything that two people could do to each other is decided inside one database
 """
 
 import json
-import logging
 import secrets
 import time
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote
 
-from jax_labor.errors import UserError
 from jax_labor.labels.page.checks import BACK, Entry
 from jax_labor.labels.page.claims import answered_items, renew, store_answer
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.finish import Finisher, settle
-from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
+from jax_labor.labels.page.refusal import Refusal, Unreadable, changed, closed, lost
 from jax_labor.labels.page.reviews import first_answer, reviewable
 from jax_labor.labels.page.rounds import Board, Rounds
 from jax_labor.labels.page.task import Task
 from jax_labor.labels.store import SKIPPED
 
-_LOG = logging.getLogger(__name__)
 _AHEAD = 4  # images made ready before anybody asks for them
 
 
@@ -96,33 +93,28 @@ class Desk:
                 return None
             raise closed() if board else Refusal(404, "no_round", "There is no open round.")
         board.refresh()
-        if name is not None:
+        if name is None:
+            wanted = partial(self._choices, board, annotator, review)
+        else:
             board.check(name)
-
-            def wanted(_):
-                self._refuse_done(board, annotator, name, review)
-                return [name]
-
-            row = self._reserve(board, annotator, wanted, review)
-            if row is None:
-                raise Refusal(409, "claimed", "Somebody else is working on this image.")
-            return self._opened(board, row)
-        choices = partial(self._choices, board, annotator, review)
-        while True:
-            row = self._reserve(board, annotator, choices, review)
-            if row is None:
-                return None
+            wanted = partial(self._named, board, annotator, name, review)
+        while (row := self._reserve(board, annotator, wanted, review)) is not None:
             try:
-                opened = self._opened(board, row)
-            except UserError as error:
-                _LOG.error("left out of round %d: %s", board.number, error)
-                board.broken.add(row["name"])
+                with board.reading(row["name"]):
+                    opened = self._opened(board, row)
+            except Unreadable:
                 self.release(annotator, row["id"])
                 continue
             self._prepare(board)
             return opened
+        if name is not None:
+            raise Refusal(409, "claimed", "Somebody else is working on this image.")
+        return None
 
-    def _refuse_done(self, board: Board, annotator: str, name: str, review: bool) -> None:
+    def _named(self, board: Board, annotator: str, name: str, review: bool, _) -> list[str]:
+        """[name], if the person may have it."""
+        if name in board.broken:
+            raise Unreadable(board.broken[name].sentence)
         done = board.done.get(name)
         if review:
             if done is None or done.annotator == annotator:
@@ -134,6 +126,7 @@ class Desk:
                 raise Refusal(409, "done", "Somebody else has finished this image.")
             if done.reviewer is not None:
                 raise Refusal(409, "reviewed", "Your answer has been reviewed: it stands.")
+        return [name]
 
     def _choices(self, board: Board, annotator: str, review: bool, run) -> list[str]:
         """What the person may be given, best first: what they were working on, then in order."""
@@ -313,6 +306,6 @@ class Desk:
         """Makes ready what the next people to ask will get."""
         select = "SELECT name FROM claims WHERE round = ?"
         held = {row["name"] for row in self._database.rows(select, board.number)}
-        taken = held | board.broken | board.done.keys()
+        taken = held | board.broken.keys() | board.done.keys()
         free = (name for name in board.names if name not in taken)
         self._rounds.prepare(board, [name for name, _ in zip(free, range(_AHEAD), strict=False)])

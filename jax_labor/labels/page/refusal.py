@@ -51,6 +51,13 @@ def changed() -> Refusal:
     )
 
 
+class Unreadable(Refusal):
+    """A file of an image cannot be read: nobody gets the image until one of its files changes."""
+
+    def __init__(self, sentence: str):
+        super().__init__(409, "unreadable", sentence)
+
+
 def storage_refusal(error: BaseException) -> Refusal | None:
     """The 507 that `error`, met while storing an answer, stands for; None for any other error."""
     found: BaseException | None = error

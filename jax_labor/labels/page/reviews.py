@@ -27,7 +27,8 @@ def reviewable(board: Board, database: Database, annotator: str) -> list[str]:
         and done.status == ANSWERED
         and done.annotator != annotator
         and done.reviewer is None
-        and name not in passed | board.broken
+        and name not in passed
+        and name not in board.broken
     ]
 
 

@@ -23,8 +23,8 @@ let lastDone = null; // the image finished last, for an undo
 
 /** A request that waits for the connection and signs in when it must. */
 const asked = async (action) => {
-  const reply = await known(() => patiently(action, () => showConnection(true)));
-  showConnection(false);
+  const reply = await known(() => patiently(action, showConnection));
+  showConnection(null);
   return reply;
 };
 
@@ -121,8 +121,7 @@ async function main() {
     else if (wish.review || wish.reopen) wish = {};
     else {
       byId("image").textContent = "";
-      const onLost = () => showConnection(true);
-      wish = await rest(round, { canReopen: lastDone !== null, onLost, onRound: showRound });
+      wish = await rest(round, { canReopen: lastDone !== null, onRound: showRound });
       if (wish.reopen) wish = reopening();
     }
   }

@@ -1,15 +1,17 @@
 // What the page says about answers on their way: saved, waiting, refused, and what to do.
 
+import { Stuck } from "./api.js";
 import { banner, byId } from "./dom.js";
 import { signedIn } from "./signin.js";
 
 let outbox = null;
-let lost = false;
+let lost = null;
+let told = null; // the server's trouble that is on show
 let isWarned = false;
 
-/** Shows in the header whether all is saved; `isLost`: whether the server could be reached. */
-export function showConnection(isLost = lost) {
-  lost = isLost;
+/** Shows in the header whether all is saved; `error`: why the server was Lost last, or null. */
+export function showConnection(error = lost) {
+  lost = error;
   const element = byId("connection");
   const waiting = outbox?.waiting ?? 0;
   const kept = waiting ? `${waiting} answer${waiting > 1 ? "s" : ""} waiting` : "";
@@ -27,6 +29,14 @@ export function showConnection(isLost = lost) {
   if (element.lastElementChild.textContent !== words[state]) {
     element.lastElementChild.textContent = words[state];
   }
+  showTrouble([outbox?.lost, lost].find((each) => each instanceof Stuck)?.message ?? null);
+}
+
+/** Tells what the server stumbles over, for as long as it does; all is sent again meanwhile. */
+function showTrouble(sentence) {
+  if (sentence === told) return;
+  told = sentence;
+  banner(sentence && `${sentence} The page tries again by itself.`);
 }
 
 /** Listens to the outbox: what goes wrong with answers is told calmly, with what to do. */

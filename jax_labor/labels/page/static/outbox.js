@@ -29,6 +29,7 @@ export class Outbox extends EventTarget {
 
   state = "saved"; // saved | sending | offline | full | signin | refused
   refusal = null;
+  lost = null; // why the last try to send was Lost
 
   /** Opens the queue and takes up what an earlier visit could not send. */
   static async open(annotator) {
@@ -96,6 +97,7 @@ export class Outbox extends EventTarget {
       try {
         this.#remove(batch, await post(batch));
         wait = FIRST_WAIT_MS;
+        this.lost = null;
         this.#show(this.#queue.length ? "sending" : "saved");
       } catch (error) {
         if (!this.#mayRetry(error)) break;
@@ -120,7 +122,8 @@ export class Outbox extends EventTarget {
   }
 
   #mayRetry(error) {
-    if (error instanceof Lost) this.#show("offline");
+    this.lost = error instanceof Lost ? error : null;
+    if (this.lost) this.#show("offline");
     else if (error.status === 507) this.#show("full");
     else if (error.status === 401) this.#show("signin");
     else if (error instanceof Refused) {

@@ -1,13 +1,14 @@
 // Between rounds: what the person has done, and a look for more work every few seconds.
 
 import { byId, make } from "./dom.js";
-import { known, overview } from "./signin.js";
 import { Lost } from "./api.js";
+import { showConnection } from "./notices.js";
+import { known, overview } from "./signin.js";
 
 const POLL_MS = 4000;
 
 /** Shows the end page until there is work; resolves to what to ask the server for. */
-export function rest(round, { onLost, canReopen, onRound }) {
+export function rest(round, { canReopen, onRound }) {
   byId("desk").hidden = true;
   byId("end").hidden = false;
   document.body.classList.add("resting");
@@ -30,12 +31,13 @@ export function rest(round, { onLost, canReopen, onRound }) {
     timer = setInterval(async () => {
       try {
         const now = await known(overview);
+        showConnection(null);
         onRound(now);
         if (free(now) > 0) go({});
         else show(now);
       } catch (error) {
-        if (error instanceof Lost) onLost();
-        else throw error;
+        if (!(error instanceof Lost)) throw error;
+        showConnection(error);
       }
     }, POLL_MS);
   });
