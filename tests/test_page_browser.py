@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from browser import TABLE, Person, Server, full, labels, launch, mask, open_round, points
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from jax_labor.classes import ClassTable
@@ -318,6 +319,50 @@ def test_what_the_server_stumbles_over_is_told(visit):
     assert labels(round_, "a")[1, 1] == ROAD
     assert all("500" in complaint for complaint in ada.complaints)
     ada.complaints.clear()
+
+
+def test_a_bug_in_the_server_lets_the_other_images_go_on(visit):
+    round_, server, person = visit([points("a", (1, 1)), points("b", (2, 2))])
+    ada = person()
+    ada.sees("Point 1 of 1")
+    bug = {"status": 500, "json": {"error": "Something went wrong.", "reason": "bug"}}
+    ada.page.route("**/api/finish", lambda route: route.fulfill(**bug))
+    ada.press("2")
+    ada.page.get_by_text("Keep these answers for later and go on").click()
+    ada.page.unroute("**/api/finish")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    expect(ada.page.locator("#banner")).to_be_hidden()
+    ada.sees("saved, 1 kept for later", "#bar")
+    ada.press("3")
+    ada.sees("All done, thank you", "#end")
+    assert round_.answered() == ["b"]
+    server.kill()
+    server.start()  # with the bug mended
+    ada.page.reload()
+    ada.sees("no longer yours", "#banner")
+    ada.page.get_by_text("Leave them and go on").click()
+    ada.sees("answered: road")  # the answer itself had been saved
+    ada.press("Control+Enter")
+    ada.sees("All done, thank you", "#end")
+    assert labels(round_, "a")[1, 1] == ROAD
+    assert all("500" in complaint or "409" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
+def test_a_palette_answer_of_another_tool_in_review(visit):
+    round_, _, person = visit([mask("a", (2, 2, 30, 40, ROAD))])
+    answers = round_.folder / "answers"
+    answers.mkdir()
+    image = Image.fromarray(np.full((64, 96), TREE, np.uint8))
+    image.putpalette([channel for color in TABLE.colors for channel in color])
+    image.save(answers / "a.png")
+    (answers / "a.json").write_text("{}")
+    ada = person()
+    ada.page.get_by_text("Review 1 image").click()
+    ada.sees("tree")
+    ada.press("Enter")
+    ada.sees("All done, thank you", "#end")
+    assert (labels(round_, "a")[2:30, 2:40] == TREE).all()
 
 
 def test_an_image_given_away_is_told(visit):

@@ -535,6 +535,89 @@ def test_a_review_starts_from_the_first_answer_and_replaces_it(tmp_path):
         assert round_.answer_facts("a")["agreement"]["agree"] == 1
 
 
+def by_another_tool(round_, name, label, palette=False):
+    """An answer as a tool writes it that knows the PNG only."""
+    path = round_.folder / "answers" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    image = Image.fromarray(np.asarray(label, np.uint8))
+    if palette:
+        image.putpalette([(7 * i + 50) % 256 for i in range(768)])
+    image.save(path)
+    (path.parent / f"{name}.json").write_text('{"seconds": null, "items": null}')
+
+
+def test_a_palette_answer_of_another_tool_is_reviewed_by_its_ids(tmp_path):
+    round_ = open_round(tmp_path, ["a"], MASK)
+    by_another_tool(round_, "a", np.full((12, 16), 2), palette=True)
+    with page(tmp_path, "bob") as (_, bob):
+        review = bob.claim(review=True)
+        shown = decoded(bob.client.get(review["review"]["label"]).content)
+        np.testing.assert_array_equal(shown, np.where(round_.read_query("a").asked, 2, 255))
+        bob.answer(review, say(1, 5))
+        assert bob.finish(review).status_code == 200
+    assert round_.answer_facts("a")["agreement"]["agree"] == pytest.approx(1 - 25 / 54)
+
+
+def test_an_answer_that_does_not_fit_its_query_is_not_reviewed(tmp_path):
+    names = ["id", "png", "right", "size"]
+    round_ = open_round(tmp_path, names, MASK)
+    for name, label in (
+        ("id", np.full((12, 16), 77)),
+        ("png", np.zeros((12, 16))),
+        ("right", np.zeros((12, 16))),
+        ("size", np.zeros((5, 5))),
+    ):
+        by_another_tool(round_, name, label)
+    (round_.folder / "answers" / "png.png").unlink()
+    with page(tmp_path, "bob") as (_, bob):
+        assert ann_images(bob)["to_review"] == 4
+        reply = bob.post("claim", name="size", review=True)
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+        assert "size.png is 5x5 pixels, its query 12x16" in reply.json()["error"]
+        reply = bob.get("rounds/0/images/id/label")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+        review = bob.claim(review=True)
+        assert review["name"] == "right"  # and "png" was left out on the way
+        assert ann_images(bob)["to_review"] == 1
+        by_another_tool(round_, "id", np.zeros((12, 16)))
+        time.sleep(1.1)
+        assert ann_images(bob)["to_review"] == 2
+
+
+def test_a_first_answer_that_goes_bad_refuses_the_end_of_its_review(tmp_path):
+    round_ = open_round(tmp_path, ["a"], MASK)
+    by_another_tool(round_, "a", np.zeros((12, 16)))
+    with page(tmp_path, "bob") as (_, bob):
+        review = bob.claim(review=True)
+        by_another_tool(round_, "a", np.full((12, 16), 77))
+        (round_.folder / "answers" / "a.json").write_text("{}")
+        bob.answer(review, say(1, 5))
+        reply = bob.finish(review)
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+
+
+def test_an_image_that_a_page_cannot_show_is_left_out(tmp_path):
+    round_ = open_round(tmp_path, ["a", "b"])
+    photo = round_.image_path("a")
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[:100])
+    with page(tmp_path, "ann", "bob") as (_, ann, bob):
+        claim = ann.claim()
+        assert claim["name"] == "a"
+        assert bob.post("broken", claim=claim["claim"]).status_code == 204  # not bob's to say
+        assert ann.claim()["name"] == "a"
+        for _ in range(2):
+            assert ann.post("broken", claim=claim["claim"]).status_code == 204
+        assert ann.claim()["name"] == "b"
+        assert "a.jpg is no readable picture" in bob.post("claim", name="a").json()["error"]
+        photo.write_bytes(whole)
+        time.sleep(1.1)
+        claim = bob.claim()
+        assert claim["name"] == "a"
+        bob.post("broken", claim=claim["claim"])  # although nothing is wrong with its files
+        assert bob.claim() is None
+
+
 def test_a_suggestion_taken_and_then_given_up_is_corrected(tmp_path):
     round_ = open_round(tmp_path, ["a"])
     with page(tmp_path, "ann", "bob") as (_, ann, bob):

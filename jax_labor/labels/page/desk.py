@@ -3,6 +3,7 @@
 Everything that two people could do to each other is decided inside one database transaction.
 """
 
+import contextlib
 import json
 import secrets
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote
 
+from jax_labor.errors import UserError
 from jax_labor.labels.page.checks import BACK, Entry
 from jax_labor.labels.page.claims import answered_items, renew, store_answer
 from jax_labor.labels.page.database import Database
@@ -291,6 +293,20 @@ class Desk:
         """Lets an image go unfinished; its answers stay for whoever takes it next."""
         with self._database.transaction() as run:
             run("DELETE FROM claims WHERE id = ? AND annotator = ?", (claim, annotator))
+
+    def leave_out(self, annotator: str, claim: str) -> None:
+        """Lets an image go that the page cannot show or finish; nobody gets it as it is."""
+        row = self._held(annotator, claim)
+        if row is None:
+            return
+        board = self._rounds.board(row["round"])
+        with contextlib.suppress(Unreadable), board.reading(row["name"]):
+            board.round.read_image(row["name"])
+            raise UserError(
+                f"{row['name']} was left out because the page of {annotator} could not show or"
+                " store it: see the server's log. It is offered again after a restart."
+            )
+        self.release(annotator, claim)
 
     def heartbeat(self, annotator: str, claim: str) -> dict:
         """Says that the person is still there."""

@@ -106,7 +106,7 @@ async function main() {
   const first = await asked(overview);
   outbox = await Outbox.open(first.annotator);
   addEventListener("beforeunload", (event) => {
-    if (outbox.waiting && !outbox.isDurable) event.preventDefault();
+    if (outbox.waiting + outbox.kept && !outbox.isDurable) event.preventDefault();
   });
   watchOutbox(outbox, (claim) => desk.leave({ kind: "lost", claim }));
   for (let wish = {}; ;) {
