@@ -141,6 +141,35 @@ def test_segments_from_keyboard_and_mouse(visit):
     assert not items[1]["accepted"]
 
 
+def test_a_stroke_in_hand_belongs_to_the_piece_it_was_begun_on(visit):
+    query = mask("a", (2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY))
+    round_, _, person = visit([query])
+    ada = person()
+    mouse = ada.page.mouse
+    ada.sees("Piece 1 of 2")
+    ada.press("b", "3")
+    mouse.move(*ada.place(10, 20))
+    mouse.down()
+    mouse.move(*ada.place(30, 20), steps=4)
+    ada.press("Enter")  # the mouse is still down
+    ada.sees("Piece 2 of 2")
+    expect(ada.page.locator("#items")).to_have_text("1 / 2")
+    mouse.move(*ada.place(12, 50), steps=3)
+    mouse.up()
+    expect(ada.page.locator("#items")).to_have_text("1 / 2")
+    ada.press("b", "4")
+    mouse.move(*ada.place(10, 50))
+    mouse.down()
+    mouse.move(*ada.place(20, 50), steps=4)
+    ada.press("Control+Enter")  # ends the image
+    ada.sees("All done, thank you", "#end")
+    mouse.up()
+    answer = labels(round_, "a")
+    assert set(np.unique(answer[2:30, 2:40])) == {TREE, VOID}
+    assert set(np.unique(answer[40:60, 2:30])) == {CAR, VOID}
+    assert [item["action"] for item in round_.answer_facts("a")["items"]] == ["patch", "patch"]
+
+
 def test_split_by_the_models_guess(visit):
     query = mask("a", (2, 2, 30, 40, ROAD))
     query.guess[2:30, 31:40] = TREE

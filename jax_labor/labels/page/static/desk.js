@@ -150,6 +150,7 @@ export class Desk {
 
   #run(command) {
     if (command.enabled && !command.enabled()) return;
+    this.mode.painter?.endStroke(); // what is painted belongs to what was at hand
     command.run();
     refreshBar(this.commands);
   }

@@ -78,6 +78,7 @@ async function label(desk, claim, wish) {
   if (wish.reopen) desk.mode.undo();
   const how = await left;
   watch.stop();
+  if (how.kind === "lost") work.onAnswer = () => {};
   desk.clear();
   const next = claim.review ? { review: true } : {};
   if (how.kind === "finish") {

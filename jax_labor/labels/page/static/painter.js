@@ -23,8 +23,9 @@ export class Painter {
     Object.assign(this, { view, work, overlay });
   }
 
-  /** Takes another tool; an unfinished polygon is dropped. */
+  /** Takes another tool; a stroke is finished on its own item, an unfinished polygon is dropped. */
   use(tool) {
+    this.endStroke();
     this.tool = tool;
     this.corners = [];
     this.view.element.dataset.tool = tool ?? "";
@@ -82,9 +83,15 @@ export class Painter {
 
   up() {
     const stroke = this.#stroke;
-    this.#stroke = null;
+    this.endStroke();
     if (stroke?.from) this.onCut(stroke.from, stroke.to);
-    else if (stroke) this.#finish(stroke.changed ? stroke.rect : null);
+  }
+
+  /** Finishes what is being painted, though the pointer is still down; a cutting line is dropped. */
+  endStroke() {
+    const stroke = this.#stroke;
+    this.#stroke = null;
+    if (stroke?.changed) this.#finish(stroke.rect);
   }
 
   cancel() {

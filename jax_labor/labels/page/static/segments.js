@@ -55,6 +55,7 @@ export class Segments extends Questions {
   }
 
   close() {
+    this.painter.use(null);
     clearInterval(this.#timer);
     this.work.onChange = () => {};
   }
