@@ -13,6 +13,7 @@ from jax_labor.classes import ClassTable
 
 SKY, ROAD, TREE, CAR = range(4)
 VOID = 255
+SMALL = {"width": 1024, "height": 640}
 expect.set_options(timeout=60_000)
 
 
@@ -432,6 +433,21 @@ def test_hostile_names_are_only_text(visit):
     assert eve.page.locator("img").count() == 0
     assert "hacked" not in eve.page.title().split("onerror")[0]
     assert len(round_.answered()) == 1
+
+
+def test_long_names_push_nothing_out_of_the_window(visit):
+    _, _, person = visit([points("frankfurt_000001_" * 6, (1, 1), (2, 2), (3, 3))])
+    ada = person("Prof. Dr. Ada Lovelace, Countess, of Ockham Park in Surrey", viewport=SMALL)
+    ada.sees("Point 1 of 3")
+    ada.context.set_offline(True)
+    ada.press("1", "2")
+    ada.sees("2 answers waiting: offline", "#bar")
+    for part in ("#side", "#help-button", "#connection span"):
+        place = ada.page.locator(part)
+        assert place.evaluate("e => e.getBoundingClientRect().right") <= SMALL["width"]
+        assert place.evaluate("e => e.scrollWidth <= e.clientWidth || !e.clientWidth")
+    ada.context.set_offline(False)
+    ada.saved()
 
 
 def test_review_by_a_second_person(visit):

@@ -32,7 +32,7 @@ function showRound(round) {
   byId("round").textContent = round.round === null ? "jax_labor" : `Round ${round.round}`;
   const { done, total } = round.images;
   byId("images").textContent = total ? `${done} of ${total} images` : "";
-  byId("annotator").textContent = round.annotator;
+  byId("annotator").firstElementChild.textContent = round.annotator;
   byId("annotator").title = `${round.annotator}: sign out`;
 }
 
@@ -55,6 +55,7 @@ async function label(desk, claim, wish) {
   const work = new Work(claim, pictures, clock);
   clock.turnTo(place(claim), true);
   byId("image").textContent = claim.review ? `review: ${claim.name}` : claim.name;
+  byId("image").title = claim.name; // a long one is cut
   document.title = `${claim.name} · jax_labor`;
   if (!work.items.length) {
     outbox.push(claim, "finish", [{ status: "answered" }]); // nothing was asked here
