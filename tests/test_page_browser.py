@@ -435,6 +435,30 @@ def test_hostile_names_are_only_text(visit):
     assert len(round_.answered()) == 1
 
 
+def test_photos_that_cannot_be_shown_are_left_out_until_they_are_mended(visit):
+    round_, _, person = visit([points(name, (1, 1)) for name in "abcd"])
+    photos = {name: round_.image_path(name) for name in "abc"}
+    whole = {name: photo.read_bytes() for name, photo in photos.items()}
+    photos["a"].write_bytes(whole["a"][:40])
+    photos["b"].unlink()
+    ada = person()
+    expect(ada.page.locator("#image")).to_have_text("c")
+    photos["c"].unlink()  # after it was handed out
+    ada.page.reload()
+    expect(ada.page.locator("#image")).to_have_text("d")
+    ada.press("1")
+    ada.sees("Training waits for 3 images of which a file cannot be read", "#end")
+    ada.sees("a.jpg is no readable picture", "#end")
+    ada.sees("there is no picture of b", "#end")
+    for name, photo in photos.items():
+        photo.write_bytes(whole[name])
+    for name in "abc":
+        expect(ada.page.locator("#image")).to_have_text(name)
+        ada.press("2")
+    ada.sees("All done, thank you", "#end")
+    assert sorted(round_.answered()) == list("abcd")
+
+
 def test_long_names_push_nothing_out_of_the_window(visit):
     _, _, person = visit([points("frankfurt_000001_" * 6, (1, 1), (2, 2), (3, 3))])
     ada = person("Prof. Dr. Ada Lovelace, Countess, of Ockham Park in Surrey", viewport=SMALL)

@@ -199,7 +199,7 @@ def test_an_expired_claim_stays_until_somebody_takes_it(tmp_path):
         mine = ann.claim()
         assert ann.answer(mine, say(0, 1)).status_code == 200
         time.sleep(0.1)
-        assert ann_images(ann)["claimed"] == 0
+        assert ann_images(ann)["free"] == 1
         assert ann.answer(mine, say(1, 2)).status_code == 200  # renewed without a word
         time.sleep(0.1)
         taken = bob.claim()
@@ -459,14 +459,28 @@ def test_one_image_a_person(tmp_path):
     with page(tmp_path, "ann", "bob") as (_, ann, bob):
         first = ann.claim()
         second = ann.claim(name="c")
-        assert ann_images(ann)["claimed"] == 1
+        assert ann_images(ann)["free"] == 2
         assert ann.answer(first, say(0)).status_code == 409
         assert bob.claim()["name"] == "a"
         ann.do(second)
         third = ann.claim()
         assert (third["name"], third["previous"]) == ("b", "c")
+        assert ann_images(ann)["free"] == 0
         assert ann.post("release", claim=third["claim"]).status_code == 204
-        assert ann_images(ann)["claimed"] == 1
+        assert ann_images(ann)["free"] == 1
+
+
+def test_an_image_is_free_while_others_review(tmp_path):
+    open_round(tmp_path)
+    with page(tmp_path, "ann", "bob", "cid") as (_, ann, bob, cid):
+        ann.do(ann.claim())
+        bob.do(bob.claim())
+        held = cid.claim()
+        assert bob.claim(review=True)["name"] == "a"
+        assert ann_images(ann)["free"] == 0
+        cid.post("release", claim=held["claim"])
+        assert ann_images(ann)["free"] == 1
+        assert ann.claim()["name"] == "c"
 
 
 def test_done_is_done(tmp_path):
@@ -480,7 +494,7 @@ def test_done_is_done(tmp_path):
             "total": 2,
             "done": 2,
             "skipped": 1,
-            "claimed": 0,
+            "free": 0,
             "mine": 1,
             "to_review": 1,
         }
@@ -609,7 +623,10 @@ def test_an_image_that_a_page_cannot_show_is_left_out(tmp_path):
         for _ in range(2):
             assert ann.post("broken", claim=claim["claim"]).status_code == 204
         assert ann.claim()["name"] == "b"
-        assert "a.jpg is no readable picture" in bob.post("claim", name="a").json()["error"]
+        (broken,) = ann.get("round").json()["broken"]
+        assert (broken["name"], broken["done"]) == ("a", False)
+        assert "a.jpg is no readable picture" in broken["sentence"]
+        assert bob.post("claim", name="a").json()["error"] == broken["sentence"]
         photo.write_bytes(whole)
         time.sleep(1.1)
         claim = bob.claim()

@@ -48,8 +48,9 @@ class Desk:
         """The newest round and how far it is; `round` is None while there is none."""
         board = self._rounds.newest()
         if board is None:
-            images = dict.fromkeys(("total", "done", "skipped", "claimed", "mine", "to_review"), 0)
+            images = dict.fromkeys(("total", "done", "skipped", "free", "mine", "to_review"), 0)
             about = {"round": None, "strategy": None, "kind": None, "closed": False, "classes": []}
+            about["broken"] = []
             pace = None
         else:
             board.refresh()
@@ -60,6 +61,10 @@ class Desk:
                 "kind": board.kind,
                 "closed": board.closed,
                 "classes": board.classes,
+                "broken": [
+                    {"name": name, "done": name in board.done, "sentence": one.sentence}
+                    for name, one in sorted(board.broken.items())
+                ],
             }
             select = "SELECT items, ms FROM paces WHERE round = ? AND annotator = ?"
             pace = self._database.row(select, board.number, annotator)
@@ -73,13 +78,14 @@ class Desk:
         }
 
     def _images(self, board: Board, annotator: str) -> dict:
-        select = "SELECT COUNT(*) AS n FROM claims WHERE round = ? AND until > ?"
+        select = "SELECT name FROM claims WHERE round = ? AND until > ?"
+        held = {row["name"] for row in self._database.rows(select, board.number, time.time())}
         done = list(board.done.values())
         return {
             "total": len(board.names),
             "done": len(done),
             "skipped": sum(one.status == SKIPPED for one in done),
-            "claimed": self._database.row(select, board.number, time.time())["n"],
+            "free": len(set(self._unfinished(board)) - held),
             "mine": sum(one.annotator == annotator for one in done),
             "to_review": len(reviewable(board, self._database, annotator)),
         }
@@ -137,6 +143,10 @@ class Desk:
             return [own]
         if review:
             return reviewable(board, self._database, annotator)
+        return self._unfinished(board)
+
+    def _unfinished(self, board: Board) -> list[str]:
+        """What is neither done nor broken, in order."""
         return [n for n in board.names if n not in board.done and n not in board.broken]
 
     def _own(self, run, board: Board, annotator: str, review: bool) -> str | None:
@@ -322,6 +332,5 @@ class Desk:
         """Makes ready what the next people to ask will get."""
         select = "SELECT name FROM claims WHERE round = ?"
         held = {row["name"] for row in self._database.rows(select, board.number)}
-        taken = held | board.broken.keys() | board.done.keys()
-        free = (name for name in board.names if name not in taken)
+        free = (name for name in self._unfinished(board) if name not in held)
         self._rounds.prepare(board, [name for name, _ in zip(free, range(_AHEAD), strict=False)])

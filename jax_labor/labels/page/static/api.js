@@ -48,10 +48,23 @@ export async function send(path, body = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-/** A picture as ImageBitmap, its values untouched by colour management. */
+/** A picture as ImageBitmap, its values untouched by colour management; Refused if there is none. */
 export async function picture(url) {
-  const blob = await (await request(url, {})).blob();
-  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const blob = await request(url, {}).then(bodyOf).catch(unlessStuck);
+  const plain = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
+  return createImageBitmap(blob, plain).catch(({ message }) => {
+    throw new Refused(0, "no_picture", message);
+  });
+}
+
+const bodyOf = (response) =>
+  response.blob().catch(() => {
+    throw new Lost("the connection broke");
+  });
+
+/** A picture at which the server stumbles would not be there later either. */
+function unlessStuck(error) {
+  throw error instanceof Stuck ? new Refused(500, "no_picture", error.message) : error;
 }
 
 /** A random id; `crypto.randomUUID` is missing where the page comes without TLS. */

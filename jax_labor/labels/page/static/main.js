@@ -51,7 +51,12 @@ function sent() {
 
 /** One image, from opening to leaving it; resolves to what to ask for next. */
 async function label(desk, claim, wish) {
-  const pictures = await asked(() => loadPictures(claim));
+  const pictures = await asked(() => loadPictures(claim)).catch(refused);
+  if (!pictures) {
+    toast(`${claim.name} cannot be shown and is left out.`);
+    await asked(() => send("/api/broken", { claim: claim.claim }));
+    return claim.review ? { review: true } : {};
+  }
   const work = new Work(claim, pictures, clock);
   clock.turnTo(place(claim), true);
   byId("image").textContent = claim.review ? `review: ${claim.name}` : claim.name;
@@ -116,9 +121,10 @@ async function main() {
     const round = await asked(overview);
     showRound(round);
     if (round.classes.length) desk.setClasses(round.classes);
-    const { claim } = await asked(() =>
+    const reply = await asked(() =>
       send("/api/claim", { name: wish.name ?? null, review: wish.review ?? false }),
-    ).catch(refusedClaim);
+    ).catch(refused);
+    const claim = reply?.claim;
     if (claim) wish = await label(desk, claim, wish);
     else if (wish.review || wish.reopen) wish = {};
     else {
@@ -129,10 +135,11 @@ async function main() {
   }
 }
 
-function refusedClaim(error) {
+/** Tells what the server said no to; null in place of its reply. */
+function refused(error) {
   if (!(error instanceof Refused)) throw error;
   toast(error.message);
-  return { claim: null };
+  return null;
 }
 
 main().catch((error) => {
