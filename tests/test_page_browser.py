@@ -539,6 +539,35 @@ def test_keys_and_colours_for_any_number_of_classes(visit):
     assert len(set(found["colors"])) == 254
 
 
+def test_the_brush_has_keys_on_every_keyboard(visit):
+    _, _, person = visit([full("a")])
+    ada = person()
+    expect(ada.page.locator("#image")).to_have_text("a")
+    number = ada.page.locator("#question .number")
+
+    def german(key, code):
+        """Types a sign with AltGr, which Windows reports as Ctrl and Alt too."""
+        ada.page.evaluate(
+            """([key, code]) => document.getElementById("crop").dispatchEvent(
+                 new KeyboardEvent("keydown", { key, code, bubbles: true, cancelable: true,
+                   modifierAltGraph: true, ctrlKey: true, altKey: true }))""",
+            [key, code],
+        )
+
+    expect(number).to_have_text("24 px")
+    german("[", "Digit8")
+    expect(number).to_have_text("19 px")
+    german("]", "Digit9")
+    expect(number).to_have_text("23 px")
+    expect(ada.page.locator("#question strong")).to_have_text("sky")  # no class was chosen
+    ada.press("Shift+ArrowDown")
+    expect(number).to_have_text("18 px")
+    ada.press("Shift+ArrowUp")
+    expect(number).to_have_text("22 px")
+    ada.press("?")
+    ada.sees("Shift ↑", "#help")
+
+
 def test_two_fingers_move_and_zoom_without_painting(visit):
     round_, _, person = visit([full("a")])
     ada = person(has_touch=True)

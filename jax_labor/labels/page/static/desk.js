@@ -143,7 +143,7 @@ export class Desk {
     const id = command ? -1 : this.palette.classOf(name);
     if (!command && id < 0) return;
     event.preventDefault();
-    if (event.repeat && !name.startsWith("arrow") && !"+-[]".includes(name)) return;
+    if (event.repeat && !/arrow|^[-+[\]]$/.test(name)) return;
     if (command) this.#run(command);
     else this.mode.choose(id);
   }

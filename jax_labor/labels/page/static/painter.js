@@ -6,6 +6,10 @@ import { prefs, set } from "./prefs.js";
 const NEAR = 12; // CSS pixels within which a click closes the polygon
 const WIDEST = 400;
 
+/** The brush's keys; brackets take AltGr on many keyboards, arrows on none. */
+export const SMALLER = { keys: ["[", "shift+arrowdown"], name: "Smaller brush" };
+export const LARGER = { keys: ["]", "shift+arrowup"], name: "Larger brush" };
+
 /** The tool in hand, on one view and one item of the work. */
 export class Painter {
   tool = null; // brush | eraser | polygon | fill | picker | cut; null moves the image

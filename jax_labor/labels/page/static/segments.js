@@ -5,7 +5,7 @@ import { byId, make, toast } from "./dom.js";
 import { NONE } from "./grid.js";
 import { outline } from "./outline.js";
 import { Overlay } from "./overlay.js";
-import { Painter } from "./painter.js";
+import { LARGER, Painter, SMALLER } from "./painter.js";
 import { byGuess, byLines, commonest, pixelsOf } from "./parts.js";
 import { prefs } from "./prefs.js";
 import { Questions } from "./questions.js";
@@ -107,8 +107,8 @@ export class Segments extends Questions {
         run: () => this.split(),
         active: () => this.painter.tool === "cut" || this.parts !== null,
       },
-      { keys: ["["], name: "Smaller brush", run: () => this.painter.resize(-1), enabled: painting },
-      { keys: ["]"], name: "Larger brush", run: () => this.painter.resize(1), enabled: painting },
+      { ...SMALLER, run: () => this.painter.resize(-1), enabled: painting },
+      { ...LARGER, run: () => this.painter.resize(1), enabled: painting },
       {
         keys: ["backspace"],
         name: "Drop the polygon's last corner",
