@@ -522,6 +522,23 @@ def test_classes_by_name_mouse_and_colour(visit):
     np.testing.assert_array_equal(labels(round_, "a")[[1, 2], [1, 2]], [TREE, CAR])
 
 
+def test_forty_long_class_names_can_be_told_apart(visit):
+    names = tuple(f"fine-grained subclass number {i}" for i in range(40))
+    colors = tuple((i, 2 * i, 3 * i) for i in range(40))
+    table = ClassTable("long", names, colors, tuple(range(40)), (255,), "tests")
+    _, _, person = visit([points("a", (1, 1), (2, 2), guess=39)], table)
+    ada = person(viewport=SMALL)
+    ada.sees("Point 1 of 2")
+    cut = "all => all.filter(e => e.scrollHeight > e.clientHeight + 1).length"
+    assert ada.page.locator("#classes .name, .chip .name").evaluate_all(cut) == 0
+    expect(ada.page.locator("#classes .suggested")).to_be_in_viewport()
+    right = "e => e.getBoundingClientRect().right"
+    chip, card = (ada.page.locator(e).evaluate(right) for e in ("#question .chip", "#question"))
+    assert chip <= card
+    ada.press("1", "ArrowLeft")
+    expect(ada.page.locator("#classes .chosen")).to_be_in_viewport()
+
+
 def test_keys_and_colours_for_any_number_of_classes(visit):
     _, _, person = visit([points("a", (1, 1))])
     ada = person()
