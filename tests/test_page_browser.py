@@ -420,6 +420,55 @@ def test_an_image_given_away_is_told(visit):
     ada.complaints.clear()
 
 
+def test_signing_out_asks_and_another_name_gets_a_page_of_its_own(visit):
+    round_, server, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
+    ada = person("Ada")
+    name = ada.page.locator("#annotator")
+    ada.sees("Point 1 of 2")
+    ada.press("2")
+    ada.saved()
+    ada.context.clear_cookies()
+    ada.press("4")
+    ada.page.fill("#name", "Bob")
+    ada.press("Enter")
+    expect(name).to_have_text("Bob")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    ada.saved()
+    name.click()
+    ada.page.get_by_text("Not yet").click()
+    ada.press("1")
+    ada.sees("All done, thank you", "#end")
+    name.click()
+    ada.page.locator("#confirm [value=yes]").click()
+    ada.sees("open the link again", "#token-row")
+    ada.page.get_by_label("Name").fill("Ada")
+    ada.page.get_by_label("Token or password").fill(server.url.partition("token=")[2])
+    ada.press("Enter")
+    ada.sees("All done, thank you", "#end")  # with what had waited for Ada
+    expect(name).to_have_text("Ada")
+    assert labels(round_, "a")[[1, 2], [1, 2]].tolist() == [ROAD, CAR]
+    assert round_.answer_facts("a")["annotator"] == "Ada"
+    assert round_.answer_facts("b")["annotator"] == "Bob"
+    assert all("401" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
+def test_one_person_in_two_tabs_is_told_so(visit):
+    round_, server, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
+    ada = person("Ada")
+    ada.sees("Point 1 of 2")
+    tab = ada.context.new_page()
+    tab.goto(server.url.partition("#")[0])
+    expect(tab.locator("#question")).to_contain_text("Point 1 of 2")
+    ada.press("1", "1")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    tab.keyboard.press("4")
+    expect(tab.locator("#banner")).to_contain_text("You have finished this image already")
+    tab.get_by_text("Leave them and go on").click()
+    expect(tab.locator("#image")).to_have_text("b")
+    assert (labels(round_, "a") == SKY).sum() == 2
+
+
 def test_hostile_names_are_only_text(visit):
     evil = "<img src=x onerror=document.title='hacked'>"
     table = ClassTable("evil", (evil, "road"), TABLE.colors[:2], (0, 1), (255,), "tests")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from jax_labor.errors import UserError
 from jax_labor.labels.page.checks import BACK, Entry
-from jax_labor.labels.page.claims import answered_items, renew, store_answer
+from jax_labor.labels.page.claims import answered_items, renew, store_answer, why_lost
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.finish import Finisher, settle
 from jax_labor.labels.page.refusal import Refusal, Unreadable, changed, closed, lost
@@ -252,7 +252,7 @@ class Desk:
         """Stores answers, all or none; one whose id is known already is only acknowledged."""
         row = self._held(annotator, claim)
         if row is None:
-            return self._known_already(annotator, entries)
+            return self._known_already(annotator, claim, entries)
         board = self._rounds.board(row["round"])
         if board.closed:
             raise closed()
@@ -280,13 +280,13 @@ class Desk:
             "expires_in": self._seconds,
         }
 
-    def _known_already(self, annotator: str, entries: list[Entry]) -> dict:
+    def _known_already(self, annotator: str, claim: str, entries: list[Entry]) -> dict:
         """Acknowledges answers sent again after the image was finished; refuses new ones."""
         select = "SELECT query, reviewer FROM answers WHERE id = ? AND annotator = ?"
         found = [self._database.row(select, entry.id, annotator) for entry in entries]
-        if None in found:
-            raise lost()
         with self._database.transaction() as run:
+            if None in found:
+                raise why_lost(run, annotator, claim)
             answered = answered_items(run, *found[0])
         return {
             "saved": [entry.id for entry in entries],

@@ -35,7 +35,16 @@ class Refusal(Exception):
 def lost() -> Refusal:
     """The claim is not the person's, or no longer."""
     return Refusal(
-        409, "claim_lost", "This image is no longer yours: its time ran out and it was given away."
+        409,
+        "claim_lost",
+        "This image is no longer yours: its time ran out, or you have opened another one since.",
+    )
+
+
+def finished() -> Refusal:
+    """The person has finished the image under this claim before."""
+    return Refusal(
+        409, "claim_lost", "You have finished this image already, in another tab or visit."
     )
 
 

@@ -7,7 +7,7 @@ import { Palette } from "./palette.js";
 import { prefs } from "./prefs.js";
 import { View } from "./view.js";
 
-const BUTTONS = "#tools button, #question button, #classes button, #strip button";
+const BUTTONS = "#bar button, #tools button, #question button, #classes button, #strip button";
 const MANY = 200; // items above which pace tells less than the share done
 
 /** The one desk of the page. */

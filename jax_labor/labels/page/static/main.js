@@ -3,7 +3,7 @@
 import { Lost, patiently, Refused, send } from "./api.js";
 import { Clock } from "./clock.js";
 import { Desk } from "./desk.js";
-import { banner, byId, toast } from "./dom.js";
+import { banner, byId, confirmed, toast } from "./dom.js";
 import { Full } from "./full.js";
 import { showConnection, watchOutbox } from "./notices.js";
 import { Outbox } from "./outbox.js";
@@ -68,7 +68,8 @@ async function label(desk, claim, wish) {
   }
   work.onAnswer = (entries) => outbox.push(claim, "answer", entries);
   const left = new Promise((resolve) => (desk.leave = resolve));
-  const watch = new Watch(claim, clock, (error) => {
+  const watch = new Watch(claim, clock, async (error) => {
+    await overview().catch(() => {}); // lost to somebody else, who signed in in another tab?
     banner(error.message, [
       {
         text: "Go on with another image",
@@ -106,6 +107,8 @@ async function main() {
   const desk = new Desk(clock);
   desk.canReopen = () => lastDone !== null;
   byId("annotator").onclick = async () => {
+    const text = "What you have answered is sent first. Open your link again to come back.";
+    if (!(await confirmed("Sign out?", text, "Sign out"))) return;
     await sent();
     await signOut();
   };

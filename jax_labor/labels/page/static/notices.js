@@ -2,7 +2,7 @@
 
 import { send, Stuck } from "./api.js";
 import { banner, byId } from "./dom.js";
-import { signedIn } from "./signin.js";
+import { overview, signedIn } from "./signin.js";
 
 let outbox = null;
 let giveUp = () => {}; // (claim): goes on without an image whose answers cannot be saved
@@ -71,7 +71,8 @@ export function watchOutbox(queue, onGiveUp) {
     if (wasFull && !isFull) banner(null);
     wasFull = isFull;
   });
-  outbox.addEventListener("refused", () => {
+  outbox.addEventListener("refused", async () => {
+    await overview().catch(() => {}); // refused to somebody else, who signed in in another tab?
     const { claim, error } = outbox.refusal;
     const again = {
       text: "Leave them and go on",
