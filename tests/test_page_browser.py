@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from jax_labor.classes import ClassTable
+from jax_labor.labels.store import Query
 
 SKY, ROAD, TREE, CAR = range(4)
 VOID = 255
@@ -659,6 +660,23 @@ def test_two_fingers_move_and_zoom_without_painting(visit):
     fingers("touchEnd")
     expect(ada.page.locator("#items")).not_to_have_text("0 % labelled")
     ada.saved()
+
+
+def test_a_frayed_piece_of_half_a_million_pixels(visit):
+    rng = np.random.default_rng(0)
+    guess = np.where(rng.random((1024, 1024)) < 0.5, VOID, ROAD).astype(np.uint8)
+    guess[1::2] = np.where(rng.random((512, 1024)) < 0.5, ROAD, TREE)  # all hangs together
+    round_, _, person = visit([Query("a", guess, "mask", np.zeros((0, 2), int))])
+    ada = person()
+    ada.sees("Piece 1 of 1")
+    ada.press("x")
+    ada.drag((-5, 500), (1030, 520))
+    ada.sees("part 1 of 2")
+    ada.press("Escape", "x", "x")
+    ada.sees("part 1 of 2")
+    ada.press("Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "a"), guess)
 
 
 def test_thousands_of_pieces(visit):
