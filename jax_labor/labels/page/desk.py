@@ -16,11 +16,11 @@ from jax_labor.labels.page.checks import BACK, Entry
 from jax_labor.labels.page.claims import answered_items, renew, store_answer, why_lost
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.finish import Finisher, settle
+from jax_labor.labels.page.overview import overview
 from jax_labor.labels.page.refusal import Refusal, Unreadable, changed, closed, lost
 from jax_labor.labels.page.reviews import first_answer, reviewable
 from jax_labor.labels.page.rounds import Board, Rounds
 from jax_labor.labels.page.task import Task
-from jax_labor.labels.store import SKIPPED
 
 _AHEAD = 4  # images made ready before anybody asks for them
 
@@ -47,48 +47,11 @@ class Desk:
     def overview(self, annotator: str) -> dict:
         """The newest round and how far it is; `round` is None while there is none."""
         board = self._rounds.newest()
-        if board is None:
-            images = dict.fromkeys(("total", "done", "skipped", "free", "mine", "to_review"), 0)
-            about = {"round": None, "strategy": None, "kind": None, "closed": False, "classes": []}
-            about["broken"] = []
-            pace = None
-        else:
+        if board is not None:
             board.refresh()
-            images = self._images(board, annotator)
-            about = {
-                "round": board.number,
-                "strategy": board.strategy,
-                "kind": board.kind,
-                "closed": board.closed,
-                "classes": board.classes,
-                "broken": [
-                    {"name": name, "done": name in board.done, "sentence": one.sentence}
-                    for name, one in sorted(board.broken.items())
-                ],
-            }
-            select = "SELECT items, ms FROM paces WHERE round = ? AND annotator = ?"
-            pace = self._database.row(select, board.number, annotator)
             self._prepare(board)
-        return about | {
-            "annotator": annotator,
-            "images": images,
-            "items_by_me": pace["items"] if pace else 0,
-            "seconds_by_me": pace["ms"] / 1000 if pace else 0.0,
-            "blind_review": self._blind,
-        }
-
-    def _images(self, board: Board, annotator: str) -> dict:
-        select = "SELECT name FROM claims WHERE round = ? AND until > ?"
-        held = {row["name"] for row in self._database.rows(select, board.number, time.time())}
-        done = list(board.done.values())
-        return {
-            "total": len(board.names),
-            "done": len(done),
-            "skipped": sum(one.status == SKIPPED for one in done),
-            "free": len(set(self._unfinished(board)) - held),
-            "mine": sum(one.annotator == annotator for one in done),
-            "to_review": len(reviewable(board, self._database, annotator)),
-        }
+        about = overview(board, self._database, annotator)
+        return about | {"blind_review": self._blind}
 
     def claim(self, annotator: str, name: str | None, review: bool) -> dict | None:
         """Hands out an image: `name`, or the person's own unfinished one, or the next that is free.
@@ -143,11 +106,7 @@ class Desk:
             return [own]
         if review:
             return reviewable(board, self._database, annotator)
-        return self._unfinished(board)
-
-    def _unfinished(self, board: Board) -> list[str]:
-        """What is neither done nor broken, in order."""
-        return [n for n in board.names if n not in board.done and n not in board.broken]
+        return board.unfinished()
 
     def _own(self, run, board: Board, annotator: str, review: bool) -> str | None:
         """The image that the person holds and has not finished."""
@@ -332,5 +291,5 @@ class Desk:
         """Makes ready what the next people to ask will get."""
         select = "SELECT name FROM claims WHERE round = ?"
         held = {row["name"] for row in self._database.rows(select, board.number)}
-        free = (name for name in self._unfinished(board) if name not in held)
+        free = (name for name in board.unfinished() if name not in held)
         self._rounds.prepare(board, [name for name, _ in zip(free, range(_AHEAD), strict=False)])

@@ -82,6 +82,10 @@ class Board:
         if name not in self._known:
             raise Refusal(404, "no_image", "This round has no image of that name.")
 
+    def unfinished(self) -> list[str]:
+        """What is neither done nor broken, in order."""
+        return [name for name in self.names if name not in self.done and name not in self.broken]
+
     def note(self, name: str) -> None:
         """Reads who finished `name`, whose answer has just been written."""
         with self._lock:  # not between a refresh's look at the folder and its conclusions
