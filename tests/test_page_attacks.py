@@ -73,7 +73,7 @@ def raw(desk, method, path, headers=(), body=None):
         return reply.status, reply.headers, reply.read()
 
 
-POSTS = ("claim", "answers", "finish", "release", "heartbeat", "logout")
+POSTS = ("claim", "answers", "finish", "release", "broken", "heartbeat", "logout")
 GETS = ("round", *(f"rounds/0/images/a/{what}" for what in ("photo", "guess", "segments", "label")))
 
 

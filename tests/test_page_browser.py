@@ -6,12 +6,15 @@ import re
 import numpy as np
 import pytest
 from browser import TABLE, Person, Server, full, labels, launch, mask, open_round, points
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from jax_labor.classes import ClassTable
+from jax_labor.labels.store import Query
 
 SKY, ROAD, TREE, CAR = range(4)
 VOID = 255
+SMALL = {"width": 1024, "height": 640}
 expect.set_options(timeout=60_000)
 
 
@@ -138,6 +141,35 @@ def test_segments_from_keyboard_and_mouse(visit):
     items = {item["item"]: item for item in round_.answer_facts("a")["items"]}
     assert items[4]["accepted"] and items[5]["accepted"]
     assert not items[1]["accepted"]
+
+
+def test_a_stroke_in_hand_belongs_to_the_piece_it_was_begun_on(visit):
+    query = mask("a", (2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY))
+    round_, _, person = visit([query])
+    ada = person()
+    mouse = ada.page.mouse
+    ada.sees("Piece 1 of 2")
+    ada.press("b", "3")
+    mouse.move(*ada.place(10, 20))
+    mouse.down()
+    mouse.move(*ada.place(30, 20), steps=4)
+    ada.press("Enter")  # the mouse is still down
+    ada.sees("Piece 2 of 2")
+    expect(ada.page.locator("#items")).to_have_text("1 / 2")
+    mouse.move(*ada.place(12, 50), steps=3)
+    mouse.up()
+    expect(ada.page.locator("#items")).to_have_text("1 / 2")
+    ada.press("b", "4")
+    mouse.move(*ada.place(10, 50))
+    mouse.down()
+    mouse.move(*ada.place(20, 50), steps=4)
+    ada.press("Control+Enter")  # ends the image
+    ada.sees("All done, thank you", "#end")
+    mouse.up()
+    answer = labels(round_, "a")
+    assert set(np.unique(answer[2:30, 2:40])) == {TREE, VOID}
+    assert set(np.unique(answer[40:60, 2:30])) == {CAR, VOID}
+    assert [item["action"] for item in round_.answer_facts("a")["items"]] == ["patch", "patch"]
 
 
 def test_split_by_the_models_guess(visit):
@@ -303,6 +335,67 @@ def test_a_full_disk_is_told_and_the_answer_stays(visit):
     ada.complaints.clear()
 
 
+def test_what_the_server_stumbles_over_is_told(visit):
+    round_, _, person = visit([points("a", (1, 1)), points("b", (2, 2))])
+    ada = person()
+    ada.sees("Point 1 of 1")
+    path = round_.folder / "answers" / "a.json"
+    path.parent.mkdir()
+    path.write_text('{"status": "answ')  # another tool is writing it
+    ada.press("2")
+    ada.sees("a.json is missing or not readable JSON", "#banner")
+    path.unlink()
+    expect(ada.page.locator("#image")).to_have_text("b")
+    expect(ada.page.locator("#banner")).to_be_hidden()
+    assert labels(round_, "a")[1, 1] == ROAD
+    assert all("500" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
+def test_a_bug_in_the_server_lets_the_other_images_go_on(visit):
+    round_, server, person = visit([points("a", (1, 1)), points("b", (2, 2))])
+    ada = person()
+    ada.sees("Point 1 of 1")
+    bug = {"status": 500, "json": {"error": "Something went wrong.", "reason": "bug"}}
+    ada.page.route("**/api/finish", lambda route: route.fulfill(**bug))
+    ada.press("2")
+    ada.page.get_by_text("Keep these answers for later and go on").click()
+    ada.page.unroute("**/api/finish")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    expect(ada.page.locator("#banner")).to_be_hidden()
+    ada.sees("saved, 1 kept for later", "#bar")
+    ada.press("3")
+    ada.sees("All done, thank you", "#end")
+    assert round_.answered() == ["b"]
+    server.kill()
+    server.start()  # with the bug mended
+    ada.page.reload()
+    ada.sees("no longer yours", "#banner")
+    ada.page.get_by_text("Leave them and go on").click()
+    ada.sees("answered: road")  # the answer itself had been saved
+    ada.press("Control+Enter")
+    ada.sees("All done, thank you", "#end")
+    assert labels(round_, "a")[1, 1] == ROAD
+    assert all("500" in complaint or "409" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
+def test_a_palette_answer_of_another_tool_in_review(visit):
+    round_, _, person = visit([mask("a", (2, 2, 30, 40, ROAD))])
+    answers = round_.folder / "answers"
+    answers.mkdir()
+    image = Image.fromarray(np.full((64, 96), TREE, np.uint8))
+    image.putpalette([channel for color in TABLE.colors for channel in color])
+    image.save(answers / "a.png")
+    (answers / "a.json").write_text("{}")
+    ada = person()
+    ada.page.get_by_text("Review 1 image").click()
+    ada.sees("tree")
+    ada.press("Enter")
+    ada.sees("All done, thank you", "#end")
+    assert (labels(round_, "a")[2:30, 2:40] == TREE).all()
+
+
 def test_an_image_given_away_is_told(visit):
     queries = [points("a", (1, 1), (2, 2)), points("b", (1, 1))]
     round_, _, person = visit(queries, claim_seconds=1)
@@ -328,6 +421,55 @@ def test_an_image_given_away_is_told(visit):
     ada.complaints.clear()
 
 
+def test_signing_out_asks_and_another_name_gets_a_page_of_its_own(visit):
+    round_, server, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
+    ada = person("Ada")
+    name = ada.page.locator("#annotator")
+    ada.sees("Point 1 of 2")
+    ada.press("2")
+    ada.saved()
+    ada.context.clear_cookies()
+    ada.press("4")
+    ada.page.fill("#name", "Bob")
+    ada.press("Enter")
+    expect(name).to_have_text("Bob")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    ada.saved()
+    name.click()
+    ada.page.get_by_text("Not yet").click()
+    ada.press("1")
+    ada.sees("All done, thank you", "#end")
+    name.click()
+    ada.page.locator("#confirm [value=yes]").click()
+    ada.sees("open the link again", "#token-row")
+    ada.page.get_by_label("Name").fill("Ada")
+    ada.page.get_by_label("Token or password").fill(server.url.partition("token=")[2])
+    ada.press("Enter")
+    ada.sees("All done, thank you", "#end")  # with what had waited for Ada
+    expect(name).to_have_text("Ada")
+    assert labels(round_, "a")[[1, 2], [1, 2]].tolist() == [ROAD, CAR]
+    assert round_.answer_facts("a")["annotator"] == "Ada"
+    assert round_.answer_facts("b")["annotator"] == "Bob"
+    assert all("401" in complaint for complaint in ada.complaints)
+    ada.complaints.clear()
+
+
+def test_one_person_in_two_tabs_is_told_so(visit):
+    round_, server, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
+    ada = person("Ada")
+    ada.sees("Point 1 of 2")
+    tab = ada.context.new_page()
+    tab.goto(server.url.partition("#")[0])
+    expect(tab.locator("#question")).to_contain_text("Point 1 of 2")
+    ada.press("1", "1")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    tab.keyboard.press("4")
+    expect(tab.locator("#banner")).to_contain_text("You have finished this image already")
+    tab.get_by_text("Leave them and go on").click()
+    expect(tab.locator("#image")).to_have_text("b")
+    assert (labels(round_, "a") == SKY).sum() == 2
+
+
 def test_hostile_names_are_only_text(visit):
     evil = "<img src=x onerror=document.title='hacked'>"
     table = ClassTable("evil", (evil, "road"), TABLE.colors[:2], (0, 1), (255,), "tests")
@@ -341,6 +483,45 @@ def test_hostile_names_are_only_text(visit):
     assert eve.page.locator("img").count() == 0
     assert "hacked" not in eve.page.title().split("onerror")[0]
     assert len(round_.answered()) == 1
+
+
+def test_photos_that_cannot_be_shown_are_left_out_until_they_are_mended(visit):
+    round_, _, person = visit([points(name, (1, 1)) for name in "abcd"])
+    photos = {name: round_.image_path(name) for name in "abc"}
+    whole = {name: photo.read_bytes() for name, photo in photos.items()}
+    photos["a"].write_bytes(whole["a"][:40])
+    photos["b"].unlink()
+    ada = person()
+    expect(ada.page.locator("#image")).to_have_text("c")
+    photos["c"].unlink()  # after it was handed out
+    ada.page.reload()
+    expect(ada.page.locator("#image")).to_have_text("d")
+    ada.press("1")
+    ada.sees("Training waits for 3 images of which a file cannot be read", "#end")
+    ada.sees("a.jpg is no readable picture", "#end")
+    ada.sees("there is no picture of b", "#end")
+    for name, photo in photos.items():
+        photo.write_bytes(whole[name])
+    for name in "abc":
+        expect(ada.page.locator("#image")).to_have_text(name)
+        ada.press("2")
+    ada.sees("All done, thank you", "#end")
+    assert sorted(round_.answered()) == list("abcd")
+
+
+def test_long_names_push_nothing_out_of_the_window(visit):
+    _, _, person = visit([points("frankfurt_000001_" * 6, (1, 1), (2, 2), (3, 3))])
+    ada = person("Prof. Dr. Ada Lovelace, Countess, of Ockham Park in Surrey", viewport=SMALL)
+    ada.sees("Point 1 of 3")
+    ada.context.set_offline(True)
+    ada.press("1", "2")
+    ada.sees("2 answers waiting: offline", "#bar")
+    for part in ("#side", "#help-button", "#connection span"):
+        place = ada.page.locator(part)
+        assert place.evaluate("e => e.getBoundingClientRect().right") <= SMALL["width"]
+        assert place.evaluate("e => e.scrollWidth <= e.clientWidth || !e.clientWidth")
+    ada.context.set_offline(False)
+    ada.saved()
 
 
 def test_review_by_a_second_person(visit):
@@ -391,6 +572,23 @@ def test_classes_by_name_mouse_and_colour(visit):
     np.testing.assert_array_equal(labels(round_, "a")[[1, 2], [1, 2]], [TREE, CAR])
 
 
+def test_forty_long_class_names_can_be_told_apart(visit):
+    names = tuple(f"fine-grained subclass number {i}" for i in range(40))
+    colors = tuple((i, 2 * i, 3 * i) for i in range(40))
+    table = ClassTable("long", names, colors, tuple(range(40)), (255,), "tests")
+    _, _, person = visit([points("a", (1, 1), (2, 2), guess=39)], table)
+    ada = person(viewport=SMALL)
+    ada.sees("Point 1 of 2")
+    cut = "all => all.filter(e => e.scrollHeight > e.clientHeight + 1).length"
+    assert ada.page.locator("#classes .name, .chip .name").evaluate_all(cut) == 0
+    expect(ada.page.locator("#classes .suggested")).to_be_in_viewport()
+    right = "e => e.getBoundingClientRect().right"
+    chip, card = (ada.page.locator(e).evaluate(right) for e in ("#question .chip", "#question"))
+    assert chip <= card
+    ada.press("1", "ArrowLeft")
+    expect(ada.page.locator("#classes .chosen")).to_be_in_viewport()
+
+
 def test_keys_and_colours_for_any_number_of_classes(visit):
     _, _, person = visit([points("a", (1, 1))])
     ada = person()
@@ -406,6 +604,35 @@ def test_keys_and_colours_for_any_number_of_classes(visit):
     assert len(set(keys)) == len(keys) >= 30
     assert not {key for key in keys if re.fullmatch("[bcefghikpsuvx]", key)}
     assert len(set(found["colors"])) == 254
+
+
+def test_the_brush_has_keys_on_every_keyboard(visit):
+    _, _, person = visit([full("a")])
+    ada = person()
+    expect(ada.page.locator("#image")).to_have_text("a")
+    number = ada.page.locator("#question .number")
+
+    def german(key, code):
+        """Types a sign with AltGr, which Windows reports as Ctrl and Alt too."""
+        ada.page.evaluate(
+            """([key, code]) => document.getElementById("crop").dispatchEvent(
+                 new KeyboardEvent("keydown", { key, code, bubbles: true, cancelable: true,
+                   modifierAltGraph: true, ctrlKey: true, altKey: true }))""",
+            [key, code],
+        )
+
+    expect(number).to_have_text("24 px")
+    german("[", "Digit8")
+    expect(number).to_have_text("19 px")
+    german("]", "Digit9")
+    expect(number).to_have_text("23 px")
+    expect(ada.page.locator("#question strong")).to_have_text("sky")  # no class was chosen
+    ada.press("Shift+ArrowDown")
+    expect(number).to_have_text("18 px")
+    ada.press("Shift+ArrowUp")
+    expect(number).to_have_text("22 px")
+    ada.press("?")
+    ada.sees("Shift ↑", "#help")
 
 
 def test_two_fingers_move_and_zoom_without_painting(visit):
@@ -433,6 +660,23 @@ def test_two_fingers_move_and_zoom_without_painting(visit):
     fingers("touchEnd")
     expect(ada.page.locator("#items")).not_to_have_text("0 % labelled")
     ada.saved()
+
+
+def test_a_frayed_piece_of_half_a_million_pixels(visit):
+    rng = np.random.default_rng(0)
+    guess = np.where(rng.random((1024, 1024)) < 0.5, VOID, ROAD).astype(np.uint8)
+    guess[1::2] = np.where(rng.random((512, 1024)) < 0.5, ROAD, TREE)  # all hangs together
+    round_, _, person = visit([Query("a", guess, "mask", np.zeros((0, 2), int))])
+    ada = person()
+    ada.sees("Piece 1 of 1")
+    ada.press("x")
+    ada.drag((-5, 500), (1030, 520))
+    ada.sees("part 1 of 2")
+    ada.press("Escape", "x", "x")
+    ada.sees("part 1 of 2")
+    ada.press("Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    np.testing.assert_array_equal(labels(round_, "a"), guess)
 
 
 def test_thousands_of_pieces(visit):

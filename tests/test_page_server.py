@@ -199,7 +199,7 @@ def test_an_expired_claim_stays_until_somebody_takes_it(tmp_path):
         mine = ann.claim()
         assert ann.answer(mine, say(0, 1)).status_code == 200
         time.sleep(0.1)
-        assert ann_images(ann)["claimed"] == 0
+        assert ann_images(ann)["free"] == 1
         assert ann.answer(mine, say(1, 2)).status_code == 200  # renewed without a word
         time.sleep(0.1)
         taken = bob.claim()
@@ -266,6 +266,9 @@ def test_lost_replies_may_be_asked_for_again(tmp_path):
         assert ann.answer(claim, *answers).json()["saved"] == first["saved"]
         reply = ann.answer(claim, answers[0], say(0, 5))
         assert (reply.status_code, reply.json()["reason"]) == (409, "claim_lost")
+        assert "You have finished this image already" in reply.json()["error"]
+        reply = ann.post("heartbeat", claim=claim["claim"])
+        assert "You have finished this image already" in reply.json()["error"]
         assert bob.finish(claim).status_code == 409
         assert round_.answer_facts("a") == written
 
@@ -459,14 +462,28 @@ def test_one_image_a_person(tmp_path):
     with page(tmp_path, "ann", "bob") as (_, ann, bob):
         first = ann.claim()
         second = ann.claim(name="c")
-        assert ann_images(ann)["claimed"] == 1
+        assert ann_images(ann)["free"] == 2
         assert ann.answer(first, say(0)).status_code == 409
         assert bob.claim()["name"] == "a"
         ann.do(second)
         third = ann.claim()
         assert (third["name"], third["previous"]) == ("b", "c")
+        assert ann_images(ann)["free"] == 0
         assert ann.post("release", claim=third["claim"]).status_code == 204
-        assert ann_images(ann)["claimed"] == 1
+        assert ann_images(ann)["free"] == 1
+
+
+def test_an_image_is_free_while_others_review(tmp_path):
+    open_round(tmp_path)
+    with page(tmp_path, "ann", "bob", "cid") as (_, ann, bob, cid):
+        ann.do(ann.claim())
+        bob.do(bob.claim())
+        held = cid.claim()
+        assert bob.claim(review=True)["name"] == "a"
+        assert ann_images(ann)["free"] == 0
+        cid.post("release", claim=held["claim"])
+        assert ann_images(ann)["free"] == 1
+        assert ann.claim()["name"] == "c"
 
 
 def test_done_is_done(tmp_path):
@@ -480,7 +497,7 @@ def test_done_is_done(tmp_path):
             "total": 2,
             "done": 2,
             "skipped": 1,
-            "claimed": 0,
+            "free": 0,
             "mine": 1,
             "to_review": 1,
         }
@@ -533,6 +550,92 @@ def test_a_review_starts_from_the_first_answer_and_replaces_it(tmp_path):
         bob.finish(again)
         np.testing.assert_array_equal(round_.read_answer("a"), first)
         assert round_.answer_facts("a")["agreement"]["agree"] == 1
+
+
+def by_another_tool(round_, name, label, palette=False):
+    """An answer as a tool writes it that knows the PNG only."""
+    path = round_.folder / "answers" / f"{name}.png"
+    path.parent.mkdir(exist_ok=True)
+    image = Image.fromarray(np.asarray(label, np.uint8))
+    if palette:
+        image.putpalette([(7 * i + 50) % 256 for i in range(768)])
+    image.save(path)
+    (path.parent / f"{name}.json").write_text('{"seconds": null, "items": null}')
+
+
+def test_a_palette_answer_of_another_tool_is_reviewed_by_its_ids(tmp_path):
+    round_ = open_round(tmp_path, ["a"], MASK)
+    by_another_tool(round_, "a", np.full((12, 16), 2), palette=True)
+    with page(tmp_path, "bob") as (_, bob):
+        review = bob.claim(review=True)
+        shown = decoded(bob.client.get(review["review"]["label"]).content)
+        np.testing.assert_array_equal(shown, np.where(round_.read_query("a").asked, 2, 255))
+        bob.answer(review, say(1, 5))
+        assert bob.finish(review).status_code == 200
+    assert round_.answer_facts("a")["agreement"]["agree"] == pytest.approx(1 - 25 / 54)
+
+
+def test_an_answer_that_does_not_fit_its_query_is_not_reviewed(tmp_path):
+    names = ["id", "png", "right", "size"]
+    round_ = open_round(tmp_path, names, MASK)
+    for name, label in (
+        ("id", np.full((12, 16), 77)),
+        ("png", np.zeros((12, 16))),
+        ("right", np.zeros((12, 16))),
+        ("size", np.zeros((5, 5))),
+    ):
+        by_another_tool(round_, name, label)
+    (round_.folder / "answers" / "png.png").unlink()
+    with page(tmp_path, "bob") as (_, bob):
+        assert ann_images(bob)["to_review"] == 4
+        reply = bob.post("claim", name="size", review=True)
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+        assert "size.png is 5x5 pixels, its query 12x16" in reply.json()["error"]
+        reply = bob.get("rounds/0/images/id/label")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+        review = bob.claim(review=True)
+        assert review["name"] == "right"  # and "png" was left out on the way
+        assert ann_images(bob)["to_review"] == 1
+        by_another_tool(round_, "id", np.zeros((12, 16)))
+        time.sleep(1.1)
+        assert ann_images(bob)["to_review"] == 2
+
+
+def test_a_first_answer_that_goes_bad_refuses_the_end_of_its_review(tmp_path):
+    round_ = open_round(tmp_path, ["a"], MASK)
+    by_another_tool(round_, "a", np.zeros((12, 16)))
+    with page(tmp_path, "bob") as (_, bob):
+        review = bob.claim(review=True)
+        by_another_tool(round_, "a", np.full((12, 16), 77))
+        (round_.folder / "answers" / "a.json").write_text("{}")
+        bob.answer(review, say(1, 5))
+        reply = bob.finish(review)
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+
+
+def test_an_image_that_a_page_cannot_show_is_left_out(tmp_path):
+    round_ = open_round(tmp_path, ["a", "b"])
+    photo = round_.image_path("a")
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[:100])
+    with page(tmp_path, "ann", "bob") as (_, ann, bob):
+        claim = ann.claim()
+        assert claim["name"] == "a"
+        assert bob.post("broken", claim=claim["claim"]).status_code == 204  # not bob's to say
+        assert ann.claim()["name"] == "a"
+        for _ in range(2):
+            assert ann.post("broken", claim=claim["claim"]).status_code == 204
+        assert ann.claim()["name"] == "b"
+        (broken,) = ann.get("round").json()["broken"]
+        assert (broken["name"], broken["done"]) == ("a", False)
+        assert "a.jpg is no readable picture" in broken["sentence"]
+        assert bob.post("claim", name="a").json()["error"] == broken["sentence"]
+        photo.write_bytes(whole)
+        time.sleep(1.1)
+        claim = bob.claim()
+        assert claim["name"] == "a"
+        bob.post("broken", claim=claim["claim"])  # although nothing is wrong with its files
+        assert bob.claim() is None
 
 
 def test_a_suggestion_taken_and_then_given_up_is_corrected(tmp_path):
@@ -638,8 +741,32 @@ def test_an_unreadable_query_stops_nobody(tmp_path):
     with page(tmp_path, "ann") as (_, ann):
         assert ann.claim()["name"] == "c"
         reply = ann.post("claim", name="a")
-        assert (reply.status_code, reply.json()["reason"]) == (500, "files")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
         assert "a.png" in reply.json()["error"]
+
+
+@pytest.mark.parametrize("content", ['{"status": "done"}', '{"status": "answ'])
+def test_a_malformed_answer_file_stops_nobody(tmp_path, caplog, content):
+    round_ = open_round(tmp_path)
+    path = round_.folder / "answers" / "b.json"
+    path.parent.mkdir()
+    with page(tmp_path, "ann") as (_, ann):
+        claim = ann.claim()
+        path.write_text(content)
+        time.sleep(1.1)
+        with caplog.at_level("ERROR", "jax_labor"):
+            ann.do(claim)
+            assert ann.claim()["name"] == "c"  # neither done nor handed out
+            time.sleep(1.1)
+            assert ann_images(ann)["done"] == 1
+        (line,) = caplog.messages
+        assert "b.json" in line
+        reply = ann.post("claim", name="b")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
+        assert "b.json" in reply.json()["error"]
+        path.unlink()
+        time.sleep(1.1)
+        assert ann.claim(name="b")["name"] == "b"
 
 
 def test_the_next_image_is_made_ready_ahead(tmp_path, monkeypatch):

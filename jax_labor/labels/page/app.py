@@ -86,6 +86,7 @@ def make_app(
         post("/api/answers", answers),
         post("/api/finish", finish),
         post("/api/release", lambda who, body: desk.release(who, checks.claim_id(body))),
+        post("/api/broken", lambda who, body: desk.leave_out(who, checks.claim_id(body))),
         post("/api/heartbeat", lambda who, body: desk.heartbeat(who, checks.claim_id(body))),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _http})

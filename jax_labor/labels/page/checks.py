@@ -123,7 +123,7 @@ def _entry(answer: Any) -> Entry:
         "action": action,
         "class": _count(answer, "class", 255) if action == "class" else None,
         "target": _uuid(answer, "target") if action in BACK else None,
-        "patch": dataclasses.asdict(patch) if patch else None,
+        "patch": vars(patch) if patch else None,
         "ms": _count(answer, "ms", default=0),
         "clicks": _count(answer, "clicks", default=0),
         "keys": _count(answer, "keys", default=0),

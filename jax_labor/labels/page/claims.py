@@ -3,7 +3,7 @@
 import time
 
 from jax_labor.labels.page.checks import CONTENT, Entry
-from jax_labor.labels.page.refusal import Refusal, lost
+from jax_labor.labels.page.refusal import Refusal, finished, lost
 
 
 def renew(run, annotator: str, claim: str, seconds: float):
@@ -23,8 +23,14 @@ def renew(run, annotator: str, claim: str, seconds: float):
         key,
     ).fetchone()
     if row is None:
-        raise lost()
+        raise why_lost(run, annotator, claim)
     return row
+
+
+def why_lost(run, annotator: str, claim: str) -> Refusal:
+    """What to tell a person about a claim that is not held."""
+    select = "SELECT 1 FROM finishes WHERE claim = ? AND annotator = ?"
+    return finished() if run(select, (claim, annotator)).fetchone() else lost()
 
 
 def answered_items(run, query: int, reviewer: str) -> int:

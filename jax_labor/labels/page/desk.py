@@ -3,8 +3,8 @@
 Everything that two people could do to each other is decided inside one database transaction.
 """
 
+import contextlib
 import json
-import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -13,16 +13,15 @@ from urllib.parse import quote
 
 from jax_labor.errors import UserError
 from jax_labor.labels.page.checks import BACK, Entry
-from jax_labor.labels.page.claims import answered_items, renew, store_answer
+from jax_labor.labels.page.claims import answered_items, renew, store_answer, why_lost
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.finish import Finisher, settle
-from jax_labor.labels.page.refusal import Refusal, changed, closed, lost
+from jax_labor.labels.page.overview import overview
+from jax_labor.labels.page.refusal import Refusal, Unreadable, changed, closed, lost
 from jax_labor.labels.page.reviews import first_answer, reviewable
 from jax_labor.labels.page.rounds import Board, Rounds
 from jax_labor.labels.page.task import Task
-from jax_labor.labels.store import SKIPPED
 
-_LOG = logging.getLogger(__name__)
 _AHEAD = 4  # images made ready before anybody asks for them
 
 
@@ -48,42 +47,11 @@ class Desk:
     def overview(self, annotator: str) -> dict:
         """The newest round and how far it is; `round` is None while there is none."""
         board = self._rounds.newest()
-        if board is None:
-            images = dict.fromkeys(("total", "done", "skipped", "claimed", "mine", "to_review"), 0)
-            about = {"round": None, "strategy": None, "kind": None, "closed": False, "classes": []}
-            pace = None
-        else:
+        if board is not None:
             board.refresh()
-            images = self._images(board, annotator)
-            about = {
-                "round": board.number,
-                "strategy": board.strategy,
-                "kind": board.kind,
-                "closed": board.closed,
-                "classes": board.classes,
-            }
-            select = "SELECT items, ms FROM paces WHERE round = ? AND annotator = ?"
-            pace = self._database.row(select, board.number, annotator)
             self._prepare(board)
-        return about | {
-            "annotator": annotator,
-            "images": images,
-            "items_by_me": pace["items"] if pace else 0,
-            "seconds_by_me": pace["ms"] / 1000 if pace else 0.0,
-            "blind_review": self._blind,
-        }
-
-    def _images(self, board: Board, annotator: str) -> dict:
-        select = "SELECT COUNT(*) AS n FROM claims WHERE round = ? AND until > ?"
-        done = list(board.done.values())
-        return {
-            "total": len(board.names),
-            "done": len(done),
-            "skipped": sum(one.status == SKIPPED for one in done),
-            "claimed": self._database.row(select, board.number, time.time())["n"],
-            "mine": sum(one.annotator == annotator for one in done),
-            "to_review": len(reviewable(board, self._database, annotator)),
-        }
+        about = overview(board, self._database, annotator)
+        return about | {"blind_review": self._blind}
 
     def claim(self, annotator: str, name: str | None, review: bool) -> dict | None:
         """Hands out an image: `name`, or the person's own unfinished one, or the next that is free.
@@ -96,33 +64,28 @@ class Desk:
                 return None
             raise closed() if board else Refusal(404, "no_round", "There is no open round.")
         board.refresh()
-        if name is not None:
+        if name is None:
+            wanted = partial(self._choices, board, annotator, review)
+        else:
             board.check(name)
-
-            def wanted(_):
-                self._refuse_done(board, annotator, name, review)
-                return [name]
-
-            row = self._reserve(board, annotator, wanted, review)
-            if row is None:
-                raise Refusal(409, "claimed", "Somebody else is working on this image.")
-            return self._opened(board, row)
-        choices = partial(self._choices, board, annotator, review)
-        while True:
-            row = self._reserve(board, annotator, choices, review)
-            if row is None:
-                return None
+            wanted = partial(self._named, board, annotator, name, review)
+        while (row := self._reserve(board, annotator, wanted, review)) is not None:
             try:
-                opened = self._opened(board, row)
-            except UserError as error:
-                _LOG.error("left out of round %d: %s", board.number, error)
-                board.broken.add(row["name"])
+                with board.reading(row["name"]):
+                    opened = self._opened(board, row)
+            except Unreadable:
                 self.release(annotator, row["id"])
                 continue
             self._prepare(board)
             return opened
+        if name is not None:
+            raise Refusal(409, "claimed", "Somebody else is working on this image.")
+        return None
 
-    def _refuse_done(self, board: Board, annotator: str, name: str, review: bool) -> None:
+    def _named(self, board: Board, annotator: str, name: str, review: bool, _) -> list[str]:
+        """[name], if the person may have it."""
+        if name in board.broken:
+            raise Unreadable(board.broken[name].sentence)
         done = board.done.get(name)
         if review:
             if done is None or done.annotator == annotator:
@@ -134,6 +97,7 @@ class Desk:
                 raise Refusal(409, "done", "Somebody else has finished this image.")
             if done.reviewer is not None:
                 raise Refusal(409, "reviewed", "Your answer has been reviewed: it stands.")
+        return [name]
 
     def _choices(self, board: Board, annotator: str, review: bool, run) -> list[str]:
         """What the person may be given, best first: what they were working on, then in order."""
@@ -142,7 +106,7 @@ class Desk:
             return [own]
         if review:
             return reviewable(board, self._database, annotator)
-        return [n for n in board.names if n not in board.done and n not in board.broken]
+        return board.unfinished()
 
     def _own(self, run, board: Board, annotator: str, review: bool) -> str | None:
         """The image that the person holds and has not finished."""
@@ -247,7 +211,7 @@ class Desk:
         """Stores answers, all or none; one whose id is known already is only acknowledged."""
         row = self._held(annotator, claim)
         if row is None:
-            return self._known_already(annotator, entries)
+            return self._known_already(annotator, claim, entries)
         board = self._rounds.board(row["round"])
         if board.closed:
             raise closed()
@@ -275,13 +239,13 @@ class Desk:
             "expires_in": self._seconds,
         }
 
-    def _known_already(self, annotator: str, entries: list[Entry]) -> dict:
+    def _known_already(self, annotator: str, claim: str, entries: list[Entry]) -> dict:
         """Acknowledges answers sent again after the image was finished; refuses new ones."""
         select = "SELECT query, reviewer FROM answers WHERE id = ? AND annotator = ?"
         found = [self._database.row(select, entry.id, annotator) for entry in entries]
-        if None in found:
-            raise lost()
         with self._database.transaction() as run:
+            if None in found:
+                raise why_lost(run, annotator, claim)
             answered = answered_items(run, *found[0])
         return {
             "saved": [entry.id for entry in entries],
@@ -299,6 +263,20 @@ class Desk:
         with self._database.transaction() as run:
             run("DELETE FROM claims WHERE id = ? AND annotator = ?", (claim, annotator))
 
+    def leave_out(self, annotator: str, claim: str) -> None:
+        """Lets an image go that the page cannot show or finish; nobody gets it as it is."""
+        row = self._held(annotator, claim)
+        if row is None:
+            return
+        board = self._rounds.board(row["round"])
+        with contextlib.suppress(Unreadable), board.reading(row["name"]):
+            board.round.read_image(row["name"])
+            raise UserError(
+                f"{row['name']} was left out because the page of {annotator} could not show or"
+                " store it: see the server's log. It is offered again after a restart."
+            )
+        self.release(annotator, claim)
+
     def heartbeat(self, annotator: str, claim: str) -> dict:
         """Says that the person is still there."""
         with self._database.transaction() as run:
@@ -313,6 +291,5 @@ class Desk:
         """Makes ready what the next people to ask will get."""
         select = "SELECT name FROM claims WHERE round = ?"
         held = {row["name"] for row in self._database.rows(select, board.number)}
-        taken = held | board.broken | board.done.keys()
-        free = (name for name in board.names if name not in taken)
+        free = (name for name in board.unfinished() if name not in held)
         self._rounds.prepare(board, [name for name, _ in zip(free, range(_AHEAD), strict=False)])

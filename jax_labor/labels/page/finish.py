@@ -25,6 +25,8 @@ from jax_labor.labels.store import ANSWERED, SKIPPED, Answer
 
 _STRIPES = 64
 _SUMS = ("seconds", "clicks", "keys")
+_UNSAID = {"action": None, "class": None, "shown": False, "accepted": False, "corrected": False}
+_UNSAID |= dict.fromkeys(_SUMS, 0)  # of an item, by another tool
 
 
 class Finisher:
@@ -101,7 +103,7 @@ class Finisher:
             label,
             status,
             first.annotator,
-            **{key: sums[key] + first.facts.get(key, 0) for key in _SUMS},
+            **{key: sums[key] + (first.facts.get(key) or 0) for key in _SUMS},
             items=tuple(_joined(first.facts.get("items") or [], items)),
             reviewer=row["annotator"],
             agreement=agreement(_decoded(first), label, len(board.classes)),
@@ -155,7 +157,7 @@ def _decoded(first: First) -> np.ndarray:
 
 def _joined(first: list[dict], second: list[dict]) -> list[dict]:
     """Items after a review: both people's effort, the answer of the second where there is one."""
-    joined = {item["item"]: item for item in first}
+    joined = {item["item"]: _UNSAID | item for item in first if "item" in item}
     for item in second:
         earlier = joined.get(item["item"])
         if earlier is not None:

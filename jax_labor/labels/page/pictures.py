@@ -4,6 +4,7 @@ from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.refusal import Refusal
 from jax_labor.labels.page.reviews import first_answer
 from jax_labor.labels.page.rounds import Board, Rounds
+from jax_labor.pixels import encode_png
 
 
 class Pictures:
@@ -31,10 +32,10 @@ class Pictures:
         return content, "image/png"
 
     def _label(self, board: Board, annotator: str, name: str) -> bytes | None:
-        """The first person's answer for its reviewer, else the answer file; blind: only one's own.
+        """The first person's answer for its reviewer, else the answer; blind: only one's own.
 
         Raises:
-            Refusal: 403, it is somebody else's and review is blind.
+            Refusal: 403, it is somebody else's and review is blind; 409, it cannot be read.
         """
         board.refresh()
         done = board.done.get(name)
@@ -51,4 +52,5 @@ class Pictures:
         )
         if row is not None:
             return first_answer(board, self._database, row["query"], name).png
-        return (board.round.folder / "answers" / f"{name}.png").read_bytes()
+        with board.reading(name):
+            return encode_png(board.round.read_answer(name))

@@ -35,7 +35,16 @@ class Refusal(Exception):
 def lost() -> Refusal:
     """The claim is not the person's, or no longer."""
     return Refusal(
-        409, "claim_lost", "This image is no longer yours: its time ran out and it was given away."
+        409,
+        "claim_lost",
+        "This image is no longer yours: its time ran out, or you have opened another one since.",
+    )
+
+
+def finished() -> Refusal:
+    """The person has finished the image under this claim before."""
+    return Refusal(
+        409, "claim_lost", "You have finished this image already, in another tab or visit."
     )
 
 
@@ -49,6 +58,13 @@ def changed() -> Refusal:
     return Refusal(
         409, "query_changed", "What is asked about this image has changed: open it anew."
     )
+
+
+class Unreadable(Refusal):
+    """A file of an image cannot be read: nobody gets the image until one of its files changes."""
+
+    def __init__(self, sentence: str):
+        super().__init__(409, "unreadable", sentence)
 
 
 def storage_refusal(error: BaseException) -> Refusal | None:

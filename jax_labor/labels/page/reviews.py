@@ -6,6 +6,7 @@ from typing import NamedTuple
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.rounds import Board
 from jax_labor.labels.store import ANSWERED
+from jax_labor.pixels import encode_png
 
 
 class First(NamedTuple):
@@ -27,22 +28,29 @@ def reviewable(board: Board, database: Database, annotator: str) -> list[str]:
         and done.status == ANSWERED
         and done.annotator != annotator
         and done.reviewer is None
-        and name not in passed | board.broken
+        and name not in passed
+        and name not in board.broken
     ]
 
 
 def first_answer(board: Board, database: Database, query: int, name: str) -> First:
-    """The first person's answer, set aside before its review replaces it.
+    """The first person's answer, checked, set aside before its review replaces it.
 
     It is set aside anew when the first person has changed it, which the JSON file tells: the PNG
     alone may be a review's that a killed server did not complete.
+
+    Raises:
+        Unreadable: it does not fit its query; another tool may have written it.
     """
     select = "SELECT label, facts FROM firsts WHERE query = ?"
     kept = database.row(select, query)
-    if kept is None or board.done[name].reviewer is None:
-        facts = json.dumps(board.round.answer_facts(name))
-        if kept is None or kept["facts"] != facts:
-            label = (board.round.folder / "answers" / f"{name}.png").read_bytes()
+    done = board.done.get(name)
+    if kept is None or (done is not None and done.reviewer is None):
+        with board.reading(name):
+            facts = json.dumps(board.round.answer_facts(name))
+            fresh = kept is None or kept["facts"] != facts
+            label = encode_png(board.round.read_answer(name)) if fresh else None
+        if fresh:
             with database.transaction(durable=True) as run:
                 run("INSERT OR REPLACE INTO firsts VALUES (?, ?, ?)", (query, label, facts))
             kept = database.row(select, query)

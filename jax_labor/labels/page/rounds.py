@@ -1,18 +1,21 @@
 """The rounds of a run as the server sees them: read from their files, kept within bounds."""
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
+
+from etils import epath
 
 from jax_labor.errors import UserError
 from jax_labor.files import is_remote
 from jax_labor.labels.page.cache import Cache
-from jax_labor.labels.page.refusal import Refusal
+from jax_labor.labels.page.refusal import Refusal, Unreadable
 from jax_labor.labels.page.task import Task, load_task
-from jax_labor.labels.store import Round, newest_round
+from jax_labor.labels.store import PHOTO_TYPES, Round, newest_round
 
 _LOG = logging.getLogger(__name__)
 _CACHE_BYTES = 256 * 2**20
@@ -29,6 +32,13 @@ class Done(NamedTuple):
     reviewer: str | None
 
 
+class Broken(NamedTuple):
+    """Why an image is left out, and the stamp of its files at which it was."""
+
+    sentence: str
+    stamp: tuple
+
+
 class Board:
     """One open round.
 
@@ -38,6 +48,7 @@ class Board:
         classes: [{id, name, color}].
         kind: of its first query.
         done: the images with an answer file, as of the last `refresh`.
+        broken: the images with a file that cannot be read; they are handed out to nobody.
     """
 
     def __init__(self, round_: Round):
@@ -56,7 +67,7 @@ class Board:
         self.specks = facts["specks"]
         self.kind = round_.query_facts(self.names[0])["kind"] if self.names else None
         self.done: dict[str, Done] = {}
-        self.broken: set[str] = set()
+        self.broken: dict[str, Broken] = {}
         self._known = frozenset(self.names)
         self._refreshed = -float("inf")
         self._lock = threading.Lock()
@@ -71,24 +82,69 @@ class Board:
         if name not in self._known:
             raise Refusal(404, "no_image", "This round has no image of that name.")
 
+    def unfinished(self) -> list[str]:
+        """What is neither done nor broken, in order."""
+        return [name for name in self.names if name not in self.done and name not in self.broken]
+
     def note(self, name: str) -> None:
         """Reads who finished `name`, whose answer has just been written."""
         with self._lock:  # not between a refresh's look at the folder and its conclusions
             self.done[name] = self._read(name)
 
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Around what reads files of image `name`: one that cannot be read leaves the image out.
+
+        Raises:
+            Unreadable: for the UserError of the block.
+        """
+        stamp = self._stamp(name)  # before it is read: a file mended meanwhile is looked at again
+        try:
+            yield
+        except UserError as error:
+            if name not in self.broken:
+                _LOG.error("left out of round %d: %s", self.number, error)
+            self.broken[name] = Broken(str(error), stamp)
+            raise Unreadable(str(error)) from error
+
     def refresh(self) -> None:
-        """Sees answers that came from elsewhere, an import for instance; at most once a second."""
+        """Sees what came from elsewhere, an import or a file that was mended for instance.
+
+        At most once a second.
+        """
         every = _REFRESH_SECONDS[is_remote(self.round.folder)]
         with self._lock:
             if time.monotonic() - self._refreshed < every:
                 return
             answered = self.round.answered()
-            fresh = [name for name in answered if name not in self.done]
             with ThreadPoolExecutor(_READERS) as pool:
-                self.done.update(zip(fresh, pool.map(self._read, fresh), strict=True))
+                broken = list(self.broken.items())
+                stamps = pool.map(self._stamp, [name for name, _ in broken])
+                for (name, before), stamp in zip(broken, stamps, strict=True):
+                    if stamp != before.stamp:
+                        del self.broken[name]
+                fresh = [n for n in answered if n not in self.done and n not in self.broken]
+                found = zip(fresh, pool.map(self._look, fresh), strict=True)
+                self.done.update((name, done) for name, done in found if done is not None)
             for name in self.done.keys() - set(answered):
                 del self.done[name]
             self._refreshed = time.monotonic()
+
+    def _look(self, name: str) -> Done | None:
+        """Who finished `name`; None, and it is left out, where its answer file cannot be read."""
+        with contextlib.suppress(UserError):
+            return self._read(name)
+        with contextlib.suppress(Unreadable), self.reading(name):
+            return self._read(name)
+        return None
+
+    def _stamp(self, name: str) -> tuple:
+        """Changes when a file of the image does."""
+        folder = self.round.folder
+        kinds = [folder / kind / name for kind in ("queries", "answers")]
+        paths = [f"{path}{suffix}" for path in kinds for suffix in (".json", ".png")]
+        paths += [f"{folder.parent / 'images' / name}{suffix}" for suffix in PHOTO_TYPES]
+        return tuple(_stamp(epath.Path(path)) for path in paths)
 
     def _read(self, name: str) -> Done:
         facts = self.round.answer_facts(name)

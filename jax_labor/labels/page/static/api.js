@@ -1,7 +1,11 @@
 // The server's interface. Two ways to fail: Lost (try again later), Refused (the server said no).
+// Lost to trouble of the server's own (a file that cannot be read, a bug) is Stuck: that is told.
 
 /** No connection, no server, or a server that stumbles: the same request may be sent again. */
 export class Lost extends Error {}
+
+/** The server is there and stumbled over something of its own, which its sentence names. */
+export class Stuck extends Lost {}
 
 /** The server's refusal, with its status, short reason and sentence for a person. */
 export class Refused extends Error {
@@ -12,6 +16,7 @@ export class Refused extends Error {
   }
 }
 
+const TROUBLE = 500;
 const DISK_FULL = 507;
 const TIMEOUT_MS = 30000;
 
@@ -25,9 +30,10 @@ async function request(path, options) {
   if (response.ok) return response;
   const { status } = response;
   const body = await response.json().catch(() => ({}));
+  const sentence = body.error ?? `the server answers ${status}`;
   const busy = status === 429 || (status >= 500 && status !== DISK_FULL);
-  if (busy && path !== "/api/login") throw new Lost(body.error ?? `the server answers ${status}`);
-  throw new Refused(status, body.reason ?? "", body.error ?? `the server answers ${status}`);
+  if (busy && path !== "/api/login") throw new (status === TROUBLE ? Stuck : Lost)(sentence);
+  throw new Refused(status, body.reason ?? "", sentence);
 }
 
 /** GET as parsed JSON. */
@@ -42,10 +48,23 @@ export async function send(path, body = {}) {
   return response.status === 204 ? null : response.json();
 }
 
-/** A picture as ImageBitmap, its values untouched by colour management. */
+/** A picture as ImageBitmap, its values untouched by colour management; Refused if there is none. */
 export async function picture(url) {
-  const blob = await (await request(url, {})).blob();
-  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const blob = await request(url, {}).then(bodyOf).catch(unlessStuck);
+  const plain = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
+  return createImageBitmap(blob, plain).catch(({ message }) => {
+    throw new Refused(0, "no_picture", message);
+  });
+}
+
+const bodyOf = (response) =>
+  response.blob().catch(() => {
+    throw new Lost("the connection broke");
+  });
+
+/** A picture at which the server stumbles would not be there later either. */
+function unlessStuck(error) {
+  throw error instanceof Stuck ? new Refused(500, "no_picture", error.message) : error;
 }
 
 /** A random id; `crypto.randomUUID` is missing where the page comes without TLS. */

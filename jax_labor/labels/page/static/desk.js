@@ -7,7 +7,7 @@ import { Palette } from "./palette.js";
 import { prefs } from "./prefs.js";
 import { View } from "./view.js";
 
-const BUTTONS = "#tools button, #question button, #classes button, #strip button";
+const BUTTONS = "#bar button, #tools button, #question button, #classes button, #strip button";
 const MANY = 200; // items above which pace tells less than the share done
 
 /** The one desk of the page. */
@@ -143,13 +143,14 @@ export class Desk {
     const id = command ? -1 : this.palette.classOf(name);
     if (!command && id < 0) return;
     event.preventDefault();
-    if (event.repeat && !name.startsWith("arrow") && !"+-[]".includes(name)) return;
+    if (event.repeat && !/arrow|^[-+[\]]$/.test(name)) return;
     if (command) this.#run(command);
     else this.mode.choose(id);
   }
 
   #run(command) {
     if (command.enabled && !command.enabled()) return;
+    this.mode.painter?.endStroke(); // what is painted belongs to what was at hand
     command.run();
     refreshBar(this.commands);
   }

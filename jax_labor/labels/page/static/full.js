@@ -5,7 +5,7 @@ import { button, refreshBar } from "./commands.js";
 import { byId, confirmed, make, swatch, toast } from "./dom.js";
 import { NONE } from "./grid.js";
 import { Overlay } from "./overlay.js";
-import { Painter } from "./painter.js";
+import { LARGER, Painter, SMALLER } from "./painter.js";
 import { prefs, set } from "./prefs.js";
 import { labelsOf } from "./work.js";
 
@@ -98,8 +98,8 @@ export class Full {
         place: "bar",
         run: () => this.frame(),
       },
-      { keys: ["["], name: "Smaller brush", hint: "brush size", run: () => this.#resize(-1) },
-      { keys: ["]"], name: "Larger brush", run: () => this.#resize(1) },
+      { ...SMALLER, hint: "brush size", run: () => this.#resize(-1) },
+      { ...LARGER, run: () => this.#resize(1) },
       { keys: ["k"], name: "Keep what is labelled", run: () => this.#keep() },
       {
         keys: ["g"],

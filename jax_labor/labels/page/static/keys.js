@@ -7,11 +7,11 @@ const DIGITS = [..."1234567890"];
 
 /** The name of a pressed key, such as "b", "5", "shift+enter", "ctrl+z", "space". */
 export function keyName(event) {
-  const isTyped = event.getModifierState("AltGraph");
+  const isTyped = event.getModifierState("AltGraph"); // as "[" is on German and Nordic keyboards
   const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
   let key = event.key === " " ? "space" : event.key.toLowerCase();
   // digits by their place: some keyboards give them only with Shift
-  if (digit && !event.shiftKey && event.key.length === 1) key = digit[1];
+  if (digit && !event.shiftKey && !isTyped && event.key.length === 1) key = digit[1];
   if (key === "=") key = "+";
   const hasCase = key.length > 1 || key !== key.toUpperCase();
   const shift = event.shiftKey && hasCase ? "shift+" : "";

@@ -3,7 +3,7 @@
 import { Lost, patiently, Refused, send } from "./api.js";
 import { Clock } from "./clock.js";
 import { Desk } from "./desk.js";
-import { banner, byId, toast } from "./dom.js";
+import { banner, byId, confirmed, toast } from "./dom.js";
 import { Full } from "./full.js";
 import { showConnection, watchOutbox } from "./notices.js";
 import { Outbox } from "./outbox.js";
@@ -23,8 +23,8 @@ let lastDone = null; // the image finished last, for an undo
 
 /** A request that waits for the connection and signs in when it must. */
 const asked = async (action) => {
-  const reply = await known(() => patiently(action, () => showConnection(true)));
-  showConnection(false);
+  const reply = await known(() => patiently(action, showConnection));
+  showConnection(null);
   return reply;
 };
 
@@ -32,7 +32,7 @@ function showRound(round) {
   byId("round").textContent = round.round === null ? "jax_labor" : `Round ${round.round}`;
   const { done, total } = round.images;
   byId("images").textContent = total ? `${done} of ${total} images` : "";
-  byId("annotator").textContent = round.annotator;
+  byId("annotator").firstElementChild.textContent = round.annotator;
   byId("annotator").title = `${round.annotator}: sign out`;
 }
 
@@ -51,10 +51,16 @@ function sent() {
 
 /** One image, from opening to leaving it; resolves to what to ask for next. */
 async function label(desk, claim, wish) {
-  const pictures = await asked(() => loadPictures(claim));
+  const pictures = await asked(() => loadPictures(claim)).catch(refused);
+  if (!pictures) {
+    toast(`${claim.name} cannot be shown and is left out.`);
+    await asked(() => send("/api/broken", { claim: claim.claim }));
+    return claim.review ? { review: true } : {};
+  }
   const work = new Work(claim, pictures, clock);
   clock.turnTo(place(claim), true);
   byId("image").textContent = claim.review ? `review: ${claim.name}` : claim.name;
+  byId("image").title = claim.name; // a long one is cut
   document.title = `${claim.name} · jax_labor`;
   if (!work.items.length) {
     outbox.push(claim, "finish", [{ status: "answered" }]); // nothing was asked here
@@ -62,7 +68,8 @@ async function label(desk, claim, wish) {
   }
   work.onAnswer = (entries) => outbox.push(claim, "answer", entries);
   const left = new Promise((resolve) => (desk.leave = resolve));
-  const watch = new Watch(claim, clock, (error) => {
+  const watch = new Watch(claim, clock, async (error) => {
+    await overview().catch(() => {}); // lost to somebody else, who signed in in another tab?
     banner(error.message, [
       {
         text: "Go on with another image",
@@ -78,6 +85,7 @@ async function label(desk, claim, wish) {
   if (wish.reopen) desk.mode.undo();
   const how = await left;
   watch.stop();
+  if (how.kind === "lost") work.onAnswer = () => {};
   desk.clear();
   const next = claim.review ? { review: true } : {};
   if (how.kind === "finish") {
@@ -99,6 +107,8 @@ async function main() {
   const desk = new Desk(clock);
   desk.canReopen = () => lastDone !== null;
   byId("annotator").onclick = async () => {
+    const text = "What you have answered is sent first. Open your link again to come back.";
+    if (!(await confirmed("Sign out?", text, "Sign out"))) return;
     await sent();
     await signOut();
   };
@@ -106,7 +116,7 @@ async function main() {
   const first = await asked(overview);
   outbox = await Outbox.open(first.annotator);
   addEventListener("beforeunload", (event) => {
-    if (outbox.waiting && !outbox.isDurable) event.preventDefault();
+    if (outbox.waiting + outbox.kept && !outbox.isDurable) event.preventDefault();
   });
   watchOutbox(outbox, (claim) => desk.leave({ kind: "lost", claim }));
   for (let wish = {}; ;) {
@@ -114,24 +124,25 @@ async function main() {
     const round = await asked(overview);
     showRound(round);
     if (round.classes.length) desk.setClasses(round.classes);
-    const { claim } = await asked(() =>
+    const reply = await asked(() =>
       send("/api/claim", { name: wish.name ?? null, review: wish.review ?? false }),
-    ).catch(refusedClaim);
+    ).catch(refused);
+    const claim = reply?.claim;
     if (claim) wish = await label(desk, claim, wish);
     else if (wish.review || wish.reopen) wish = {};
     else {
       byId("image").textContent = "";
-      const onLost = () => showConnection(true);
-      wish = await rest(round, { canReopen: lastDone !== null, onLost, onRound: showRound });
+      wish = await rest(round, { canReopen: lastDone !== null, onRound: showRound });
       if (wish.reopen) wish = reopening();
     }
   }
 }
 
-function refusedClaim(error) {
+/** Tells what the server said no to; null in place of its reply. */
+function refused(error) {
   if (!(error instanceof Refused)) throw error;
   toast(error.message);
-  return { claim: null };
+  return null;
 }
 
 main().catch((error) => {

@@ -1,22 +1,25 @@
 // What the page says about answers on their way: saved, waiting, refused, and what to do.
 
+import { send, Stuck } from "./api.js";
 import { banner, byId } from "./dom.js";
-import { signedIn } from "./signin.js";
+import { overview, signedIn } from "./signin.js";
 
 let outbox = null;
-let lost = false;
+let giveUp = () => {}; // (claim): goes on without an image whose answers cannot be saved
+let lost = null;
+let told = ""; // the server's trouble that is on show
 let isWarned = false;
 
-/** Shows in the header whether all is saved; `isLost`: whether the server could be reached. */
-export function showConnection(isLost = lost) {
-  lost = isLost;
+/** Shows in the header whether all is saved; `error`: why the server was Lost last, or null. */
+export function showConnection(error = lost) {
+  lost = error;
   const element = byId("connection");
   const waiting = outbox?.waiting ?? 0;
   const kept = waiting ? `${waiting} answer${waiting > 1 ? "s" : ""} waiting` : "";
   let state = outbox?.state ?? "saved";
   if (lost && state === "saved") state = "offline";
   const words = {
-    saved: "saved",
+    saved: outbox?.kept ? `saved, ${outbox.kept} kept for later` : "saved",
     sending: "saving…",
     offline: kept ? `${kept}: offline` : "offline",
     full: `${kept}: the server's disk is full`,
@@ -27,11 +30,32 @@ export function showConnection(isLost = lost) {
   if (element.lastElementChild.textContent !== words[state]) {
     element.lastElementChild.textContent = words[state];
   }
+  showTrouble();
+}
+
+/** Tells what the server stumbles over, for as long as it does; all is sent again meanwhile. */
+function showTrouble() {
+  const trouble = [outbox?.lost, lost].find((error) => error instanceof Stuck);
+  const claim = outbox?.stuckAt ?? null;
+  const now = trouble ? `${trouble.message} ${claim}` : "";
+  if (now === told) return;
+  told = now;
+  const goOn = { text: "Keep these answers for later and go on", run: () => keepForLater(claim) };
+  const text = trouble ? `${trouble.message} The page tries again by itself.` : null;
+  banner(text, claim ? [goOn] : []);
+}
+
+/** The image is left out, so that it does not come back at once; its answers stay here. */
+async function keepForLater(claim) {
+  await send("/api/broken", { claim }).catch(() => {});
+  outbox.keepForLater(claim);
+  giveUp(claim);
 }
 
 /** Listens to the outbox: what goes wrong with answers is told calmly, with what to do. */
 export function watchOutbox(queue, onGiveUp) {
   outbox = queue;
+  giveUp = onGiveUp;
   let wasFull = false;
   outbox.addEventListener("change", () => {
     showConnection();
@@ -47,14 +71,15 @@ export function watchOutbox(queue, onGiveUp) {
     if (wasFull && !isFull) banner(null);
     wasFull = isFull;
   });
-  outbox.addEventListener("refused", () => {
+  outbox.addEventListener("refused", async () => {
+    await overview().catch(() => {}); // refused to somebody else, who signed in in another tab?
     const { claim, error } = outbox.refusal;
     const again = {
       text: "Leave them and go on",
       run: () => {
         banner(null);
         outbox.drop(claim);
-        onGiveUp(claim);
+        giveUp(claim);
       },
     };
     const count = outbox.waiting;

@@ -2,12 +2,13 @@
 // and removed when the server has it, so that neither a reload nor a lost connection loses one.
 // Answers carry their own uuid: sending one twice is harmless, and so the outbox may always retry.
 
-import { Lost, Refused, send, uuid } from "./api.js";
+import { Lost, Refused, send, Stuck, uuid } from "./api.js";
 
 const BATCH = 200;
 const BATCH_CHARACTERS = 2_000_000;
 const FIRST_WAIT_MS = 400;
 const LONGEST_WAIT_MS = 10_000;
+const PATIENCE = 4; // tries after which a person may go on without what the server stumbles over
 
 function database() {
   return new Promise((resolve, reject) => {
@@ -29,6 +30,9 @@ export class Outbox extends EventTarget {
 
   state = "saved"; // saved | sending | offline | full | signin | refused
   refusal = null;
+  lost = null; // why the last try to send was Lost
+  kept = 0; // answers and endings that are left to the next visit
+  #tries = 0; // at the head of the queue
 
   /** Opens the queue and takes up what an earlier visit could not send. */
   static async open(annotator) {
@@ -48,6 +52,12 @@ export class Outbox extends EventTarget {
   /** Answers and endings that the server has not confirmed. */
   get waiting() {
     return this.#queue.length;
+  }
+
+  /** The claim at whose answers the server stumbles again and again, or null. */
+  get stuckAt() {
+    const isStuck = this.lost instanceof Stuck && this.#tries >= PATIENCE;
+    return isStuck ? this.#queue[0].claim : null;
   }
 
   /** Whether answers would outlive a reload. */
@@ -86,6 +96,15 @@ export class Outbox extends EventTarget {
     this.#work();
   }
 
+  /** Leaves what waits for `claim` to the next visit; it stays in the browser's database. */
+  keepForLater(claim) {
+    const others = this.#queue.filter((record) => record.claim !== claim);
+    this.kept += this.#queue.length - others.length;
+    this.#queue = others;
+    this.#went("sending");
+    this.retry();
+  }
+
   async #work() {
     if (this.#working || this.refusal) return;
     this.#working = true;
@@ -96,7 +115,7 @@ export class Outbox extends EventTarget {
       try {
         this.#remove(batch, await post(batch));
         wait = FIRST_WAIT_MS;
-        this.#show(this.#queue.length ? "sending" : "saved");
+        this.#went(this.#queue.length ? "sending" : "saved");
       } catch (error) {
         if (!this.#mayRetry(error)) break;
         await this.#sleep(wait);
@@ -104,7 +123,7 @@ export class Outbox extends EventTarget {
       }
     }
     this.#working = false;
-    if (!this.#queue.length) this.#show("saved");
+    if (!this.#queue.length) this.#went("saved");
   }
 
   #batch() {
@@ -120,7 +139,9 @@ export class Outbox extends EventTarget {
   }
 
   #mayRetry(error) {
-    if (error instanceof Lost) this.#show("offline");
+    this.#tries += 1;
+    this.lost = error instanceof Lost ? error : null;
+    if (this.lost) this.#show("offline");
     else if (error.status === 507) this.#show("full");
     else if (error.status === 401) this.#show("signin");
     else if (error instanceof Refused) {
@@ -130,6 +151,12 @@ export class Outbox extends EventTarget {
       return false;
     } else throw error;
     return true;
+  }
+
+  #went(state) {
+    this.lost = null;
+    this.#tries = 0;
+    this.#show(state);
   }
 
   #show(state) {

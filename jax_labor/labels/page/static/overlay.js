@@ -41,3 +41,11 @@ export class Overlay {
     this.context.putImageData(this.#image, 0, 0, rect.left, rect.top, ...size);
   }
 }
+
+/** A white picture of the pixels with `inside(pixel)`. */
+export function veil(inside, height, width) {
+  const map = new Uint8Array(height * width).map((_, pixel) => (inside(pixel) ? 0 : NONE));
+  const shown = new Overlay(map, height, width);
+  shown.recolor([[255, 255, 255]], new Set());
+  return shown.canvas;
+}

@@ -6,6 +6,10 @@ import { prefs, set } from "./prefs.js";
 const NEAR = 12; // CSS pixels within which a click closes the polygon
 const WIDEST = 400;
 
+/** The brush's keys; brackets take AltGr on many keyboards, arrows on none. */
+export const SMALLER = { keys: ["[", "shift+arrowdown"], name: "Smaller brush" };
+export const LARGER = { keys: ["]", "shift+arrowup"], name: "Larger brush" };
+
 /** The tool in hand, on one view and one item of the work. */
 export class Painter {
   tool = null; // brush | eraser | polygon | fill | picker | cut; null moves the image
@@ -23,8 +27,9 @@ export class Painter {
     Object.assign(this, { view, work, overlay });
   }
 
-  /** Takes another tool; an unfinished polygon is dropped. */
+  /** Takes another tool; a stroke is finished on its own item, an unfinished polygon is dropped. */
   use(tool) {
+    this.endStroke();
     this.tool = tool;
     this.corners = [];
     this.view.element.dataset.tool = tool ?? "";
@@ -82,9 +87,15 @@ export class Painter {
 
   up() {
     const stroke = this.#stroke;
-    this.#stroke = null;
+    this.endStroke();
     if (stroke?.from) this.onCut(stroke.from, stroke.to);
-    else if (stroke) this.#finish(stroke.changed ? stroke.rect : null);
+  }
+
+  /** Finishes what is being painted, though the pointer is still down; a cutting line is dropped. */
+  endStroke() {
+    const stroke = this.#stroke;
+    this.#stroke = null;
+    if (stroke?.changed) this.#finish(stroke.rect);
   }
 
   cancel() {

@@ -41,6 +41,7 @@ export class Palette {
       row.classList.toggle("suggested", id === suggested);
       row.firstElementChild.setAttribute("aria-pressed", String(id === chosen));
     });
+    for (const id of [suggested, chosen]) this.#rows[id]?.scrollIntoView({ block: "nearest" });
   }
 
   #safeColors = null;
@@ -60,7 +61,7 @@ export class Palette {
         { className: "choose", onclick: () => this.onChoose(id) },
         swatch(colors[id]),
         label,
-        make("kbd", { textContent: keyLabel(key) }),
+        make("kbd", { textContent: keyLabel(key).replace("Shift ", "⇧") }),
       );
       const eye = make(
         "button",

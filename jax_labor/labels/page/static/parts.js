@@ -25,11 +25,10 @@ export function byLines(work, item, lines) {
   const after = components(work, item, lines);
   const cut = after.filter((one) => !isWhole(one)).map(([, pixels]) => pixels);
   if (!cut.length) return [part(work, pixelsOf(work, item))];
+  const places = cut.flatMap((pixels, index) => sample(pixels, index, work.width));
   for (const [start, pixels] of after.filter(isWhole)) {
-    const gap = (other) =>
-      Math.min(...sample(other).map((pixel) => distance(pixel, start, work.width)));
-    const gaps = cut.map(gap);
-    cut[gaps.indexOf(Math.min(...gaps))].push(...pixels);
+    const nearest = cut[nearestOf(places, start, work.width)];
+    for (const pixel of pixels) nearest.push(pixel);
   }
   return cut.map((pixels) => part(work, pixels)).sort((a, b) => b.size - a.size);
 }
@@ -37,28 +36,40 @@ export function byLines(work, item, lines) {
 /** Connected sets of an item's pixels [start, pixels], neighbours across a line being apart. */
 function components(work, item, lines) {
   const [rect, inside, { width }] = [work.rect(item), work.inside(item), work];
-  const middle = (pixel) => ({ x: (pixel % width) + 0.5, y: Math.floor(pixel / width) + 0.5 });
-  const joined = (a, b) => !lines.some(([from, to]) => crosses(middle(a), middle(b), from, to));
-  const seen = new Set();
+  const joined = (a, b) => !lines.some((line) => crosses(a, b, line, width));
+  const seen = new Uint8Array(work.ids.length);
   const found = [];
   eachOf(work, item, (start) => {
-    if (seen.has(start)) return;
+    if (seen[start]) return;
     const pixels = [];
     const visit = (pixel) => {
-      seen.add(pixel);
+      seen[pixel] = 1;
       pixels.push(pixel);
     };
-    const belongs = (pixel) => !seen.has(pixel) && inside(pixel);
+    const belongs = (pixel) => !seen[pixel] && inside(pixel);
     flood(start, rect, width, belongs, visit, { diagonal: true, joined });
     found.push([start, pixels]);
   });
   return found;
 }
 
-const sample = (pixels) => pixels.filter((_, i) => i % Math.ceil(pixels.length / 200) === 0);
+/** About 200 of the pixels as [x, y, index]. */
+function sample(pixels, index, width) {
+  const step = Math.ceil(pixels.length / 200);
+  const some = pixels.filter((_, i) => i % step === 0);
+  return some.map((pixel) => [pixel % width, Math.floor(pixel / width), index]);
+}
 
-const distance = (a, b, width) =>
-  Math.hypot((a % width) - (b % width), Math.floor(a / width) - Math.floor(b / width));
+/** The index of the place nearest to a pixel. */
+function nearestOf(places, pixel, width) {
+  const [column, row] = [pixel % width, Math.floor(pixel / width)];
+  let [least, best] = [Infinity, 0];
+  for (const [x, y, index] of places) {
+    const gap = (x - column) ** 2 + (y - row) ** 2;
+    if (gap < least) [least, best] = [gap, index];
+  }
+  return best;
+}
 
 /** The most frequent label of `pixels` (NONE only when nothing else occurs) and its share. */
 export function commonest(labels, pixels) {
@@ -99,8 +110,15 @@ function part(work, pixels) {
   return { rect, pixels, size: pixels.length, inside: (pixel) => members.has(pixel), guess };
 }
 
-/** Whether the stretch a-b meets the stretch c-d. */
-function crosses(a, b, c, d) {
-  const side = (p, q, r) => Math.sign((q.x - p.x) * (r.y - p.y) - (q.y - p.y) * (r.x - p.x));
-  return side(c, d, a) !== side(c, d, b) && side(a, b, c) !== side(a, b, d);
+/** Whether the stretch between two pixels' middles meets a line [from, to]. */
+function crosses(a, b, [from, to], width) {
+  const [ax, ay] = [(a % width) + 0.5, Math.floor(a / width) + 0.5];
+  const [bx, by] = [(b % width) + 0.5, Math.floor(b / width) + 0.5];
+  if (side(from.x, from.y, to.x, to.y, ax, ay) === side(from.x, from.y, to.x, to.y, bx, by))
+    return false;
+  return side(ax, ay, bx, by, from.x, from.y) !== side(ax, ay, bx, by, to.x, to.y);
 }
+
+/** On which side of the line through p and q the point r lies: -1, 0 or 1. */
+const side = (px, py, qx, qy, rx, ry) =>
+  Math.sign((qx - px) * (ry - py) - (qy - py) * (rx - px));

@@ -1,13 +1,15 @@
 // Between rounds: what the person has done, and a look for more work every few seconds.
 
 import { byId, make } from "./dom.js";
-import { known, overview } from "./signin.js";
 import { Lost } from "./api.js";
+import { showConnection } from "./notices.js";
+import { known, overview } from "./signin.js";
 
 const POLL_MS = 4000;
+const FEW = 5;
 
 /** Shows the end page until there is work; resolves to what to ask the server for. */
-export function rest(round, { onLost, canReopen, onRound }) {
+export function rest(round, { canReopen, onRound }) {
   byId("desk").hidden = true;
   byId("end").hidden = false;
   document.body.classList.add("resting");
@@ -30,32 +32,38 @@ export function rest(round, { onLost, canReopen, onRound }) {
     timer = setInterval(async () => {
       try {
         const now = await known(overview);
+        showConnection(null);
         onRound(now);
-        if (free(now) > 0) go({});
+        if (now.images.free > 0 && !now.closed) go({});
         else show(now);
       } catch (error) {
-        if (error instanceof Lost) onLost();
-        else throw error;
+        if (!(error instanceof Lost)) throw error;
+        showConnection(error);
       }
     }, POLL_MS);
   });
 }
 
-const free = ({ closed, images }) => (closed ? 0 : images.total - images.done - images.claimed);
-
 function fill(round, go, reopen) {
-  const { images } = round;
-  const [title, lead, figures, actions] = byId("end").children;
+  const { images, broken } = round;
+  const [title, lead, unread, figures, actions] = byId("end").children;
   const nothing = round.round === null;
   const done = round.items_by_me ? "All done, thank you" : "Nothing left to label";
-  const others = !nothing && !round.closed && images.done < images.total;
+  const waitsFor = round.closed ? 0 : broken.filter(({ done }) => !done).length;
+  const others = !nothing && !round.closed && images.done + waitsFor < images.total;
   title.textContent = nothing ? "No images yet" : done;
   if (nothing)
     lead.textContent = "Training has not asked anything yet. This page goes on by itself.";
   else if (others)
     lead.textContent = "Others are still at their last images. This page goes on by itself.";
+  else if (waitsFor)
+    lead.textContent =
+      `Training waits for ${waitsFor} image${waitsFor > 1 ? "s" : ""} of which a file cannot be` +
+      " read: tell whoever runs the server. This page goes on by itself.";
   else
     lead.textContent = "Training goes on from these answers. The next round opens here by itself.";
+  unread.hidden = !broken.length || round.closed;
+  unread.replaceChildren(...told(broken).map((textContent) => make("li", { textContent })));
   const minutes = round.seconds_by_me / 60;
   const rows = nothing
     ? []
@@ -98,4 +106,11 @@ function fill(round, go, reopen) {
     actions.childElementCount === buttons.length &&
     [...actions.children].every((old, i) => old.textContent === buttons[i].textContent);
   if (!same) actions.replaceChildren(...buttons);
+}
+
+/** The sentences about broken images, the first few of many. */
+function told(broken) {
+  const sentences = broken.slice(0, FEW).map(({ sentence }) => sentence);
+  const more = broken.length - sentences.length;
+  return more ? [...sentences, `and ${more} more`] : sentences;
 }

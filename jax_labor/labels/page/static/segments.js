@@ -3,9 +3,9 @@
 
 import { byId, make, toast } from "./dom.js";
 import { NONE } from "./grid.js";
-import { outline } from "./outline.js";
-import { Overlay } from "./overlay.js";
-import { Painter } from "./painter.js";
+import { Outline } from "./outline.js";
+import { Overlay, veil } from "./overlay.js";
+import { LARGER, Painter, SMALLER } from "./painter.js";
 import { byGuess, byLines, commonest, pixelsOf } from "./parts.js";
 import { prefs } from "./prefs.js";
 import { Questions } from "./questions.js";
@@ -20,7 +20,7 @@ export class Segments extends Questions {
   noun = "Piece";
   parts = null; // of the piece in question, once it is cut
   part = 0;
-  #path = new Path2D();
+  #outline = null;
   #march = 0;
   #timer = 0;
   #cuts = [];
@@ -32,7 +32,8 @@ export class Segments extends Questions {
     const shown = { ...work.picture, overlay: this.overlay };
     desk.crop.show(shown);
     desk.around.show(shown);
-    desk.whole.show({ ...shown, under: asked(work) });
+    const { height } = work.claim;
+    desk.whole.show({ ...shown, under: veil((pixel) => work.ids[pixel] > 0, height, work.width) });
     desk.crop.onMarks = (context, view) => this.#marks(context, view);
     desk.around.onMarks = desk.whole.onMarks = (context, view) => this.#box(context, view);
     this.painter = new Painter(desk.crop, work, this.overlay);
@@ -55,6 +56,7 @@ export class Segments extends Questions {
   }
 
   close() {
+    this.painter.use(null);
     clearInterval(this.#timer);
     this.work.onChange = () => {};
   }
@@ -106,8 +108,8 @@ export class Segments extends Questions {
         run: () => this.split(),
         active: () => this.painter.tool === "cut" || this.parts !== null,
       },
-      { keys: ["["], name: "Smaller brush", run: () => this.painter.resize(-1), enabled: painting },
-      { keys: ["]"], name: "Larger brush", run: () => this.painter.resize(1), enabled: painting },
+      { ...SMALLER, run: () => this.painter.resize(-1), enabled: painting },
+      { ...LARGER, run: () => this.painter.resize(1), enabled: painting },
       {
         keys: ["backspace"],
         name: "Drop the polygon's last corner",
@@ -201,7 +203,7 @@ export class Segments extends Questions {
   show(moved = true) {
     this.painter.item = this.item.item;
     const { rect, inside } = this.#shape();
-    this.#path = outline(rect, this.work.width, inside);
+    this.#outline = new Outline(rect, inside, this.work.claim.height, this.work.width);
     this.moved = moved;
     super.show();
     if (this.isPainting) this.desk.palette.mark(this.painter.color, -1);
@@ -314,16 +316,7 @@ export class Segments extends Questions {
   }
 
   #marks(context, view) {
-    const px = 1 / view.scale;
-    context.strokeStyle = "#000d";
-    context.lineWidth = 4 * px;
-    context.stroke(this.#path);
-    context.strokeStyle = "#fff";
-    context.lineWidth = 2 * px;
-    context.setLineDash([6 * px, 4 * px]);
-    context.lineDashOffset = -this.#march * px;
-    context.stroke(this.#path);
-    context.setLineDash([]);
+    this.#outline.draw(context, 1 / view.scale, this.#march);
     this.painter.marks(context, view);
   }
 
@@ -340,17 +333,6 @@ export class Segments extends Questions {
       context.strokeRect(left - room, top - room, right - left + 2 * room, bottom - top + 2 * room);
     }
   }
-}
-
-/** The asked pixels as a light veil, for the whole image. */
-function asked({ ids, width, claim }) {
-  const shown = new Overlay(
-    Uint8Array.from(ids, (id) => (id ? 0 : NONE)),
-    claim.height,
-    width,
-  );
-  shown.recolor([[255, 255, 255]], new Set());
-  return shown.canvas;
 }
 
 /** In a review the first person's labels are the suggestion, piece by piece. */

@@ -4,6 +4,7 @@ import { Lost, read, send } from "./api.js";
 import { byId } from "./dom.js";
 import { prefs, set } from "./prefs.js";
 
+let here = null; // whose page this is
 let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
 /** Asks for a name until the server lets the person in. */
@@ -33,6 +34,15 @@ async function signIn() {
   dialog.onclose = null;
   dialog.close();
   history.replaceState(null, "", location.pathname); // the token does not stay in the address
+  await stillHere(prefs.name);
+}
+
+/** A page is one person's, with what waits in it: for another one it is loaded anew. */
+function stillHere(name) {
+  here ??= name;
+  if (name === here) return null;
+  location.reload();
+  return new Promise(() => {});
 }
 
 function submitted(dialog) {
@@ -73,4 +83,9 @@ export async function signOut() {
   location.reload();
 }
 
-export const overview = () => read("/api/round");
+/** The newest round, as the person here sees it. */
+export async function overview() {
+  const round = await read("/api/round");
+  await stillHere(round.annotator);
+  return round;
+}
