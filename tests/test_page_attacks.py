@@ -131,7 +131,19 @@ def test_wrong_tries_are_forgotten_and_kept_within_bounds(monkeypatch):
 
 @pytest.mark.parametrize(
     "annotator",
-    ["", "  ", "x" * 65, "line\nbreak", "bell\x07", "\ud800", "\u202eevil", 5, None, []],
+    [
+        "",
+        "  ",
+        "x" * 65,
+        "segmenter",
+        "line\nbreak",
+        "bell\x07",
+        "\ud800",
+        "\u202eevil",
+        5,
+        None,
+        [],
+    ],
 )
 def test_a_name_that_is_no_name(desk, unchanged, annotator):
     body = json.dumps({"token": desk.app.token, "annotator": annotator})

@@ -6,6 +6,7 @@ import re
 import uuid
 from typing import Any
 
+from jax_labor.labels.answer_checks import PROGRAMS
 from jax_labor.labels.page.refusal import Refusal
 from jax_labor.labels.store import ANSWERED, SKIPPED
 
@@ -68,6 +69,8 @@ def login(body: dict) -> tuple[str, str]:
     annotator = _text(body, "annotator", NAME_LENGTH).strip()
     if not annotator or not annotator.isprintable():
         raise invalid("annotator", f"a name of 1 to {NAME_LENGTH} printable characters")
+    if annotator in PROGRAMS:
+        raise invalid("annotator", f"a person's name: {', '.join(PROGRAMS)} are programs'")
     return token, annotator
 
 
