@@ -85,9 +85,11 @@ def ranked_points(p, classes, candidates, kind):
     `classes` is [H, W], or [N, H, W] where pixels have several classes.
     """
     width = classes.shape[-1]
+    maps = classes.reshape(-1, *classes.shape[-2:])
     ranked = {}
     for k in range(p.shape[-1]):
-        members = np.argwhere(candidates & (np.atleast_3d(classes.T).T == k).any(0))
+        of_class = (maps == k).any(0)
+        members = np.argwhere(candidates & of_class)
         mu = np.mean([p[y, x] for y, x in members], 0) if len(members) else None
         scored = [(similarity(p[y, x], mu, kind), y * width + x) for y, x in members]
         ranked[k] = sorted(scored, key=lambda pair: (-pair[0], pair[1]))

@@ -129,3 +129,18 @@ def test_heads_drop_only_with_keys(kind):
     plain = head.apply(variables, MAPS, False)
     np.testing.assert_array_equal(plain, kind(5, (2, 4), 12).apply(variables, MAPS, False))
     assert np.any(head.apply(variables, MAPS, False, keys) != plain)
+
+
+@pytest.mark.parametrize("kind", [ASPPV2, HeadV3, HeadV3Plus])
+def test_logits_are_no_bfloat16_numbers(kind):
+    """Rounded, two classifiers that nearly agree would ask where rounding says that they differ."""
+    settings = {"dilations": (2, 4)}
+    if kind is not ASPPV2:
+        settings |= {"channels": 12, "dtype": jnp.bfloat16}
+    head = kind(5, **settings)
+    variables = random_variables(head, MAPS, False)
+    maps = {name: jnp.asarray(x, jnp.bfloat16) for name, x in MAPS.items()}
+    logits = head.apply(variables, maps, False)
+    assert logits.dtype == jnp.float32
+    rounded = logits.astype(jnp.bfloat16).astype(jnp.float32)
+    assert (logits == rounded).mean() < 0.05

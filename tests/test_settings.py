@@ -65,6 +65,8 @@ def test_seeds_of_32_bits_are_taken(seed):
         ("eval.size", (0, 64), "config.eval.size="),
         ("eval.scales", (1.0, -1.0), "config.eval.scales: -1.0"),
         ("data.normalize", "cafe", "config.data.normalize="),
+        ("optimizer.decay_steps", -1, "config.optimizer.decay_steps is -1: use 0"),
+        ("pseudo.rule", "argmin", "config.pseudo.rule"),
     ],
 )
 def test_settings_that_a_segmenter_cannot_have(setting, value, message):
@@ -75,8 +77,18 @@ def test_settings_that_a_segmenter_cannot_have(setting, value, message):
         check_training(config)
 
 
+def test_a_discrepancy_of_weights_does_not_reach_the_features():
+    config = spl.get_config("demo")
+    config.model.selector, config.loss.discrepancy_features = "own", True
+    check_training(config)
+    config.loss.discrepancy_kind = "cosine"
+    with pytest.raises(UserError, match="config.loss.discrepancy_kind=l1"):
+        check_training(config)
+
+
 @pytest.mark.parametrize(
-    ("setting", "value"), [("width", 0), ("width", -8), ("dilations", (-1,)), ("dilations", (6, 0))]
+    ("setting", "value"),
+    [("width", 0), ("width", -8), ("dilations", (-1,)), ("dilations", (6, 0)), ("dropout", 1.0)],
 )
 def test_models_that_cannot_be(setting, value):
     settings = common.base().model

@@ -17,7 +17,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import comparison as labor_comparison
 from jax_labor.experiments import comparison_datasetgan as comparison
 from jax_labor.experiments.assembly import build_network, state_shape
-from jax_labor.experiments.phases import NONE, segmentation_phases
+from jax_labor.experiments.phases import FULL, NONE, segmentation_phases
 from jax_labor.experiments.study import DATASETGAN, Study
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
@@ -100,6 +100,18 @@ def test_semi_alone_reads_the_target_and_never_its_labels(method, roles, terms):
     # Shapes alone: nothing is compiled.
     _, metrics = jax.eval_shape(step, state_shape(config, network, 8), batch)
     assert metrics.keys() == terms
+
+
+@pytest.mark.parametrize(("method", "labels"), [("adversarial", NONE), ("supervised", FULL)])
+def test_pseudo_labels_may_follow_an_adversarial_or_supervised_warm_up(method, labels):
+    """As IAST's do."""
+    config = segmentation.get_config(f"{method},demo")
+    config.loss.pseudo, config.loss.pseudo_start = 1.0, 0.25
+    begin, end = segmentation_phases(config)
+    assert (begin.end, end.end) == (config.train.steps // 4, config.train.steps)
+    assert begin.labels == end.labels == labels
+    assert begin.uses_target and end.uses_target
+    assert (begin.self_trains, end.self_trains) == (False, True)
 
 
 @pytest.mark.parametrize(
