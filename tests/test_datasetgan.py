@@ -1,5 +1,6 @@
 """DatasetGAN end to end: from a generator and answers to a data set and a segmenter."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -401,6 +402,16 @@ def sampled(tmp_path_factory, generator):
     opened = open_generator(generator)
     settings = config("", generator)
     return opened, samples.write_samples(settings, opened, TABLE, tmp_path_factory.mktemp("s"))
+
+
+def test_classes_edited_while_people_label_are_refused(sampled):
+    """With the ids of the answers as they are, every label would be another class."""
+    opened, round_ = sampled
+    workdir, names = round_.folder.parent.parent, TABLE.names
+    other = dataclasses.replace(TABLE, names=names[::-1])
+    words = f"round.json: .* {', '.join(names)}, but .* {', '.join(names[::-1])}: put back"
+    with pytest.raises(UserError, match=words):
+        samples.write_samples(config("", "x"), opened, other, workdir)
 
 
 def _cut_short(path):

@@ -11,6 +11,7 @@ from jax_labor.classes import ClassTable
 from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.lock import hold
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.errors import UserError
 from jax_labor.experiments import factory, folds, samples, segmenter_oracle
@@ -36,7 +37,6 @@ from jax_labor.experiments.run_session import Stopped
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
-from jax_labor.labels.store import Round
 from jax_labor.models.pretrained import initialise
 
 _LOG = logging.getLogger(__name__)
@@ -162,10 +162,7 @@ def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dic
 def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table):
     """The samples with their answers, and what they cost."""
     config, workdir = preparation.config, preparation.workdir
-    if preparation.is_main:
-        samples.write_samples(config, generator, table, workdir)
-    multihost_utils.sync_global_devices("samples written")
-    round_ = Round(workdir, 0)
+    round_ = from_main(lambda: samples.write_samples(config, generator, table, workdir))
 
     def oracle():
         run = segmenter_oracle.oracle_run(config, workdir)

@@ -42,10 +42,11 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     Main process only. A round that is open already is left alone.
 
     Raises:
-        UserError: a sample is not finite.
+        UserError: a sample is not finite; an open round asks in other classes than `table`'s.
     """
     round_ = Round(workdir, 0)
     if round_.is_open:
+        _check_table(round_, table)
         return round_
     count, settings = config.samples.count, config.generator
     round_.remove_parts()
@@ -107,6 +108,17 @@ def check_classes(labels: np.ndarray, table: ClassTable, smallest: int) -> None:
             f"too little is labelled of {', '.join(few)} in {len(labels)} samples: label more with"
             " config.samples.count in another workdir, or let classifiers train without these"
             " classes with config.ensemble.smallest=0."
+        )
+
+
+def _check_table(round_, table):
+    """The ids of the answers mean what stood in the round, whatever was edited since."""
+    if round_.class_names != tuple(table.names):
+        raise UserError(
+            f"{round_.folder / 'round.json'}: people label in the classes"
+            f" {', '.join(round_.class_names)}, but config.data.classes are now"
+            f" {', '.join(table.names)}: put back the former classes in their order, or start in"
+            " another workdir."
         )
 
 
