@@ -27,7 +27,7 @@ from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
 from jax_labor.experiments import datasetgan, factory, sample_files, samples
 from jax_labor.experiments.annotators import Waiting
-from jax_labor.experiments.generator_file import open_generator
+from jax_labor.experiments.generator_file import open_generator, save_generator
 from jax_labor.experiments.maker import Maker
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.files import read_json, write_json
@@ -383,8 +383,41 @@ def test_another_generator_is_refused(tmp_path, data, generator):
     settings, round_ = _asked(tmp_path / "run", data, generator)
     oracle.answer(round_, bands)
     settings.generator.path = make_generator(tmp_path / "other", seed=1)
-    with pytest.raises(UserError, match="name the generator that made them"):
-        experiments.run(settings, str(tmp_path / "run"), force=True)
+    for _ in ("by the copy of the first", "by the manifest of a run that kept none"):
+        with pytest.raises(UserError, match="name the generator that made them"):
+            experiments.run(settings, str(tmp_path / "run"), force=True)
+        shutil.rmtree(tmp_path / "run/samples", ignore_errors=True)
+
+
+def _trained_on(folder):
+    """The generator of `folder` with other weights, as of a training that goes on."""
+    opened = open_generator(folder)
+    variables = jax.tree.map(lambda x: np.float32(1.01) * x, opened.variables)
+    save_generator(folder, opened.network, variables, 2)
+
+
+def test_labels_outlive_the_training_of_their_generator(tmp_path, data):
+    source = make_generator(tmp_path / "generator")
+    settings = config(data, source, annotator="people")
+    workdir, first = tmp_path / "run", sample_files.open_samples_generator(settings, tmp_path)
+    # Of a start that was killed before it asked, with weights that are gone since.
+    sample_files.keep_generator(workdir, open_generator(make_generator(tmp_path / "older", seed=1)))
+    round_ = samples.write_samples(settings, first, TABLE, workdir)
+    oracle.answer(round_, bands)
+    _trained_on(source)
+    kept = sample_files.open_samples_generator(settings, workdir)
+    assert (kept.checksum, kept.source) == (first.checksum, source)
+    assert samples.read_samples(kept, round_).names == tuple(round_.names())
+    # A work directory of a version that kept no copy says what to do.
+    shutil.rmtree(workdir / "samples")
+    with pytest.raises(UserError, match="its training has gone on.*later steps of checkpoints/"):
+        samples.read_samples(sample_files.open_samples_generator(settings, workdir), round_)
+
+
+def test_a_copy_of_any_generator_is_the_same(tmp_path):
+    opened = open_generator("figures")
+    sample_files.keep_generator(tmp_path, opened)
+    assert open_generator(sample_files.kept_generator(tmp_path)).checksum == opened.checksum
 
 
 def test_a_changed_picture_is_found(tmp_path, data, generator):

@@ -25,7 +25,7 @@ from jax_labor.experiments.assembly import (
 from jax_labor.experiments.bounds import check_least, check_run
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.finish import finish
-from jax_labor.experiments.generator_file import OpenGenerator, open_generator
+from jax_labor.experiments.generator_file import OpenGenerator
 from jax_labor.experiments.phases import segmentation_phases
 from jax_labor.experiments.pixel_training import (
     check_batch_holds,
@@ -34,6 +34,7 @@ from jax_labor.experiments.pixel_training import (
     train_ensemble,
 )
 from jax_labor.experiments.run_session import Stopped
+from jax_labor.experiments.sample_files import open_samples_generator
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
@@ -50,9 +51,10 @@ def run(config, workdir: str, force: bool = False) -> dict:
         Stopped: a signal came; what is done is saved.
         UserError: see the parts.
     """
-    generator = open_generator(config.generator.path)
+    factory.check(config.factory, workdir)  # first of all: a bucket is refused unread
+    generator = open_samples_generator(config, workdir)
     config = _completed(config, workdir, generator)
-    _check_settings(config, workdir)
+    _check_settings(config)
     made = _make_dataset(config, workdir, generator, force)
     with Session(config, workdir, force) as session:
         for phase in segmentation_phases(config):
@@ -61,12 +63,11 @@ def run(config, workdir: str, force: bool = False) -> dict:
         return finish(session, more=made)
 
 
-def _check_settings(config, workdir) -> None:
+def _check_settings(config) -> None:
     """Refuses settings of any part before the first begins: people label in between."""
     check_run(config)
     check_annotator(config.annotator, SEGMENTER)
     check_least(config, {"samples.count": 1, "generator.psi": 0, "generator.cutoff": 0})
-    factory.check(config.factory, workdir)
     check_ensemble(config)
     check_training(config)
     segmentation_phases(config)

@@ -62,6 +62,7 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
         round_.write_image(name, image, lossless=True)
         round_.write_query(Query(name, nothing, FULL, np.zeros((0, 2), int)))
     sample_files.write_latents(round_, latents)
+    sample_files.keep_generator(workdir, generator)
     sample_files.write_manifest(round_, generator, config, names, images)
     round_.open("samples", names, table)
     return round_
@@ -76,14 +77,8 @@ def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
             labelled; a file is damaged.
     """
     manifest = sample_files.read_manifest(round_)
-    names, own = manifest.names, generator.checksum
-    if manifest.checksum != own:
-        raise UserError(
-            f"{sample_files.manifest_path(round_)}: the samples come from {manifest.source}"
-            f" (SHA-256 {manifest.checksum[:12]}...), but config.generator.path is"
-            f" {generator.source} ({own[:12]}...): name the generator that made them, or start in"
-            " another workdir."
-        )
+    names = manifest.names
+    _check_generator(round_, manifest, generator)
     answered = [n for n in names if round_.answer_facts(n)["status"] == ANSWERED]
     if not answered:
         raise UserError(f"{round_.folder / 'answers'}: every sample was skipped; label some.")
@@ -109,6 +104,23 @@ def check_classes(labels: np.ndarray, table: ClassTable, smallest: int) -> None:
             " config.samples.count in another workdir, or let classifiers train without these"
             " classes with config.ensemble.smallest=0."
         )
+
+
+def _check_generator(round_, manifest, generator):
+    was, now = manifest.checksum, generator.checksum
+    if was == now:
+        return
+    remedy = "name the generator that made them"
+    if manifest.source == generator.source:
+        remedy = (
+            "its training has gone on, or it was replaced. Restore it as it was (in a copy of a"
+            " run's folder, remove generator/ and the later steps of checkpoints/)"
+        )
+    raise UserError(
+        f"{sample_files.manifest_path(round_)}: the samples come from {manifest.source} (SHA-256"
+        f" {was[:12]}...), but config.generator.path is {generator.source} ({now[:12]}...):"
+        f" {remedy}, or start in another workdir."
+    )
 
 
 def _check_table(round_, table):
