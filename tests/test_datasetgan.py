@@ -400,8 +400,9 @@ def test_labels_outlive_the_training_of_their_generator(tmp_path, data):
     source = make_generator(tmp_path / "generator")
     settings = config(data, source, annotator="people")
     workdir, first = tmp_path / "run", sample_files.open_samples_generator(settings, tmp_path)
-    # Of a start that was killed before it asked, with weights that are gone since.
-    sample_files.keep_generator(workdir, open_generator(make_generator(tmp_path / "older", seed=1)))
+    # A start was killed before it asked, with weights that are gone since.
+    older = open_generator(make_generator(tmp_path / "older", seed=1))
+    samples.write_samples(settings, older, TABLE, workdir).folder.joinpath("round.json").unlink()
     round_ = samples.write_samples(settings, first, TABLE, workdir)
     oracle.answer(round_, bands)
     _trained_on(source)

@@ -59,6 +59,8 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     images, _ = _render(generator, latents, settings.psi, settings.cutoff, names, maps=False)
     nothing = np.full(images.shape[1:3], IGNORE, np.uint8)
     for name, image in zip(names, images, strict=True):
+        if stale := round_.image_path(name):  # of another generator, by a start that was killed
+            stale.unlink()
         round_.write_image(name, image, lossless=True)
         round_.write_query(Query(name, nothing, FULL, np.zeros((0, 2), int)))
     sample_files.write_latents(round_, latents)
