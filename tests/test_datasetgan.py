@@ -355,11 +355,22 @@ def test_answers_that_do_not_fit(tmp_path, data, generator, label, words):
     assert not round_.is_closed
 
 
-def test_classes_that_nobody_labelled_are_named(tmp_path, data, generator):
+@pytest.mark.parametrize(
+    ("truth", "words"),
+    [
+        (lambda name: np.minimum(bands(name), 5), r"of feet \(0 pixels\), item \(0 .* 3 samples"),
+        (lambda name: np.full(SIZE, 255, np.uint8), "no pixel is labelled"),
+    ],
+)
+def test_labels_that_will_not_do_can_be_mended(tmp_path, data, generator, truth, words):
     settings, round_ = _asked(tmp_path, data, generator)
     settings.ensemble.smallest = 1
-    oracle.answer(round_, lambda name: np.minimum(bands(name), 5))
-    with pytest.raises(UserError, match=r"feet \(0 pixels\), item \(0 pixels\) in 3 samples"):
+    oracle.answer(round_, truth)
+    with pytest.raises(UserError, match=f"{words}.* The round is still open: label more of it"):
+        experiments.run(settings, str(tmp_path))
+    assert not round_.is_closed
+    round_.close()  # as versions did that looked only then
+    with pytest.raises(UserError, match="Remove .*closed.json to open the round again"):
         experiments.run(settings, str(tmp_path))
 
 
@@ -375,8 +386,9 @@ def test_all_skipped_is_a_mistake(tmp_path, data, generator):
     settings, round_ = _asked(tmp_path, data, generator)
     for name in round_.names():
         round_.write_answer(Answer(name, np.full(SIZE, 255, np.uint8), SKIPPED))
-    with pytest.raises(UserError, match="every sample was skipped"):
+    with pytest.raises(UserError, match="every sample was skipped. The round is still open"):
         experiments.run(settings, str(tmp_path))
+    assert not round_.is_closed
 
 
 def test_another_generator_is_refused(tmp_path, data, generator):

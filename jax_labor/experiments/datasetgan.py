@@ -34,6 +34,7 @@ from jax_labor.experiments.pixel_training import (
     train_ensemble,
 )
 from jax_labor.experiments.run_session import Stopped
+from jax_labor.experiments.sample_checks import check_labels
 from jax_labor.experiments.sample_files import open_samples_generator
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
@@ -172,6 +173,7 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
     answer_round(preparation, round_, oracle)
     multihost_utils.sync_global_devices("samples answered")
     labelled = samples.read_samples(generator, round_)
+    check_labels(round_, labelled.labels, table, config.ensemble.smallest)
     if preparation.is_main:
         round_.close()
     _LOG.info("%d samples are labelled", len(labelled.names))

@@ -8,15 +8,13 @@ import numpy as np
 
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
-from jax_labor.experiments import sample_files
+from jax_labor.experiments import sample_checks, sample_files
 from jax_labor.experiments.batches import filled_batches
 from jax_labor.experiments.generator_file import OpenGenerator
 from jax_labor.labels.store import ANSWERED, FULL, Query, Round
 from jax_labor.steps.samples import LABELLED, draw_latents, make_render
 
 _BATCH = 4
-# Mean difference, in steps of 8 bits, that another device's rounding may make in a sample.
-_ROUNDING = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +44,7 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     """
     round_ = Round(workdir, 0)
     if round_.is_open:
-        _check_table(round_, table)
+        sample_checks.check_table(round_, table)
         return round_
     count, settings = config.samples.count, config.generator
     round_.remove_parts()
@@ -80,60 +78,19 @@ def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
     """
     manifest = sample_files.read_manifest(round_)
     names = manifest.names
-    _check_generator(round_, manifest, generator)
+    sample_checks.check_generator(round_, manifest, generator)
     answered = [n for n in names if round_.answer_facts(n)["status"] == ANSWERED]
     if not answered:
-        raise UserError(f"{round_.folder / 'answers'}: every sample was skipped; label some.")
+        mend = sample_checks.how_to_mend(round_)
+        raise UserError(f"{round_.folder / 'answers'}: every sample was skipped. {mend}.")
     labels = np.stack([round_.read_answer(n) for n in answered])
     rows = np.array([names.index(name) for name in answered])
     latents = sample_files.read_latents(round_, generator.network, len(names))
     latents = jax.tree.map(lambda x: x[rows], latents)
     images, maps = _render(generator, latents, manifest.psi, manifest.cutoff, answered)
     for name, image in zip(answered, images, strict=True):
-        _check_image(round_, name, image)
+        sample_checks.check_image(round_, name, image)
     return LabelledSamples(tuple(answered), images, labels, maps)
-
-
-def check_classes(labels: np.ndarray, table: ClassTable, smallest: int) -> None:
-    """Raises a UserError that names the classes with fewer than `smallest` labelled pixels."""
-    pixels = np.bincount(labels.ravel(), minlength=256)
-    few = [
-        f"{name} ({pixels[i]} pixels)" for i, name in enumerate(table.names) if pixels[i] < smallest
-    ]
-    if few:
-        raise UserError(
-            f"too little is labelled of {', '.join(few)} in {len(labels)} samples: label more with"
-            " config.samples.count in another workdir, or let classifiers train without these"
-            " classes with config.ensemble.smallest=0."
-        )
-
-
-def _check_generator(round_, manifest, generator):
-    was, now = manifest.checksum, generator.checksum
-    if was == now:
-        return
-    remedy = "name the generator that made them"
-    if manifest.source == generator.source:
-        remedy = (
-            "its training has gone on, or it was replaced. Restore it as it was (in a copy of a"
-            " run's folder, remove generator/ and the later steps of checkpoints/)"
-        )
-    raise UserError(
-        f"{sample_files.manifest_path(round_)}: the samples come from {manifest.source} (SHA-256"
-        f" {was[:12]}...), but config.generator.path is {generator.source} ({now[:12]}...):"
-        f" {remedy}, or start in another workdir."
-    )
-
-
-def _check_table(round_, table):
-    """The ids of the answers mean what stood in the round, whatever was edited since."""
-    if round_.class_names != tuple(table.names):
-        raise UserError(
-            f"{round_.folder / 'round.json'}: people label in the classes"
-            f" {', '.join(round_.class_names)}, but config.data.classes are now"
-            f" {', '.join(table.names)}: put back the former classes in their order, or start in"
-            " another workdir."
-        )
 
 
 def _render(generator, latents, psi, cutoff, names, maps=True):
@@ -149,13 +106,3 @@ def _render(generator, latents, psi, cutoff, names, maps=True):
     finite &= np.stack([np.isfinite(x).all((1, 2, 3)) for x in half] or [finite]).all(0)
     generator.check_finite(finite, names)
     return images, half
-
-
-def _check_image(round_, name, image):
-    stored = round_.read_image(name)
-    same = stored.shape == image.shape
-    if not same or np.abs(stored.astype(int) - image).mean() > _ROUNDING:
-        raise UserError(
-            f"{round_.image_path(name)} is not what the generator makes of its latent: labels of it"
-            " would be read off other features. Restore the file, or start in another workdir."
-        )
