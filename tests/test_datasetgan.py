@@ -276,6 +276,24 @@ def test_blocks_of_another_maker_are_refused(tmp_path, maker):
         write(other)
 
 
+def test_a_finished_data_set_stays_with_what_made_it(tmp_path, maker):
+    def write(**changes):
+        settings = config("", "x", **changes)
+        preparation = datasetgan.Preparation(settings, str(tmp_path), True, SimpleNamespace(set=0))
+        return factory.write_dataset(preparation, maker.generator, maker.ensemble, None, TABLE)
+
+    first = write()
+    with pytest.raises(
+        UserError, match=r"factory.voting: was .*soft, now hard[^/]*/.*dataset, and"
+    ):
+        write(**{"factory.voting": "hard"})
+    assert write() == first
+    # Of a version that did not say what made it: the figures are those of the data set.
+    Path(tmp_path, "dataset/generated/1.0.0/maker.json").unlink()
+    assert write(**{"factory.count": 40}) == first
+    assert (first["images"], first["candidates"]) == (11, 14)
+
+
 def test_a_signal_while_the_card_is_drawn_is_not_lost(tmp_path, monkeypatch, maker):
     preparation = datasetgan.Preparation(config("", "x"), str(tmp_path), True, StopFlag())
     monkeypatch.setattr(factory.generated, "is_finished", lambda folder: True)

@@ -131,8 +131,8 @@ def _resumed(checkpoints, fresh, labels_sum):
     if meta["labels"] != labels_sum:
         raise UserError(
             f"{checkpoints.folder.parent} was trained on other labels than rounds/000/answers holds"
-            " now: restore the answers, or remove this folder and what was made with it, the folder"
-            " dataset, to train again."
+            " now: restore the answers, or remove this folder and what was made with it,"
+            " the folders dataset and checkpoints, to train again."
         )
     _LOG.info("ensemble: going on from step %d", step)
     return state, step
