@@ -456,7 +456,7 @@ def test_a_changed_picture_is_found(tmp_path, data, generator):
     oracle.answer(round_, bands)
     first, second = (round_.image_path(f"sample-000{i}") for i in (0, 1))
     first.write_bytes(second.read_bytes())
-    with pytest.raises(UserError, match="sample-0000.png is not what the generator makes"):
+    with pytest.raises(UserError, match="sample-0000.png was changed: sample-0000 is not what"):
         experiments.run(settings, str(tmp_path))
 
 
@@ -524,6 +524,28 @@ def test_a_damaged_manifest_is_named(tmp_path, sampled, lost):
     del content[lost]
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=rf"samples\.json: damaged \(KeyError\('{lost}'\)"):
+        samples.read_samples(opened, copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("sample-0002", "sample-0009"), "its samples are not those of"),
+        (lambda text: json.dumps(json.loads(text) | {"samples": []}), "its samples are not those"),
+        (
+            lambda text: json.dumps(json.loads(text) | {"psi": 0.1}),
+            "or latents.npz beside it was changed: sample-0000 is not what the generator makes",
+        ),
+    ],
+)
+def test_a_manifest_of_other_samples_is_named(tmp_path, sampled, change, words):
+    """Not the pictures or the answers, which are as they were."""
+    opened, round_ = sampled
+    copy = Round(shutil.copytree(round_.folder.parent.parent, tmp_path / "run"), 0)
+    oracle.answer(copy, bands)
+    path = sample_files.manifest_path(copy)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=rf"samples\.json.* {words}"):
         samples.read_samples(opened, copy)
 
 

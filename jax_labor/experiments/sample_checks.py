@@ -4,7 +4,7 @@ import numpy as np
 
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
-from jax_labor.experiments.sample_files import Manifest, manifest_path
+from jax_labor.experiments.sample_files import Manifest, digest, manifest_path
 from jax_labor.labels.store import Round
 
 # Mean difference, in steps of 8 bits, that another device's rounding may make in a sample.
@@ -43,15 +43,18 @@ def check_generator(round_: Round, manifest: Manifest, generator) -> None:
     )
 
 
-def check_image(round_: Round, name: str, image: np.ndarray) -> None:
+def check_image(round_: Round, manifest: Manifest, name: str, image: np.ndarray) -> None:
     """Raises a UserError where people saw something else than `image`, uint8[H, W, 3]."""
     stored = round_.read_image(name)
-    same = stored.shape == image.shape
-    if not same or np.abs(stored.astype(int) - image).mean() > _ROUNDING:
-        raise UserError(
-            f"{round_.image_path(name)} is not what the generator makes of its latent: labels of it"
-            " would be read off other features. Restore the file, or start in another workdir."
-        )
+    if stored.shape == image.shape and np.abs(stored.astype(int) - image).mean() <= _ROUNDING:
+        return
+    damaged = round_.image_path(name)
+    if digest(stored) == manifest.digests[name]:
+        damaged = f"{manifest_path(round_)} or latents.npz beside it"
+    raise UserError(
+        f"{damaged} was changed: {name} is not what the generator makes of its latent, and labels"
+        " of it would be read off other features. Restore the file, or start in another workdir."
+    )
 
 
 def check_labels(round_: Round, labels: np.ndarray, table: ClassTable, smallest: int) -> None:

@@ -89,7 +89,7 @@ def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
     latents = jax.tree.map(lambda x: x[rows], latents)
     images, maps = _render(generator, latents, manifest.psi, manifest.cutoff, answered)
     for name, image in zip(answered, images, strict=True):
-        sample_checks.check_image(round_, name, image)
+        sample_checks.check_image(round_, manifest, name, image)
     return LabelledSamples(tuple(answered), images, labels, maps)
 
 
