@@ -25,7 +25,7 @@ from jax_labor.classes import get_table
 from jax_labor.data import catalogue
 from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
-from jax_labor.experiments import datasetgan, factory, sample_files, samples
+from jax_labor.experiments import datasetgan, factory, kept_generator, sample_files, samples
 from jax_labor.experiments.annotators import Waiting
 from jax_labor.experiments.generator_file import open_generator, save_generator
 from jax_labor.experiments.maker import Maker
@@ -429,26 +429,26 @@ def _trained_on(folder):
 def test_labels_outlive_the_training_of_their_generator(tmp_path, data):
     source = make_generator(tmp_path / "generator")
     settings = config(data, source, annotator="people")
-    workdir, first = tmp_path / "run", sample_files.open_samples_generator(settings, tmp_path)
+    workdir, first = tmp_path / "run", kept_generator.open_samples_generator(settings, tmp_path)
     # A start was killed before it asked, with weights that are gone since.
     older = open_generator(make_generator(tmp_path / "older", seed=1))
     samples.write_samples(settings, older, TABLE, workdir).folder.joinpath("round.json").unlink()
     round_ = samples.write_samples(settings, first, TABLE, workdir)
     oracle.answer(round_, bands)
     _trained_on(source)
-    kept = sample_files.open_samples_generator(settings, workdir)
+    kept = kept_generator.open_samples_generator(settings, workdir)
     assert (kept.checksum, kept.source) == (first.checksum, source)
     assert samples.read_samples(kept, round_).names == tuple(round_.names())
     # A work directory of a version that kept no copy says what to do.
     shutil.rmtree(workdir / "samples")
     with pytest.raises(UserError, match="its training has gone on.*later steps of checkpoints/"):
-        samples.read_samples(sample_files.open_samples_generator(settings, workdir), round_)
+        samples.read_samples(kept_generator.open_samples_generator(settings, workdir), round_)
 
 
 def test_a_copy_of_any_generator_is_the_same(tmp_path):
     opened = open_generator("figures")
-    sample_files.keep_generator(tmp_path, opened)
-    assert open_generator(sample_files.kept_generator(tmp_path)).checksum == opened.checksum
+    kept_generator.keep_generator(tmp_path, opened)
+    assert open_generator(kept_generator.kept_generator(tmp_path)).checksum == opened.checksum
 
 
 def test_a_changed_picture_is_found(tmp_path, data, generator):

@@ -26,6 +26,7 @@ from jax_labor.experiments.bounds import check_least, check_run
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator
+from jax_labor.experiments.kept_generator import open_samples_generator
 from jax_labor.experiments.phases import segmentation_phases
 from jax_labor.experiments.pixel_training import (
     check_batch_holds,
@@ -35,7 +36,6 @@ from jax_labor.experiments.pixel_training import (
 )
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.experiments.sample_checks import check_labels
-from jax_labor.experiments.sample_files import open_samples_generator
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary

@@ -11,6 +11,7 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import sample_checks, sample_files
 from jax_labor.experiments.batches import filled_batches
 from jax_labor.experiments.generator_file import OpenGenerator
+from jax_labor.experiments.kept_generator import keep_generator
 from jax_labor.labels.store import ANSWERED, FULL, Query, Round
 from jax_labor.steps.samples import LABELLED, draw_latents, make_render
 
@@ -62,7 +63,7 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
         round_.write_image(name, image, lossless=True)
         round_.write_query(Query(name, nothing, FULL, np.zeros((0, 2), int)))
     sample_files.write_latents(round_, latents)
-    sample_files.keep_generator(workdir, generator)
+    keep_generator(workdir, generator)
     sample_files.write_manifest(round_, generator, config, names, images)
     round_.open("samples", names, table)
     return round_
