@@ -174,7 +174,6 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
     multihost_utils.sync_global_devices("samples answered")
     labelled = samples.read_samples(generator, round_)
     check_labels(round_, labelled.labels, table, config.ensemble.smallest)
-    if preparation.is_main:
-        round_.close()
+    from_main(round_.close)
     _LOG.info("%d samples are labelled", len(labelled.names))
     return labelled, {"labelled_images": len(labelled.names), "effort": summary([round_])}
