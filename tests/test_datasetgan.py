@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +26,14 @@ from jax_labor.classes import get_table
 from jax_labor.data import catalogue
 from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
-from jax_labor.experiments import datasetgan, factory, kept_generator, sample_files, samples
+from jax_labor.experiments import (
+    datasetgan,
+    factory,
+    factory_blocks,
+    kept_generator,
+    sample_files,
+    samples,
+)
 from jax_labor.experiments.annotators import Waiting
 from jax_labor.experiments.generator_file import open_generator, save_generator
 from jax_labor.experiments.maker import Maker
@@ -230,22 +238,53 @@ def test_the_score_is_that_of_the_map_that_is_kept(maker):
     np.testing.assert_allclose(made["score"], worst.mean(1) / 500, atol=0.00101)
 
 
+def _blank(numbers):
+    """What a Maker makes, without its images."""
+    label = np.zeros((len(numbers), *SIZE), np.uint8)
+    images = {"image": np.zeros((*label.shape, 3), np.uint8), "label": label, "divergence": label}
+    return images | {"score": np.zeros(len(numbers))}
+
+
+TWELVE = config("", "x", **{"factory.count": 12, "factory.drop": 0.0}).factory  # in three blocks
+
+
 @pytest.mark.parametrize(("process", "own"), [(0, [0, 2]), (1, [1])])
 def test_every_process_looks_for_a_stop_as_often(tmp_path, monkeypatch, process, own):
     """Three blocks for two processes, of which the second has nothing left in the second round."""
     looks = []
     desk = SimpleNamespace(is_main=process == 0, check_stop=lambda: looks.append(1))
-    made = {"image": np.zeros((4, *SIZE, 3), np.uint8), "label": np.zeros((4, *SIZE), np.uint8)}
-    made |= {"divergence": made["label"], "score": np.zeros(4)}
-    settings = config("", "x", **{"factory.count": 12, "factory.drop": 0.0}).factory
-    maker = SimpleNamespace(settings=settings, make=lambda numbers: made)
+    maker = SimpleNamespace(settings=TWELVE, make=_blank)
     monkeypatch.setattr(jax, "process_index", lambda: process)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    factory._write_blocks(desk, maker, TABLE, tmp_path, 3)
+    monkeypatch.setattr(factory_blocks.multihost_utils, "sync_global_devices", lambda name: None)
+    assert factory_blocks.write_blocks(desk, maker, 12, tmp_path, TABLE.num_classes) == 3
     assert sorted(p.name for p in (tmp_path / "parts").iterdir()) == [
         f"block-00000{i}" for i in own
     ]
     assert len(looks) == 2
+
+
+def test_a_block_is_written_while_the_next_is_made(tmp_path, monkeypatch):
+    begun, write = [threading.Event() for _ in range(4)], factory_blocks.generated.write_block
+    begun[3].set()  # nothing follows the last
+
+    def make(numbers):
+        begun[numbers[0] // 4].set()
+        return _blank(numbers)
+
+    def write_late(folder, block, *rest):
+        assert begun[block + 1].wait(20)
+        if (block, tmp_path / "full") == (2, folder):
+            raise UserError("the disk is full")
+        write(folder, block, *rest)
+
+    monkeypatch.setattr(factory_blocks.generated, "write_block", write_late)
+    desk = SimpleNamespace(is_main=True, check_stop=lambda: None)
+    maker = SimpleNamespace(settings=TWELVE, make=make)
+    factory_blocks.write_blocks(desk, maker, 12, tmp_path / "run", TABLE.num_classes)
+    assert all(factory_blocks.generated.block_done(tmp_path / "run", block) for block in range(3))
+    with pytest.raises(UserError, match="the disk is full"):
+        factory_blocks.write_blocks(desk, maker, 12, tmp_path / "full", TABLE.num_classes)
 
 
 def test_blocks_of_another_maker_are_refused(tmp_path, maker):

@@ -1,30 +1,26 @@
 """The factory: a generator and an ensemble write a labelled data set of any size.
 
-Blocks of candidates are shared out over processes, and are what a killed run finds again.
+It goes on where it was stopped, and is tied to what makes it.
 """
 
-import logging
 import math
 
 import jax
-import numpy as np
 from etils import epath
 from jax.experimental import multihost_utils
 
 from jax_labor.data import generated
-from jax_labor.data.generated import Candidate, Sample
-from jax_labor.engine.clock import Clock
+from jax_labor.data.generated import Sample
 from jax_labor.engine.config import differences
 from jax_labor.engine.processes import from_main
-from jax_labor.engine.report import Progress
 from jax_labor.errors import UserError
 from jax_labor.experiments.dataset_card import write_card
+from jax_labor.experiments.factory_blocks import write_blocks
 from jax_labor.experiments.maker import Maker
 from jax_labor.files import read_object, remove_parts, write_json
 from jax_labor.ops.divergence import SCORES, VOTES
 
 _MAKER = "maker.json"
-_LOG = logging.getLogger(__name__)
 
 
 def check(settings, workdir) -> None:
@@ -121,8 +117,7 @@ def _facts(maker: Maker) -> dict:
 
 def _write(preparation, maker: Maker, labelled, table, folder) -> None:
     settings, process, processes = maker.settings, jax.process_index(), jax.process_count()
-    blocks = math.ceil(candidates(settings) / settings.block)
-    _write_blocks(preparation, maker, table, folder, blocks)
+    blocks = write_blocks(preparation, maker, candidates(settings), folder, table.num_classes)
     kept = generated.keep_certain(generated.read_scores(folder, blocks), settings.count)
     shared = {"blocks": blocks, "shard": settings.shard}
     generated.write_shards(folder, kept, process_index=process, process_count=processes, **shared)
@@ -137,26 +132,3 @@ def _write(preparation, maker: Maker, labelled, table, folder) -> None:
         generated.finish(folder, kept, table=table, description=source, labelled=samples, **shared)
 
     from_main(finish)
-
-
-def _write_blocks(preparation, maker: Maker, table, folder, blocks: int) -> None:
-    """Writes this process's share of the blocks; returns once all processes have written theirs."""
-    settings, total = maker.settings, candidates(maker.settings)
-    process, processes = jax.process_index(), jax.process_count()
-    clock = Clock()
-    progress = Progress(math.ceil(blocks / processes), clock, is_main=preparation.is_main)
-    clock.start()
-    # As many rounds in every process, the last perhaps without a block: all look for a stop after
-    # each, and wait for each other in that.
-    for done, first in enumerate(range(0, blocks, processes), 1):
-        block = first + process
-        if block < blocks and not generated.block_done(folder, block):
-            numbers = np.arange(block * settings.block, min((block + 1) * settings.block, total))
-            made = maker.make(numbers)
-            maps = (made[name] for name in generated.PICTURES)
-            rows = zip(*maps, made["score"].tolist(), strict=True)
-            found = [Candidate(*row) for row in rows]
-            generated.write_block(folder, block, found, table.num_classes)
-            clock.tick(len(numbers))
-            progress.update(done, {"score": float(made["score"].mean())})
-        preparation.check_stop()
