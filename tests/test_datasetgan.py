@@ -1,10 +1,12 @@
 """DatasetGAN end to end: from a generator and answers to a data set and a segmenter."""
 
+import dataclasses
 import json
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,9 +26,16 @@ from jax_labor.classes import get_table
 from jax_labor.data import catalogue
 from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
-from jax_labor.experiments import datasetgan, factory, sample_files, samples
+from jax_labor.experiments import (
+    datasetgan,
+    factory,
+    factory_blocks,
+    kept_generator,
+    sample_files,
+    samples,
+)
 from jax_labor.experiments.annotators import Waiting
-from jax_labor.experiments.generator_file import open_generator
+from jax_labor.experiments.generator_file import open_generator, save_generator
 from jax_labor.experiments.maker import Maker
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.files import read_json, write_json
@@ -229,22 +238,53 @@ def test_the_score_is_that_of_the_map_that_is_kept(maker):
     np.testing.assert_allclose(made["score"], worst.mean(1) / 500, atol=0.00101)
 
 
+def _blank(numbers):
+    """What a Maker makes, without its images."""
+    label = np.zeros((len(numbers), *SIZE), np.uint8)
+    images = {"image": np.zeros((*label.shape, 3), np.uint8), "label": label, "divergence": label}
+    return images | {"score": np.zeros(len(numbers))}
+
+
+TWELVE = config("", "x", **{"factory.count": 12, "factory.drop": 0.0}).factory  # in three blocks
+
+
 @pytest.mark.parametrize(("process", "own"), [(0, [0, 2]), (1, [1])])
 def test_every_process_looks_for_a_stop_as_often(tmp_path, monkeypatch, process, own):
     """Three blocks for two processes, of which the second has nothing left in the second round."""
     looks = []
     desk = SimpleNamespace(is_main=process == 0, check_stop=lambda: looks.append(1))
-    made = {"image": np.zeros((4, *SIZE, 3), np.uint8), "label": np.zeros((4, *SIZE), np.uint8)}
-    made |= {"divergence": made["label"], "score": np.zeros(4)}
-    settings = config("", "x", **{"factory.count": 12, "factory.drop": 0.0}).factory
-    maker = SimpleNamespace(settings=settings, make=lambda numbers: made)
+    maker = SimpleNamespace(settings=TWELVE, make=_blank)
     monkeypatch.setattr(jax, "process_index", lambda: process)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    factory._write_blocks(desk, maker, TABLE, tmp_path, 3)
+    monkeypatch.setattr(factory_blocks.multihost_utils, "sync_global_devices", lambda name: None)
+    assert factory_blocks.write_blocks(desk, maker, 12, tmp_path, TABLE.num_classes) == 3
     assert sorted(p.name for p in (tmp_path / "parts").iterdir()) == [
         f"block-00000{i}" for i in own
     ]
     assert len(looks) == 2
+
+
+def test_a_block_is_written_while_the_next_is_made(tmp_path, monkeypatch):
+    begun, write = [threading.Event() for _ in range(4)], factory_blocks.generated.write_block
+    begun[3].set()  # nothing follows the last
+
+    def make(numbers):
+        begun[numbers[0] // 4].set()
+        return _blank(numbers)
+
+    def write_late(folder, block, *rest):
+        assert begun[block + 1].wait(20)
+        if (block, tmp_path / "full") == (2, folder):
+            raise UserError("the disk is full")
+        write(folder, block, *rest)
+
+    monkeypatch.setattr(factory_blocks.generated, "write_block", write_late)
+    desk = SimpleNamespace(is_main=True, check_stop=lambda: None)
+    maker = SimpleNamespace(settings=TWELVE, make=make)
+    factory_blocks.write_blocks(desk, maker, 12, tmp_path / "run", TABLE.num_classes)
+    assert all(factory_blocks.generated.block_done(tmp_path / "run", block) for block in range(3))
+    with pytest.raises(UserError, match="the disk is full"):
+        factory_blocks.write_blocks(desk, maker, 12, tmp_path / "full", TABLE.num_classes)
 
 
 def test_blocks_of_another_maker_are_refused(tmp_path, maker):
@@ -273,6 +313,24 @@ def test_blocks_of_another_maker_are_refused(tmp_path, maker):
     shutil.rmtree(tmp_path / "dataset/parts")
     with pytest.raises(Stopped):
         write(other)
+
+
+def test_a_finished_data_set_stays_with_what_made_it(tmp_path, maker):
+    def write(**changes):
+        settings = config("", "x", **changes)
+        preparation = datasetgan.Preparation(settings, str(tmp_path), True, SimpleNamespace(set=0))
+        return factory.write_dataset(preparation, maker.generator, maker.ensemble, None, TABLE)
+
+    first = write()
+    with pytest.raises(
+        UserError, match=r"factory.voting: was .*soft, now hard[^/]*/.*dataset, and"
+    ):
+        write(**{"factory.voting": "hard"})
+    assert write() == first
+    # Of a version that did not say what made it: the figures are those of the data set.
+    Path(tmp_path, "dataset/generated/1.0.0/maker.json").unlink()
+    assert write(**{"factory.count": 40}) == first
+    assert (first["images"], first["candidates"]) == (11, 14)
 
 
 def test_a_signal_while_the_card_is_drawn_is_not_lost(tmp_path, monkeypatch, maker):
@@ -354,11 +412,22 @@ def test_answers_that_do_not_fit(tmp_path, data, generator, label, words):
     assert not round_.is_closed
 
 
-def test_classes_that_nobody_labelled_are_named(tmp_path, data, generator):
+@pytest.mark.parametrize(
+    ("truth", "words"),
+    [
+        (lambda name: np.minimum(bands(name), 5), r"of feet \(0 pixels\), item \(0 .* 3 samples"),
+        (lambda name: np.full(SIZE, 255, np.uint8), "no pixel is labelled"),
+    ],
+)
+def test_labels_that_will_not_do_can_be_mended(tmp_path, data, generator, truth, words):
     settings, round_ = _asked(tmp_path, data, generator)
     settings.ensemble.smallest = 1
-    oracle.answer(round_, lambda name: np.minimum(bands(name), 5))
-    with pytest.raises(UserError, match=r"feet \(0 pixels\), item \(0 pixels\) in 3 samples"):
+    oracle.answer(round_, truth)
+    with pytest.raises(UserError, match=f"{words}.* The round is still open: label more of it"):
+        experiments.run(settings, str(tmp_path))
+    assert not round_.is_closed
+    round_.close()  # as versions did that looked only then
+    with pytest.raises(UserError, match="Remove .*closed.json to open the round again"):
         experiments.run(settings, str(tmp_path))
 
 
@@ -374,16 +443,51 @@ def test_all_skipped_is_a_mistake(tmp_path, data, generator):
     settings, round_ = _asked(tmp_path, data, generator)
     for name in round_.names():
         round_.write_answer(Answer(name, np.full(SIZE, 255, np.uint8), SKIPPED))
-    with pytest.raises(UserError, match="every sample was skipped"):
+    with pytest.raises(UserError, match="every sample was skipped. The round is still open"):
         experiments.run(settings, str(tmp_path))
+    assert not round_.is_closed
 
 
 def test_another_generator_is_refused(tmp_path, data, generator):
     settings, round_ = _asked(tmp_path / "run", data, generator)
     oracle.answer(round_, bands)
     settings.generator.path = make_generator(tmp_path / "other", seed=1)
-    with pytest.raises(UserError, match="name the generator that made them"):
-        experiments.run(settings, str(tmp_path / "run"), force=True)
+    for _ in ("by the copy of the first", "by the manifest of a run that kept none"):
+        with pytest.raises(UserError, match="name the generator that made them"):
+            experiments.run(settings, str(tmp_path / "run"), force=True)
+        shutil.rmtree(tmp_path / "run/samples", ignore_errors=True)
+
+
+def _trained_on(folder):
+    """The generator of `folder` with other weights, as of a training that goes on."""
+    opened = open_generator(folder)
+    variables = jax.tree.map(lambda x: np.float32(1.01) * x, opened.variables)
+    save_generator(folder, opened.network, variables, 2)
+
+
+def test_labels_outlive_the_training_of_their_generator(tmp_path, data):
+    source = make_generator(tmp_path / "generator")
+    settings = config(data, source, annotator="people")
+    workdir, first = tmp_path / "run", kept_generator.open_samples_generator(settings, tmp_path)
+    # A start was killed before it asked, with weights that are gone since.
+    older = open_generator(make_generator(tmp_path / "older", seed=1))
+    samples.write_samples(settings, older, TABLE, workdir).folder.joinpath("round.json").unlink()
+    round_ = samples.write_samples(settings, first, TABLE, workdir)
+    oracle.answer(round_, bands)
+    _trained_on(source)
+    kept = kept_generator.open_samples_generator(settings, workdir)
+    assert (kept.checksum, kept.source) == (first.checksum, source)
+    assert samples.read_samples(kept, round_).names == tuple(round_.names())
+    # A work directory of a version that kept no copy says what to do.
+    shutil.rmtree(workdir / "samples")
+    with pytest.raises(UserError, match="its training has gone on.*later steps of checkpoints/"):
+        samples.read_samples(kept_generator.open_samples_generator(settings, workdir), round_)
+
+
+def test_a_copy_of_any_generator_is_the_same(tmp_path):
+    opened = open_generator("figures")
+    kept_generator.keep_generator(tmp_path, opened)
+    assert open_generator(kept_generator.kept_generator(tmp_path)).checksum == opened.checksum
 
 
 def test_a_changed_picture_is_found(tmp_path, data, generator):
@@ -391,7 +495,7 @@ def test_a_changed_picture_is_found(tmp_path, data, generator):
     oracle.answer(round_, bands)
     first, second = (round_.image_path(f"sample-000{i}") for i in (0, 1))
     first.write_bytes(second.read_bytes())
-    with pytest.raises(UserError, match="sample-0000.png is not what the generator makes"):
+    with pytest.raises(UserError, match="sample-0000.png was changed: sample-0000 is not what"):
         experiments.run(settings, str(tmp_path))
 
 
@@ -401,6 +505,16 @@ def sampled(tmp_path_factory, generator):
     opened = open_generator(generator)
     settings = config("", generator)
     return opened, samples.write_samples(settings, opened, TABLE, tmp_path_factory.mktemp("s"))
+
+
+def test_classes_edited_while_people_label_are_refused(sampled):
+    """With the ids of the answers as they are, every label would be another class."""
+    opened, round_ = sampled
+    workdir, names = round_.folder.parent.parent, TABLE.names
+    other = dataclasses.replace(TABLE, names=names[::-1])
+    words = f"round.json: .* {', '.join(names)}, but .* {', '.join(names[::-1])}: put back"
+    with pytest.raises(UserError, match=words):
+        samples.write_samples(config("", "x"), opened, other, workdir)
 
 
 def _cut_short(path):
@@ -449,6 +563,28 @@ def test_a_damaged_manifest_is_named(tmp_path, sampled, lost):
     del content[lost]
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=rf"samples\.json: damaged \(KeyError\('{lost}'\)"):
+        samples.read_samples(opened, copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("sample-0002", "sample-0009"), "its samples are not those of"),
+        (lambda text: json.dumps(json.loads(text) | {"samples": []}), "its samples are not those"),
+        (
+            lambda text: json.dumps(json.loads(text) | {"psi": 0.1}),
+            "or latents.npz beside it was changed: sample-0000 is not what the generator makes",
+        ),
+    ],
+)
+def test_a_manifest_of_other_samples_is_named(tmp_path, sampled, change, words):
+    """Not the pictures or the answers, which are as they were."""
+    opened, round_ = sampled
+    copy = Round(shutil.copytree(round_.folder.parent.parent, tmp_path / "run"), 0)
+    oracle.answer(copy, bands)
+    path = sample_files.manifest_path(copy)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(UserError, match=rf"samples\.json.* {words}"):
         samples.read_samples(opened, copy)
 
 

@@ -159,6 +159,14 @@ def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed)
     (_, ours), (_, theirs) = (final_state(w / "ensemble") for w in (workdir, undisturbed))
     for name in theirs:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    # What only the first of them finds out ends both with the same words.
+    (workdir / "dataset/card.json").unlink()
+    (workdir / "dataset/README.md").unlink()
+    (workdir / "dataset/README.md").mkdir()
+    Path(f"{workdir}.log").unlink()
+    for process in begin_two(begin, workdir):
+        ends(process, workdir, status=2)
+    assert Path(f"{workdir}.log").read_text().count("a folder stands where a file is needed") == 2
 
 
 def test_two_processes_train_the_oracle(tmp_path, begin):

@@ -11,6 +11,7 @@ from jax_labor.classes import ClassTable
 from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.lock import hold
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.errors import UserError
 from jax_labor.experiments import factory, folds, samples, segmenter_oracle
@@ -24,7 +25,8 @@ from jax_labor.experiments.assembly import (
 from jax_labor.experiments.bounds import check_least, check_run
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.finish import finish
-from jax_labor.experiments.generator_file import OpenGenerator, open_generator
+from jax_labor.experiments.generator_file import OpenGenerator
+from jax_labor.experiments.kept_generator import open_samples_generator
 from jax_labor.experiments.phases import segmentation_phases
 from jax_labor.experiments.pixel_training import (
     check_batch_holds,
@@ -33,10 +35,10 @@ from jax_labor.experiments.pixel_training import (
     train_ensemble,
 )
 from jax_labor.experiments.run_session import Stopped
+from jax_labor.experiments.sample_checks import check_labels
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
-from jax_labor.labels.store import Round
 from jax_labor.models.pretrained import initialise
 
 _LOG = logging.getLogger(__name__)
@@ -50,9 +52,10 @@ def run(config, workdir: str, force: bool = False) -> dict:
         Stopped: a signal came; what is done is saved.
         UserError: see the parts.
     """
-    generator = open_generator(config.generator.path)
+    factory.check(config.factory, workdir)  # first of all: a bucket is refused unread
+    generator = open_samples_generator(config, workdir)
     config = _completed(config, workdir, generator)
-    _check_settings(config, workdir)
+    _check_settings(config)
     made = _make_dataset(config, workdir, generator, force)
     with Session(config, workdir, force) as session:
         for phase in segmentation_phases(config):
@@ -61,12 +64,11 @@ def run(config, workdir: str, force: bool = False) -> dict:
         return finish(session, more=made)
 
 
-def _check_settings(config, workdir) -> None:
+def _check_settings(config) -> None:
     """Refuses settings of any part before the first begins: people label in between."""
     check_run(config)
     check_annotator(config.annotator, SEGMENTER)
     check_least(config, {"samples.count": 1, "generator.psi": 0, "generator.cutoff": 0})
-    factory.check(config.factory, workdir)
     check_ensemble(config)
     check_training(config)
     segmentation_phases(config)
@@ -162,10 +164,7 @@ def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dic
 def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table):
     """The samples with their answers, and what they cost."""
     config, workdir = preparation.config, preparation.workdir
-    if preparation.is_main:
-        samples.write_samples(config, generator, table, workdir)
-    multihost_utils.sync_global_devices("samples written")
-    round_ = Round(workdir, 0)
+    round_ = from_main(lambda: samples.write_samples(config, generator, table, workdir))
 
     def oracle():
         run = segmenter_oracle.oracle_run(config, workdir)
@@ -174,7 +173,7 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
     answer_round(preparation, round_, oracle)
     multihost_utils.sync_global_devices("samples answered")
     labelled = samples.read_samples(generator, round_)
-    if preparation.is_main:
-        round_.close()
+    check_labels(round_, labelled.labels, table, config.ensemble.smallest)
+    from_main(round_.close)
     _LOG.info("%d samples are labelled", len(labelled.names))
     return labelled, {"labelled_images": len(labelled.names), "effort": summary([round_])}

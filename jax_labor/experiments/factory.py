@@ -1,29 +1,26 @@
 """The factory: a generator and an ensemble write a labelled data set of any size.
 
-Blocks of candidates are shared out over processes, and are what a killed run finds again.
+It goes on where it was stopped, and is tied to what makes it.
 """
 
-import logging
 import math
 
 import jax
-import numpy as np
 from etils import epath
 from jax.experimental import multihost_utils
 
 from jax_labor.data import generated
-from jax_labor.data.generated import Candidate, Sample
-from jax_labor.engine.clock import Clock
+from jax_labor.data.generated import Sample
 from jax_labor.engine.config import differences
 from jax_labor.engine.processes import from_main
-from jax_labor.engine.report import Progress
 from jax_labor.errors import UserError
 from jax_labor.experiments.dataset_card import write_card
+from jax_labor.experiments.factory_blocks import write_blocks
 from jax_labor.experiments.maker import Maker
 from jax_labor.files import read_object, remove_parts, write_json
 from jax_labor.ops.divergence import SCORES, VOTES
 
-_LOG = logging.getLogger(__name__)
+_MAKER = "maker.json"
 
 
 def check(settings, workdir) -> None:
@@ -71,73 +68,67 @@ def write_dataset(preparation, generator, ensemble: dict, labelled, table) -> di
         UserError: a sample is not finite; the disk is full; what was begun would be written with
             another generator, ensemble or setting.
     """
-    settings = preparation.config.factory
     folder = dataset_folder(preparation.workdir)
     maker = Maker(preparation.config, generator, ensemble)
-    if not generated.is_finished(folder):
-        from_main(lambda: _note_maker(folder, maker))
+    if not from_main(lambda: _is_finished(folder, maker)):
         _write(preparation, maker, labelled, table, folder)
-    elif preparation.is_main:
-        generated.remove_parts(folder)  # of a run that was killed in its last moment
-    if preparation.is_main and not (folder / "card.json").exists():
-        remove_parts(folder)
-        write_card(folder, maker, labelled, table)
-    preparation.check_stop()  # the others wait here for the card
+    from_main(lambda: _round_off(folder, maker, labelled, table))
+    preparation.check_stop()
     facts = generated.statistics(folder)
-    return {"folder": str(folder), "images": settings.count, "candidates": candidates(settings)} | {
-        split: {"class_pixels": figures["class_pixels"]}
-        for split, figures in facts["splits"].items()
-    }
+    splits, kept, dropped = facts["splits"], facts["scores"]["kept"], facts["scores"]["dropped"]
+    figures = {"folder": str(folder), "images": len(kept), "candidates": len(kept) + len(dropped)}
+    return figures | {name: {"class_pixels": x["class_pixels"]} for name, x in splits.items()}
 
 
-def _note_maker(folder, maker: Maker) -> None:
-    """Writes beside the blocks what makes them; a UserError where something else began them."""
-    path = generated.parts_folder(folder) / "maker.json"
-    facts = maker.facts() | {"pictures": list(generated.PICTURES)}
+def _is_finished(folder, maker: Maker) -> bool:
+    """Whether the data set is finished; if not, notes beside the blocks what makes them.
+
+    Raises:
+        UserError: something else made it, or began it.
+    """
+    finished = generated.is_finished(folder)
+    place = generated.version_folder(folder) if finished else generated.parts_folder(folder)
+    path, facts = place / _MAKER, _facts(maker)
+    # Earlier versions left none in a finished data set.
     changed = differences(read_object(path), facts) if path.exists() else []
     if changed:
+        again = f"{folder}, and {folder.parent / 'checkpoints'} of what learned from it,"
         raise UserError(
             f"{path}: what lies beside it was made otherwise:\n"
             + "\n".join(changed)
-            + f"\nGo back to that, or remove {path.parent} to make all images anew"
+            + f"\nGo back to that, or remove {again if finished else place} to make all images anew"
         )
-    write_json(path, facts)
+    if not finished:
+        write_json(path, facts)
+    return finished
+
+
+def _round_off(folder, maker: Maker, labelled, table) -> None:
+    """Writes the card of a finished data set, and clears what a run left that was killed there."""
+    generated.remove_parts(folder)
+    if not (folder / "card.json").exists():
+        remove_parts(folder)
+        write_card(folder, maker, labelled, table)
+
+
+def _facts(maker: Maker) -> dict:
+    return maker.facts() | {"pictures": list(generated.PICTURES)}
 
 
 def _write(preparation, maker: Maker, labelled, table, folder) -> None:
     settings, process, processes = maker.settings, jax.process_index(), jax.process_count()
-    blocks = math.ceil(candidates(settings) / settings.block)
-    _write_blocks(preparation, maker, table, folder, blocks)
+    blocks = write_blocks(preparation, maker, candidates(settings), folder, table.num_classes)
     kept = generated.keep_certain(generated.read_scores(folder, blocks), settings.count)
     shared = {"blocks": blocks, "shard": settings.shard}
     generated.write_shards(folder, kept, process_index=process, process_count=processes, **shared)
     multihost_utils.sync_global_devices("shards written")
-    if preparation.is_main:
+
+    def finish():
+        write_json(generated.unfinished_folder(folder) / _MAKER, _facts(maker))
         samples = []
         if labelled:
             samples = list(map(Sample, labelled.names, labelled.images, labelled.labels))
         source = f"generated by {epath.Path(maker.generator.source).name}"
         generated.finish(folder, kept, table=table, description=source, labelled=samples, **shared)
 
-
-def _write_blocks(preparation, maker: Maker, table, folder, blocks: int) -> None:
-    """Writes this process's share of the blocks; returns once all processes have written theirs."""
-    settings, total = maker.settings, candidates(maker.settings)
-    process, processes = jax.process_index(), jax.process_count()
-    clock = Clock()
-    progress = Progress(math.ceil(blocks / processes), clock, is_main=preparation.is_main)
-    clock.start()
-    # As many rounds in every process, the last perhaps without a block: all look for a stop after
-    # each, and wait for each other in that.
-    for done, first in enumerate(range(0, blocks, processes), 1):
-        block = first + process
-        if block < blocks and not generated.block_done(folder, block):
-            numbers = np.arange(block * settings.block, min((block + 1) * settings.block, total))
-            made = maker.make(numbers)
-            maps = (made[name] for name in generated.PICTURES)
-            rows = zip(*maps, made["score"].tolist(), strict=True)
-            found = [Candidate(*row) for row in rows]
-            generated.write_block(folder, block, found, table.num_classes)
-            clock.tick(len(numbers))
-            progress.update(done, {"score": float(made["score"].mean())})
-        preparation.check_stop()
+    from_main(finish)

@@ -1,7 +1,9 @@
 """What makes labelled images by number: a generator and an ensemble, on all devices of a process.
 
 Images are made in chunks of `config.factory.batch`, each chunk by one device in one call of one
-program, whatever other devices do: so the bytes do not depend on how many there are.
+program, whatever other devices do: so the bytes do not depend on how many there are. They do on
+what a device is: XLA divides the sums of a CPU among its cores, and rounds otherwise for another
+number of them (scores by 1e-7, a few pixels by a grey level), as for another kind of device.
 """
 
 import jax
@@ -50,7 +52,8 @@ class Maker:
     def make(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
         """Labelled images, as `make_generation` says, NumPy.
 
-        The same bits each time where `numbers` follow each other from a multiple of the batch on.
+        The same bits each time, on machines of one kind with as many cores, where `numbers` follow
+        each other from a multiple of the batch on.
 
         Args:
             numbers: int[n].

@@ -14,7 +14,7 @@ from jax_labor.engine.finite import check_finite
 from jax_labor.engine.report import Reporter
 from jax_labor.errors import UserError
 from jax_labor.experiments.bounds import check_least, check_positive
-from jax_labor.experiments.samples import LabelledSamples, check_classes
+from jax_labor.experiments.samples import LabelledSamples
 from jax_labor.models.pixel_ensemble import PixelClassifier, fold
 from jax_labor.models.pretrained.pixel_classifiers import read_pixel_classifiers
 from jax_labor.steps.pixel_ensemble import create_ensemble, find_labelled, make_training
@@ -68,12 +68,10 @@ def train_ensemble(
         The members' {"params", "batch_stats"}, NumPy arrays with a leading axis of members.
 
     Raises:
-        UserError: a class is not labelled; other labels than those that the checkpoint was trained
-            on.
+        UserError: other labels than those that the checkpoint was trained on.
         NonFiniteLoss: a loss is not finite; the last checkpoint is kept.
     """
     settings = config.ensemble
-    check_classes(samples.labels, table, settings.smallest)
     widths, rates = tuple(settings.hidden), tuple(settings.dropout)
     model, tx = PixelClassifier(table.num_classes, widths, rates), optax.adam(settings.lr)
     key = jax.random.fold_in(jax.random.key(config.seed), _ENSEMBLE)
@@ -133,8 +131,8 @@ def _resumed(checkpoints, fresh, labels_sum):
     if meta["labels"] != labels_sum:
         raise UserError(
             f"{checkpoints.folder.parent} was trained on other labels than rounds/000/answers holds"
-            " now: restore the answers, or remove this folder and what was made with it, the folder"
-            " dataset, to train again."
+            " now: restore the answers, or remove this folder and what was made with it,"
+            " the folders dataset and checkpoints, to train again."
         )
     _LOG.info("ensemble: going on from step %d", step)
     return state, step

@@ -2,7 +2,7 @@
 
 `rounds/000/samples.json` is the manifest: the generator's checksum, truncation and, for every
 sample, its name, its number and the SHA-256 of its pixels; `rounds/000/latents.npz` holds the
-latents and noise keys.
+latents and noise keys. The generator itself: `kept_generator`.
 """
 
 import dataclasses
@@ -28,14 +28,19 @@ class Manifest:
         source: where their generator was read.
         checksum: of the generator, see `OpenGenerator`.
         psi, cutoff: truncation.
-        names: of all samples, in the order of the latents.
+        digests: by name, in the order of the latents, the SHA-256 of each sample's pixels.
     """
 
     source: str
     checksum: str
     psi: float
     cutoff: int
-    names: tuple[str, ...]
+    digests: dict[str, str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all samples, in the order of the latents."""
+        return tuple(self.digests)
 
 
 def manifest_path(round_: Round) -> epath.Path:
@@ -51,7 +56,7 @@ def write_manifest(round_: Round, generator, config, names, images: np.ndarray) 
         "cutoff": config.generator.cutoff,
         "seed": config.seed,
         "samples": [
-            {"name": name, "number": number, "sha256": hashlib.sha256(image.tobytes()).hexdigest()}
+            {"name": name, "number": number, "sha256": digest(image)}
             for number, (name, image) in enumerate(zip(names, images, strict=True))
         ],
     }
@@ -59,19 +64,27 @@ def write_manifest(round_: Round, generator, config, names, images: np.ndarray) 
 
 
 def read_manifest(round_: Round) -> Manifest:
-    """Reads the manifest; a UserError where it is missing or damaged."""
+    """Reads the manifest; a UserError where it is missing, damaged or of another round."""
     path = manifest_path(round_)
     content = read_json(path)
     try:
-        return Manifest(
+        manifest = Manifest(
             source=str(content["generator"]["source"]),
             checksum=str(content["generator"]["sha256"]),
             psi=float(content["psi"]),
             cutoff=int(content["cutoff"]),
-            names=tuple(str(sample["name"]) for sample in content["samples"]),
+            digests={str(sample["name"]): str(sample["sha256"]) for sample in content["samples"]},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error!r}): restore it.") from error
+    if sorted(manifest.names) != round_.names():
+        raise UserError(f"{path}: its samples are not those of round.json beside it: restore it.")
+    return manifest
+
+
+def digest(image: np.ndarray) -> str:
+    """SHA-256 of pixels uint8[H, W, 3], as the manifest has it."""
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def write_latents(round_: Round, latents: Latents) -> None:

@@ -8,15 +8,14 @@ import numpy as np
 
 from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.errors import UserError
-from jax_labor.experiments import sample_files
+from jax_labor.experiments import sample_checks, sample_files
 from jax_labor.experiments.batches import filled_batches
 from jax_labor.experiments.generator_file import OpenGenerator
+from jax_labor.experiments.kept_generator import keep_generator
 from jax_labor.labels.store import ANSWERED, FULL, Query, Round
 from jax_labor.steps.samples import LABELLED, draw_latents, make_render
 
 _BATCH = 4
-# Mean difference, in steps of 8 bits, that another device's rounding may make in a sample.
-_ROUNDING = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +41,11 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     Main process only. A round that is open already is left alone.
 
     Raises:
-        UserError: a sample is not finite.
+        UserError: a sample is not finite; an open round asks in other classes than `table`'s.
     """
     round_ = Round(workdir, 0)
     if round_.is_open:
+        sample_checks.check_table(round_, table)
         return round_
     count, settings = config.samples.count, config.generator
     round_.remove_parts()
@@ -58,9 +58,12 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     images, _ = _render(generator, latents, settings.psi, settings.cutoff, names, maps=False)
     nothing = np.full(images.shape[1:3], IGNORE, np.uint8)
     for name, image in zip(names, images, strict=True):
+        if stale := round_.image_path(name):  # of another generator, by a start that was killed
+            stale.unlink()
         round_.write_image(name, image, lossless=True)
         round_.write_query(Query(name, nothing, FULL, np.zeros((0, 2), int)))
     sample_files.write_latents(round_, latents)
+    keep_generator(workdir, generator)
     sample_files.write_manifest(round_, generator, config, names, images)
     round_.open("samples", names, table)
     return round_
@@ -75,39 +78,20 @@ def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
             labelled; a file is damaged.
     """
     manifest = sample_files.read_manifest(round_)
-    names, own = manifest.names, generator.checksum
-    if manifest.checksum != own:
-        raise UserError(
-            f"{sample_files.manifest_path(round_)}: the samples come from {manifest.source}"
-            f" (SHA-256 {manifest.checksum[:12]}...), but config.generator.path is"
-            f" {generator.source} ({own[:12]}...): name the generator that made them, or start in"
-            " another workdir."
-        )
+    names = manifest.names
+    sample_checks.check_generator(round_, manifest, generator)
     answered = [n for n in names if round_.answer_facts(n)["status"] == ANSWERED]
     if not answered:
-        raise UserError(f"{round_.folder / 'answers'}: every sample was skipped; label some.")
+        mend = sample_checks.how_to_mend(round_)
+        raise UserError(f"{round_.folder / 'answers'}: every sample was skipped. {mend}.")
     labels = np.stack([round_.read_answer(n) for n in answered])
     rows = np.array([names.index(name) for name in answered])
     latents = sample_files.read_latents(round_, generator.network, len(names))
     latents = jax.tree.map(lambda x: x[rows], latents)
     images, maps = _render(generator, latents, manifest.psi, manifest.cutoff, answered)
     for name, image in zip(answered, images, strict=True):
-        _check_image(round_, name, image)
+        sample_checks.check_image(round_, manifest, name, image)
     return LabelledSamples(tuple(answered), images, labels, maps)
-
-
-def check_classes(labels: np.ndarray, table: ClassTable, smallest: int) -> None:
-    """Raises a UserError that names the classes with fewer than `smallest` labelled pixels."""
-    pixels = np.bincount(labels.ravel(), minlength=256)
-    few = [
-        f"{name} ({pixels[i]} pixels)" for i, name in enumerate(table.names) if pixels[i] < smallest
-    ]
-    if few:
-        raise UserError(
-            f"too little is labelled of {', '.join(few)} in {len(labels)} samples: label more with"
-            " config.samples.count in another workdir, or let classifiers train without these"
-            " classes with config.ensemble.smallest=0."
-        )
 
 
 def _render(generator, latents, psi, cutoff, names, maps=True):
@@ -123,13 +107,3 @@ def _render(generator, latents, psi, cutoff, names, maps=True):
     finite &= np.stack([np.isfinite(x).all((1, 2, 3)) for x in half] or [finite]).all(0)
     generator.check_finite(finite, names)
     return images, half
-
-
-def _check_image(round_, name, image):
-    stored = round_.read_image(name)
-    same = stored.shape == image.shape
-    if not same or np.abs(stored.astype(int) - image).mean() > _ROUNDING:
-        raise UserError(
-            f"{round_.image_path(name)} is not what the generator makes of its latent: labels of it"
-            " would be read off other features. Restore the file, or start in another workdir."
-        )

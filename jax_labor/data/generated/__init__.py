@@ -9,7 +9,14 @@ be read; `catalogue.load("generated", ...)` reads it as every other one.
 
 from jax_labor.data.generated.blocks import block_done, read_scores, write_block
 from jax_labor.data.generated.dataset import finish, is_finished, remove_parts, statistics
-from jax_labor.data.generated.layout import LABELLED, NAME, TRAIN, parts_folder, version_folder
+from jax_labor.data.generated.layout import (
+    LABELLED,
+    NAME,
+    TRAIN,
+    parts_folder,
+    unfinished_folder,
+    version_folder,
+)
 from jax_labor.data.generated.pairs import PICTURES, Candidate, Sample
 from jax_labor.data.generated.selection import keep_certain
 from jax_labor.data.generated.shards import write_shards
@@ -29,6 +36,7 @@ __all__ = [
     "read_scores",
     "remove_parts",
     "statistics",
+    "unfinished_folder",
     "version_folder",
     "write_block",
     "write_shards",

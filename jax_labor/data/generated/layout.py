@@ -1,6 +1,7 @@
 """Where the files of a generated data set lie, finished and unfinished.
 
 FOLDER/generated/1.0.0/   the finished data set: appears whole, by one renaming
+FOLDER/generated/1.0.0/maker.json  what made it, by whoever did
 FOLDER/parts/block-000012 candidates
 FOLDER/parts/maker.json   what makes them, by whoever writes them
 FOLDER/parts/1.0.0/       the data set while it is made
