@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 import tiny_data
+from tensorflow_datasets.core import shuffle
 
 from configs import common, spl
 from jax_labor.classes import get_table
-from jax_labor.data import report
+from jax_labor.data import array_record, report
 from jax_labor.data.builders import hashes
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.catalogue import load
@@ -165,13 +167,43 @@ def test_a_defect_stops_and_leaves_nothing_behind(read, root, tmp_path):
     assert [p.name for p in folders(tmp_path)[0].iterdir()] == ["lock"]
 
 
-def test_a_full_disk_is_one_error(read, monkeypatch):
-    def full(self):
-        raise RuntimeError("UNKNOWN: No space left on device")
-
-    monkeypatch.setattr("jax_labor.data.preparation.SegmentationBuilder.download_and_prepare", full)
+def test_a_full_disk_is_one_error(read, tmp_path, monkeypatch):
+    writer = array_record.ArrayRecordWriter
+    monkeypatch.setattr(array_record, "ArrayRecordWriter", lambda _, how: writer("/dev/full", how))
     with pytest.raises(UserError, match="prepared/camvid.*: the disk is full"):
         read()
+    assert [p.name for p in folders(tmp_path)[0].iterdir()] == ["lock"]
+
+
+def test_large_splits_are_written_as_they_are_read(tmp_path, monkeypatch):
+    """TFDS's own writer would hold all in memory first, and above this limit want TensorFlow."""
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 1000)
+    root = tiny_data.camvid(tmp_path / "d", train=9)
+
+    def read(place):
+        return load("camvid", root=root, data_dir=str(tmp_path / place), split="train",
+                    classes="camvid11")  # fmt: skip
+
+    one, read_before = read("one"), {}
+    original = FileSource.read
+
+    def count(self, item):
+        read_before[item.name] = len([*(tmp_path / "many").rglob("train-*.part")])
+        return original(self, item)
+
+    monkeypatch.setattr(array_record, "SHARD_BYTES", 7000)  # two or three records
+    monkeypatch.setattr(FileSource, "read", count)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    many = read("many")
+    (folder,) = (tmp_path / "many").glob("camvid/*/1.0.0")
+    shards = sorted(path.name for path in folder.glob("camvid-train*"))
+    assert shards == [f"camvid-train.array_record-0000{i}-of-00004" for i in range(4)]
+    assert read_before["0006R0_train8"] > 0  # the first file was there before the last was read
+    source = tfds.builder_from_directory(folder).as_data_source("train")
+    assert [record["name"].decode() for record in source] == list(many.names) == list(one.names)
+    for index in range(9):
+        np.testing.assert_array_equal(many[index]["image"], one[index]["image"])
+        np.testing.assert_array_equal(many[index]["label"], source[index]["label"])
 
 
 def test_dropped_by_name_logged_and_remembered(read, root, tmp_path, caplog):

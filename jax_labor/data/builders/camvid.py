@@ -5,7 +5,6 @@ from pathlib import Path
 from jax_labor.classes import get_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 _SPLITS = ("train", "val", "test")
 
@@ -38,9 +37,3 @@ get it from the SegNet tutorial of the University of Cambridge (folder CamVid)""
     def label_dir(self, split: str) -> Path:
         """`root/<split>annot`."""
         return self.root / f"{split}annot"
-
-
-class Camvid(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of CamVid."""
-
-    name = "camvid"

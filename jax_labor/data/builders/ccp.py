@@ -7,7 +7,6 @@ from jax_labor.data.builders.class_file import read_class_file
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.builders.source import Listing, Problem
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 
 UNLABELLED = "unlabelled"
@@ -80,9 +79,3 @@ background, hair, skin, upper, lower, dress, feet, item"""
             problems.append(Problem("images", f"none of the photos is in split '{split}'"))
         content = [*whole.content, [item.name for item in items]]
         return Listing(items, problems, content, whole.files)
-
-
-class Ccp(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of Clothing Co-Parsing."""
-
-    name = "ccp"

@@ -5,7 +5,6 @@ from pathlib import Path
 from jax_labor.classes import get_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 _IMAGE = "_leftImg8bit"
 _LABEL = "_gtFine_labelIds"
@@ -56,9 +55,3 @@ get leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from cityscapes-dat
         """As for images; the other files of gtFine (polygons, colours, instances) are not used."""
         fits = relative.suffix == ".png" and relative.stem.endswith(_LABEL)
         return relative.stem.removesuffix(_LABEL) if fits else ""
-
-
-class Cityscapes(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of Cityscapes."""
-
-    name = "cityscapes"

@@ -5,7 +5,6 @@ from pathlib import Path
 from jax_labor.classes import get_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 
 class Gta5Source(FileSource):
@@ -35,9 +34,3 @@ get it from the "Playing for Data" page of TU Darmstadt (images and labels, part
     def label_dir(self, split: str) -> Path:
         """`root/labels`."""
         return self.root / "labels"
-
-
-class Gta5(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of GTA5."""
-
-    name = "gta5"

@@ -5,7 +5,6 @@ from pathlib import Path
 from jax_labor.classes import ClassTable, get_table
 from jax_labor.data.builders import class_file
 from jax_labor.data.builders.file_source import FileSource
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 
 OWN = "own"
@@ -73,9 +72,3 @@ class ImageFolderSource(FileSource):
     def _dir(self, kind: str, split: str) -> Path:
         inner = self.root / "images" / split
         return self.root / kind / split if inner.is_dir() else self.root / kind
-
-
-class ImageFolder(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of a user's own images."""
-
-    name = "image_folder"

@@ -6,7 +6,6 @@ from jax_labor.classes import get_table
 from jax_labor.data.builders import codec
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 _FOLDER = "RAND_CITYSCAPES"
 
@@ -43,9 +42,3 @@ get SYNTHIA-RAND-CITYSCAPES from synthia-dataset.net"""
     def _folder(self) -> Path:
         inner = self.root / _FOLDER
         return inner if inner.is_dir() else self.root
-
-
-class Synthia(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of SYNTHIA-RAND-CITYSCAPES."""
-
-    name = "synthia"

@@ -9,7 +9,6 @@ import tensorflow_datasets as tfds
 from jax_labor.classes import IGNORE, get_table
 from jax_labor.data.builders import codec
 from jax_labor.data.builders.source import Example, FolderSource, Item, Listing, Problem
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 from jax_labor.pixels import BadFileError, read_label
 
@@ -128,9 +127,3 @@ def _as_map(stored: bytes | np.ndarray) -> np.ndarray:
     """Ids [H, W] of an encoded image or an array."""
     ids = read_label(stored) if isinstance(stored, bytes) else stored
     return ids[..., 0] if ids.ndim == 3 else ids
-
-
-class Tfds(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of what TFDS has prepared, checked and in our features."""
-
-    name = "tfds"
