@@ -88,6 +88,22 @@ def test_a_label_that_was_saved_as_jpeg(root):
     assert problem.startswith("trainannot/0001TP_train1.png: is a JPEG")
 
 
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_damaged_pixels_of_a_png(root, place):
+    """Pillow alone takes one in four such labels, with other ids."""
+    path = root / "trainannot/0001TP_train1.png"
+    data = bytearray(path.read_bytes())
+    for bit in range(8):
+        damaged = data.copy()
+        damaged[int(place * len(data))] ^= 1 << bit
+        path.write_bytes(damaged)
+        (problem,) = found(root)
+        assert problem.startswith("trainannot/0001TP_train1.png: cannot be read as an image")
+        assert "PNG chunk IDAT does not match its checksum" in problem
+    path.write_bytes(data + b"what some programs leave behind the end")
+    assert found(root) == []
+
+
 def test_size_mismatch(root):
     tiny_data.save(root / "trainannot/0006R0_train2.png", tiny_data.labels(0, range(12), (24, 30)))
     assert found(root) == ["trainannot/0006R0_train2.png: is 30x24, its image is 32x24"]
