@@ -1,17 +1,20 @@
 """Every layout prepared and read back equal to what was written."""
 
+import contextlib
+import io
 import json
 
 import numpy as np
 import pytest
 import tiny_data
-from PIL import Image
+from PIL import Image, ImageOps
 
 from jax_labor.classes import IGNORE, get_table
-from jax_labor.data.builders import SOURCES, make_source
+from jax_labor.data.builders import SOURCES, codec, make_source
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
+from jax_labor.pixels import BadFileError, encode_png
 
 
 @pytest.fixture
@@ -183,6 +186,55 @@ def test_photo_is_turned_upright_like_its_label(read, tmp_path):
     with Image.open(root / "images/train/a.jpg") as photo:
         np.testing.assert_array_equal(records[0]["image"], np.rot90(np.asarray(photo), -1))
     assert records.size(0) == (40, 16)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_photos_with_damaged_tags(mode):
+    """They can be used, or at least dropped: no damage ends in a traceback."""
+    exif, sizes = Image.Exif(), []
+    exif[0x0112], exif[0x010F], exif[0x011A] = 6, "Maker", 72.0
+    buffer = io.BytesIO()
+    Image.fromarray(tiny_data.image(0)).convert(mode).save(buffer, "JPEG", exif=exif)
+    start = buffer.getvalue().index(b"Exif") + 6
+    for place in range(start, start + len(exif.tobytes()) - 6):
+        for damage in (0, 0xFF):
+            data = bytearray(buffer.getvalue())
+            data[place] = damage
+            with contextlib.suppress(BadFileError):
+                sizes.append(codec.check_image(bytes(data))[1])
+    assert len(sizes) > 30 and set(sizes) == {(24, 32), (32, 24)}
+
+
+@pytest.mark.parametrize("orientation", [0, *range(2, 10)])
+def test_every_orientation(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(tiny_data.image(0)).save(buffer, "PNG", exif=exif)
+    stored, size = codec.check_image(buffer.getvalue())
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(buffer)))
+    np.testing.assert_array_equal(codec.decode_image(stored), upright)
+    assert size == upright.shape[:2]
+
+
+def test_photos_of_phones_stay_jpeg():
+    buffer, photo = io.BytesIO(), Image.fromarray(tiny_data.image(0))
+    photo.save(buffer, "MPO", save_all=True, append_images=[photo])
+    assert codec.check_image(buffer.getvalue()) == (buffer.getvalue(), (24, 32))
+
+
+def test_a_label_of_one_bit(read, tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    mask = tiny_data.labels(0, (0, 1))
+    tiny_data.save(root / "labels/train/photo0.png", mask.astype(bool))
+    label = read("image_folder", root, classes="own").label(0)
+    np.testing.assert_array_equal(label[..., 0], mask)
+
+
+def test_an_image_above_pillows_limit_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(BadFileError, match="is too large to be read; cut it into tiles .*768 pix"):
+        codec.check_image(encode_png(tiny_data.image(0)))
 
 
 def test_original_bytes_are_stored(read, tmp_path):

@@ -14,7 +14,7 @@ from jax_labor.data.builders import codec
 from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
 from jax_labor.files import local_folder
-from jax_labor.pixels import BadFileError, encode_png
+from jax_labor.pixels import BadFileError, count_values, encode_png
 
 FORMAT = 2  # raise when records of the same files would be written differently
 
@@ -181,7 +181,7 @@ class FolderSource(Source):
         if ids is not None:
             ids = resize_label(ids, self.size or size)
             label = encode_png(ids)
-            class_pixels += np.bincount(ids.ravel(), minlength=256)[: len(class_pixels)]
+            class_pixels = count_values(ids)[: len(class_pixels)]
         if self.size and size != self.size:
             image = encode_png(resize_image(codec.decode_image(image), self.size))
         return Example(name, self.size or size, image, label, class_pixels)
