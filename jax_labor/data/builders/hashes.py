@@ -14,7 +14,7 @@ from jax_labor.errors import UserError
 _LOG = logging.getLogger(__name__)
 
 
-def hash_files(paths: Sequence[Path], memory: Path) -> list[str]:
+def hash_files(paths: Sequence[str], memory: Path) -> list[str]:
     """SHA-256 of every file, "" for one that cannot be read.
 
     Only a file whose size or time of change is not the remembered one is read: a copy of a data set
@@ -28,7 +28,7 @@ def hash_files(paths: Sequence[Path], memory: Path) -> list[str]:
     known = {}
     with contextlib.suppress(OSError, UserError):
         known = _sound(files.read_json(memory))
-    stats = {os.path.abspath(path): path.stat() for path in paths}
+    stats = {os.path.abspath(path): os.stat(path) for path in paths}
     marks = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
     changed = [path for path, mark in marks.items() if known.get(path, [])[:2] != mark]
     if changed:

@@ -36,11 +36,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Item:
-    """One image to read: unique `name`, and the files (or the seed) that it comes from."""
+    """One image to read: unique `name`, and the files (in the root) or the seed it comes from."""
 
     name: str
-    image: Path | None = None
-    label: Path | None = None
+    image: str | None = None
+    label: str | None = None
     seed: int = 0
 
 
@@ -51,7 +51,7 @@ class Listing:
     items: list[Item]
     problems: list[Problem] = field(default_factory=list)
     content: list = field(default_factory=list)  # what decides what is read; JSON-able
-    files: list[Path] = field(default_factory=list)  # what they hold decides it as well
+    files: list[str] = field(default_factory=list)  # paths; what they hold decides it as well
 
 
 @dataclass(frozen=True)

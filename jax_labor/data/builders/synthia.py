@@ -31,6 +31,10 @@ get SYNTHIA-RAND-CITYSCAPES from synthia-dataset.net"""
         """All images are one split."""
         return ("train",) if self.image_dir("train").is_dir() else ()
 
+    def label_name(self, relative: str) -> str | None:
+        """Without the `*_labelTrainIds.png` that other programs write beside the labels."""
+        return "" if relative.endswith("_labelTrainIds.png") else super().label_name(relative)
+
     def image_dir(self, split: str) -> Path:
         """`RAND_CITYSCAPES/RGB`."""
         return self._folder() / "RGB"

@@ -90,7 +90,8 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
         items = [Item(f"{split}-{index:07d}", seed=index) for index in range(info.num_examples)]
         decoders = codec.kept_encoded(self.info.features)
         self._records[split] = self._builder.as_data_source(split, decoders=decoders)
-        return Listing(items, content=[self._image, self._label, self.size], files=files)
+        content = [self._image, self._label, self.size]
+        return Listing(items, content=content, files=[str(path) for path in files])
 
     def _stored(self, item: Item) -> dict:
         try:
