@@ -1,5 +1,6 @@
 """Preparation: what is kept, redone, dropped and refused; `launch/prepare.py`."""
 
+import hashlib
 import json
 import logging
 import multiprocessing
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -89,6 +91,15 @@ def test_hashes_that_are_lost_are_made_again(read, tmp_path):
     memory.write_text("{")
     assert len(read()) == 3 and len(folders(tmp_path)) == 1
     assert len(json.loads(memory.read_text())) == 6
+
+
+def test_a_disk_that_failed_once_is_asked_again(tmp_path, monkeypatch):
+    path = str(tiny_data.save(tmp_path / "a.png", tiny_data.image(0)))
+    with monkeypatch.context() as patch:
+        patch.setattr(hashes.hashlib, "file_digest", Mock(side_effect=OSError(5, "I/O error")))
+        assert hashes.hash_files([path], tmp_path / "hashes.json") == [""]
+    (digest,) = hashes.hash_files([path], tmp_path / "hashes.json")
+    assert digest == hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
 
 
 def test_prepared_data_without_its_files(read, root, tmp_path, caplog):

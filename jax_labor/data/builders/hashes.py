@@ -37,18 +37,20 @@ def hash_files(paths: Sequence[str], memory: Path) -> list[str]:
             found = zip(changed, pool.map(_hash, changed), strict=True)
             known |= {path: [*marks[path], digest] for path, digest in found}
         with contextlib.suppress(OSError, UserError):
-            files.write_json(memory, known)
+            files.write_json(memory, _sound(known))
     return [known[path][2] for path in marks]
 
 
 def _sound(memory) -> dict[str, list]:
-    """The entries that are what `hash_files` writes: others have written to this file too."""
+    """The entries to go by: others may have written to this file, and a file that could not be read
+    may be readable at the next start."""
     entries = memory.items() if isinstance(memory, dict) else ()
     return {path: entry for path, entry in entries if _is_entry(entry)}
 
 
 def _is_entry(entry) -> bool:
-    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
+    kinds = [type(part) for part in entry] if isinstance(entry, list) else []
+    return kinds == [int, int, str] and entry[2] != ""
 
 
 def _hash(path: str) -> str:
