@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import logging
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -105,9 +105,14 @@ def test_a_disk_that_failed_once_is_asked_again(tmp_path, monkeypatch):
 def test_prepared_data_without_its_files(read, root, tmp_path, caplog):
     before = read("train+val")
     shutil.rmtree(root)
-    with caplog.at_level(logging.INFO, "jax_labor"):
-        after = read("train+val", prepare=False)
-    assert caplog.text.count("its files are gone; taking") == 2
+    after = read("train+val", prepare=False)
+    for split, record in zip(("train", "val"), caplog.records, strict=True):
+        assert record.levelname == "WARNING"
+        assert re.search(rf"there is no folder {root}; its split {split} is taken from {tmp_path}"
+                         rf"/.*: CamVid .* in {root}", record.getMessage())  # fmt: skip
+    request = report.Request("camvid", str(root), "camvid11", "train")
+    with pytest.raises(UserError, match="there is no folder"):  # preparing is of what is there
+        report.prepare(request, str(tmp_path / "prepared"), drop_bad=False)
     for name in ("names", "table", "has_labels", "description"):
         assert getattr(after, name) == getattr(before, name)
     np.testing.assert_array_equal(after.class_pixels, before.class_pixels)
@@ -148,6 +153,21 @@ def test_own_classes_moved_and_then_without_their_files(tmp_path):
     assert read("b").names == ("photo0", "photo1", "photo2")
     assert len([*(tmp_path / "p/image_folder").glob("*/")]) == 1
     assert read("c").table == table
+
+
+def test_splits_of_two_folders_of_one_name(tmp_path):
+    def read(place, split):
+        return load("image_folder", root=tmp_path / place / "mine", data_dir=str(tmp_path / "p"),
+                    split=split, classes="own", options={"unlabelled": True})  # fmt: skip
+
+    for place, split, classes in (("a", "train", "x\ny\nz\n"), ("b", "extra", "grass\nsky\n")):
+        root = tiny_data.image_folder(tmp_path / place / "mine")
+        (root / "classes.txt").write_text(classes)
+        read(place, split)
+        shutil.rmtree(root)
+    assert read("a", "train").table.num_classes == 3
+    with pytest.raises(UserError, match="with other classes; remove .*mine-extra.*, .*mine-train"):
+        read("a", "extra+train")
 
 
 def test_names_choose_records(read):

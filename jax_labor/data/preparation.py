@@ -92,7 +92,10 @@ def left_of(
             f"{name} {split}: its files are gone, and these were prepared of them at different "
             f"times; remove all but one: {', '.join(str(folder.parent) for folder in found)}"
         )
-    _LOG.info("%s %s: its files are gone; taking %s, prepared of them", name, split, found[0])
+    # Aloud: a mistyped path looks the same, and another folder may have that name.
+    prepared_of = read_metadata(found[0])["description"]
+    gone = missing.partition("\n")[0]
+    _LOG.warning("%s; its split %s is taken from %s: %s", gone, split, found[0], prepared_of)
     _report_dropped(f"{name} {split}", found[0], drop_bad)
     return found[0]
 
