@@ -54,6 +54,11 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
             self._builder = tfds.builder_from_directory(path)
         except OSError:
             raise UserError(f"no data set '{self.name}' in {path}\n{self.layout}") from None
+        except Exception as error:  # TFDS, protobuf and JSON have one of their own each
+            raise UserError(
+                f"{path}: dataset_info.json or features.json cannot be read ({error}); copy them "
+                "anew, or prepare the data set again"
+            ) from None
         info = self._builder.info
         if info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
             raise UserError(
