@@ -10,7 +10,7 @@ import tiny_data
 from PIL import Image, ImageOps
 
 from jax_labor.classes import IGNORE, get_table
-from jax_labor.data.builders import SOURCES, codec, make_source
+from jax_labor.data.builders import SOURCES, camvid_full, codec, make_source
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
@@ -48,6 +48,49 @@ def test_camvid(read, tmp_path):
         assert record["label"].dtype == record["image"].dtype == np.uint8
         pixels += np.bincount(label.ravel(), minlength=256)[:11]
     np.testing.assert_array_equal(records.class_pixels, pixels)
+
+
+CAMBRIDGE = {  # label_colors.txt, and what the 480x360 edition makes of it
+    "Animal": (64, 128, 64, 9), "Archway": (192, 0, 128, 1), "Bicyclist": (0, 128, 192, 10),
+    "Bridge": (0, 128, 64, 1), "Building": (128, 0, 0, 1), "Car": (64, 0, 128, 8),
+    "CartLuggagePram": (64, 0, 192, 9), "Child": (192, 128, 64, 9),
+    "Column_Pole": (192, 192, 128, 2), "Fence": (64, 64, 128, 7), "LaneMkgsDriv": (128, 0, 192, 3),
+    "LaneMkgsNonDriv": (192, 0, 64, 3), "Misc_Text": (128, 128, 64, 6),
+    "MotorcycleScooter": (192, 0, 192, 10), "OtherMoving": (128, 64, 64, 8),
+    "ParkingBlock": (64, 192, 128, 4), "Pedestrian": (64, 64, 0, 9), "Road": (128, 64, 128, 3),
+    "RoadShoulder": (128, 128, 192, 4), "Sidewalk": (0, 0, 192, 4),
+    "SignSymbol": (192, 128, 128, 6), "Sky": (128, 128, 128, 0),
+    "SUVPickupTruck": (64, 128, 192, 8), "TrafficCone": (0, 0, 64, 2),
+    "TrafficLight": (0, 64, 64, 6), "Train": (192, 64, 128, 8), "Tree": (128, 128, 0, 5),
+    "Truck_Bus": (192, 128, 192, 8), "Tunnel": (64, 0, 64, 1), "VegetationMisc": (192, 192, 0, 5),
+    "Void": (0, 0, 0, 255), "Wall": (64, 192, 0, 1),
+}  # fmt: skip
+
+
+def test_camvid_of_cambridge(read, tmp_path):
+    table = np.array([*CAMBRIDGE.values()], np.uint8)
+    ids = tiny_data.labels(0, range(32))
+    for name in ("0001TP_008520", "0001TP_008550", "0006R0_f00930", "0016E5_07959",
+                 "0016E5_08640", "Seq05VD_f00000"):  # fmt: skip
+        tiny_data.save(tmp_path / f"d/701_StillsRaw_full/{name}.png", tiny_data.image(0))
+        tiny_data.save(tmp_path / f"d/LabeledApproved_full/{name}_L.png", table[ids, :3])
+    records = {split: read("camvid_full", tmp_path / "d", split) for split in ("train", "val")}
+    assert records["train"].names == ("0001TP_008520", "0006R0_f00930", "0016E5_08640")
+    assert records["val"].names == ("0016E5_07959",)
+    np.testing.assert_array_equal(records["val"].label(0)[..., 0], table[ids, 3])
+    test = make_source("camvid_full", tmp_path / "d", "camvid11").scan("test")
+    assert [item.name for item in test.items] == ["0001TP_008550", "Seq05VD_f00000"]
+    off = table[ids, :3]
+    off[3, 4] = 64, 64, 65
+    tiny_data.save(tmp_path / "d/LabeledApproved_full/0016E5_07959_L.png", off)
+    with pytest.raises(UserError, match="07959_L.png: has the colour .64, 64, 65., none of the 32"):
+        read("camvid_full", tmp_path / "d", "val")
+
+
+def test_camvid_of_cambridge_is_split_as_the_small_edition(real_data):
+    for split in ("train", "val", "test"):
+        names = [path.stem for path in (real_data / "camvid" / split).iterdir()]
+        assert names and {camvid_full._split_of(name) for name in names} == {split}
 
 
 def test_records_lie_in_the_order_of_their_names(read, tmp_path):

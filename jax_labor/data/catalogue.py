@@ -31,8 +31,8 @@ def load(
     """Records of a data set, prepared to ArrayRecord when they are not yet.
 
     Args:
-      name: gta5, synthia, cityscapes, camvid, ccp, image_folder, tfds, streets, figures or
-        generated.
+      name: gta5, synthia, cityscapes, camvid, camvid_full, ccp, image_folder, tfds, streets,
+        figures or generated.
       root: folder of the data set as its publisher lays it out; where it is gone, what was prepared
         of a folder of its name is taken. Not used by streets and figures; for generated the folder
         that contains it, as `generated.finish` leaves it.

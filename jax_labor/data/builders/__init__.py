@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jax_labor.data.builders.camvid import CamvidSource
+from jax_labor.data.builders.camvid_full import CamvidFullSource
 from jax_labor.data.builders.ccp import CcpSource
 from jax_labor.data.builders.cityscapes import CityscapesSource
 from jax_labor.data.builders.figures import FiguresSource
@@ -24,6 +25,7 @@ SOURCES = {
         SynthiaSource,
         CityscapesSource,
         CamvidSource,
+        CamvidFullSource,
         ImageFolderSource,
         StreetsSource,
         FiguresSource,

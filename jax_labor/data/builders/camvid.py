@@ -20,7 +20,8 @@ class CamvidSource(FileSource):
   <root>/train/0001TP_006690.png ...   <root>/trainannot/0001TP_006690.png ...
   <root>/val/...                       <root>/valannot/...
   <root>/test/...                      <root>/testannot/...
-get it from the SegNet tutorial of the University of Cambridge (folder CamVid)"""
+get it from the SegNet tutorial of the University of Cambridge (folder CamVid); what has a folder
+701_StillsRaw_full is read as camvid_full"""
 
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))

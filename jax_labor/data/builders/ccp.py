@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jax_labor.classes import get_table
 from jax_labor.data.builders.class_file import read_class_file
-from jax_labor.data.builders.file_source import FileSource, NameOf
+from jax_labor.data.builders.file_source import FileSource, part_of
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.builders.source import Listing
 from jax_labor.errors import UserError
@@ -56,17 +56,12 @@ background, hair, skin, upper, lower, dress, feet, item"""
     @functools.cached_property
     def _split_of(self) -> dict[str, str]:
         """Split of every photo and of every label without one, by name."""
-        photos = self._names("images", self.image_name)
-        labelled = self._names("labels", self.label_name)
+        photos = self._names(self.root / "images", self.image_name)
+        labelled = self._names(self.root / "labels", self.label_name)
         return {
             name: _HELD_OUT.get(name[-1], "train") if name in labelled else UNLABELLED
             for name in photos | labelled
         }
-
-    def _names(self, kind: str, name_of: NameOf) -> set[str]:
-        folder = self.root / kind
-        files = self._files(folder, name_of) if folder.is_dir() else ()
-        return {name for _, name, _ in files if name}
 
     def has_labels(self, split: str) -> bool:
         """Whether the photos of `split` have labels that are to be used."""
@@ -82,12 +77,4 @@ background, hair, skin, upper, lower, dress, feet, item"""
 
     def scan(self, split: str) -> Listing:
         """The photos of one split with their labels."""
-        whole = super().scan(split)
-        items = [item for item in whole.items if self._split_of[item.name] == split]
-        problems = [
-            problem
-            for problem in whole.problems
-            if problem.record is None or self._split_of[problem.record] == split
-        ]
-        content = [*whole.content, [item.name for item in items]]
-        return Listing(items, problems, content, whole.files)
+        return part_of(super().scan(split), lambda name: self._split_of[name] == split)

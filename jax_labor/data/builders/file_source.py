@@ -75,6 +75,11 @@ class FileSource(FolderSource):
                 # Macs write an accented letter as two characters, others as one.
                 yield f"{place}/{relative}", name and unicodedata.normalize("NFC", name), there
 
+    def _names(self, folder: Path, name_of: NameOf) -> set[str]:
+        """Record names of the files below `folder`; none where there is no such folder."""
+        files = self._files(folder, name_of) if folder.is_dir() else ()
+        return {name for _, name, _ in files if name}
+
     def _collect(
         self, folder: Path, name_of: NameOf
     ) -> tuple[dict[str, str], list[Problem], list[str]]:
@@ -126,6 +131,13 @@ class FileSource(FolderSource):
 
     def _show(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def part_of(whole: Listing, belongs: Callable[[str], bool]) -> Listing:
+    """The records of a listing whose name belongs to a split, and the defects of no record."""
+    items = [item for item in whole.items if belongs(item.name)]
+    problems = [each for each in whole.problems if each.record is None or belongs(each.record)]
+    return Listing(items, problems, [*whole.content, [item.name for item in items]], whole.files)
 
 
 def _name(relative: str) -> str:
