@@ -92,6 +92,8 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
         missing = [Problem(path.name, "is missing") for path in files if not path.is_file()]
         if missing:
             return Listing([], missing)
+        if not info.num_examples:
+            return Listing([], [Problem(split, "the split has no images")])
         items = [Item(f"{split}-{index:07d}", seed=index) for index in range(info.num_examples)]
         decoders = codec.kept_encoded(self.info.features)
         self._records[split] = self._builder.as_data_source(split, decoders=decoders)
