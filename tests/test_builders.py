@@ -1,17 +1,20 @@
 """Every layout prepared and read back equal to what was written."""
 
+import contextlib
+import io
 import json
 
 import numpy as np
 import pytest
 import tiny_data
-from PIL import Image
+from PIL import Image, ImageOps
 
 from jax_labor.classes import IGNORE, get_table
-from jax_labor.data.builders import SOURCES, make_source
+from jax_labor.data.builders import SOURCES, camvid_full, codec, make_source
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
+from jax_labor.pixels import BadFileError, encode_png
 
 
 @pytest.fixture
@@ -45,6 +48,49 @@ def test_camvid(read, tmp_path):
         assert record["label"].dtype == record["image"].dtype == np.uint8
         pixels += np.bincount(label.ravel(), minlength=256)[:11]
     np.testing.assert_array_equal(records.class_pixels, pixels)
+
+
+CAMBRIDGE = {  # label_colors.txt, and what the 480x360 edition makes of it
+    "Animal": (64, 128, 64, 9), "Archway": (192, 0, 128, 1), "Bicyclist": (0, 128, 192, 10),
+    "Bridge": (0, 128, 64, 1), "Building": (128, 0, 0, 1), "Car": (64, 0, 128, 8),
+    "CartLuggagePram": (64, 0, 192, 9), "Child": (192, 128, 64, 9),
+    "Column_Pole": (192, 192, 128, 2), "Fence": (64, 64, 128, 7), "LaneMkgsDriv": (128, 0, 192, 3),
+    "LaneMkgsNonDriv": (192, 0, 64, 3), "Misc_Text": (128, 128, 64, 6),
+    "MotorcycleScooter": (192, 0, 192, 10), "OtherMoving": (128, 64, 64, 8),
+    "ParkingBlock": (64, 192, 128, 4), "Pedestrian": (64, 64, 0, 9), "Road": (128, 64, 128, 3),
+    "RoadShoulder": (128, 128, 192, 4), "Sidewalk": (0, 0, 192, 4),
+    "SignSymbol": (192, 128, 128, 6), "Sky": (128, 128, 128, 0),
+    "SUVPickupTruck": (64, 128, 192, 8), "TrafficCone": (0, 0, 64, 2),
+    "TrafficLight": (0, 64, 64, 6), "Train": (192, 64, 128, 8), "Tree": (128, 128, 0, 5),
+    "Truck_Bus": (192, 128, 192, 8), "Tunnel": (64, 0, 64, 1), "VegetationMisc": (192, 192, 0, 5),
+    "Void": (0, 0, 0, 255), "Wall": (64, 192, 0, 1),
+}  # fmt: skip
+
+
+def test_camvid_of_cambridge(read, tmp_path):
+    table = np.array([*CAMBRIDGE.values()], np.uint8)
+    ids = tiny_data.labels(0, range(32))
+    for name in ("0001TP_008520", "0001TP_008550", "0006R0_f00930", "0016E5_07959",
+                 "0016E5_08640", "Seq05VD_f00000"):  # fmt: skip
+        tiny_data.save(tmp_path / f"d/701_StillsRaw_full/{name}.png", tiny_data.image(0))
+        tiny_data.save(tmp_path / f"d/LabeledApproved_full/{name}_L.png", table[ids, :3])
+    records = {split: read("camvid_full", tmp_path / "d", split) for split in ("train", "val")}
+    assert records["train"].names == ("0001TP_008520", "0006R0_f00930", "0016E5_08640")
+    assert records["val"].names == ("0016E5_07959",)
+    np.testing.assert_array_equal(records["val"].label(0)[..., 0], table[ids, 3])
+    test = make_source("camvid_full", tmp_path / "d", "camvid11").scan("test")
+    assert [item.name for item in test.items] == ["0001TP_008550", "Seq05VD_f00000"]
+    off = table[ids, :3]
+    off[3, 4] = 64, 64, 65
+    tiny_data.save(tmp_path / "d/LabeledApproved_full/0016E5_07959_L.png", off)
+    with pytest.raises(UserError, match="07959_L.png: has the colour .64, 64, 65., none of the 32"):
+        read("camvid_full", tmp_path / "d", "val")
+
+
+def test_camvid_of_cambridge_is_split_as_the_small_edition(real_data):
+    for split in ("train", "val", "test"):
+        names = [path.stem for path in (real_data / "camvid" / split).iterdir()]
+        assert names and {camvid_full._split_of(name) for name in names} == {split}
 
 
 def test_records_lie_in_the_order_of_their_names(read, tmp_path):
@@ -185,6 +231,55 @@ def test_photo_is_turned_upright_like_its_label(read, tmp_path):
     assert records.size(0) == (40, 16)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_photos_with_damaged_tags(mode):
+    """They can be used, or at least dropped: no damage ends in a traceback."""
+    exif, sizes = Image.Exif(), []
+    exif[0x0112], exif[0x010F], exif[0x011A] = 6, "Maker", 72.0
+    buffer = io.BytesIO()
+    Image.fromarray(tiny_data.image(0)).convert(mode).save(buffer, "JPEG", exif=exif)
+    start = buffer.getvalue().index(b"Exif") + 6
+    for place in range(start, start + len(exif.tobytes()) - 6):
+        for damage in (0, 0xFF):
+            data = bytearray(buffer.getvalue())
+            data[place] = damage
+            with contextlib.suppress(BadFileError):
+                sizes.append(codec.check_image(bytes(data))[1])
+    assert len(sizes) > 30 and set(sizes) == {(24, 32), (32, 24)}
+
+
+@pytest.mark.parametrize("orientation", [0, *range(2, 10)])
+def test_every_orientation(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(tiny_data.image(0)).save(buffer, "PNG", exif=exif)
+    stored, size = codec.check_image(buffer.getvalue())
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(buffer)))
+    np.testing.assert_array_equal(codec.decode_image(stored), upright)
+    assert size == upright.shape[:2]
+
+
+def test_photos_of_phones_stay_jpeg():
+    buffer, photo = io.BytesIO(), Image.fromarray(tiny_data.image(0))
+    photo.save(buffer, "MPO", save_all=True, append_images=[photo])
+    assert codec.check_image(buffer.getvalue()) == (buffer.getvalue(), (24, 32))
+
+
+def test_a_label_of_one_bit(read, tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    mask = tiny_data.labels(0, (0, 1))
+    tiny_data.save(root / "labels/train/photo0.png", mask.astype(bool))
+    label = read("image_folder", root, classes="own").label(0)
+    np.testing.assert_array_equal(label[..., 0], mask)
+
+
+def test_an_image_above_pillows_limit_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(BadFileError, match="is too large to be read; cut it into tiles .*768 pix"):
+        codec.check_image(encode_png(tiny_data.image(0)))
+
+
 def test_original_bytes_are_stored(read, tmp_path):
     root = tiny_data.image_folder(tmp_path / "d")
     stored = read("image_folder", root, classes="own")._read(1)
@@ -245,6 +340,12 @@ def test_wrong_names_and_options_are_answered(tmp_path):
     ("json", b'{"names": []}', "cannot be understood"),
     ("json", b'{"classes": ["a", "a"]}', "occurs twice"),
     ("json", b'{"classes": ["a"], "colors": [[1, 2]]}', "cannot be understood"),
+    ("json", b'{"classes": ["a"], "colors": [[1, 0.5, 0]]}', "whole numbers from 0 to 255; 0.5 is"),
+    ("json", b'{"classes": ["a"], "colors": ["red"]}', "whole numbers from 0 to 255; 'r' is none"),
+    ("json", b'{"classes": ["a"], "colors": [7]}', "cannot be understood"),
+    ("json", b'{"classes": ["a"], "ignore": [9, -1]}', "ids from 0 to 65535; -1 is none"),
+    ("json", b'{"classes": ["a"], "ignore": 9.5}', "ids from 0 to 65535; 9.5 is none"),
+    ("json", b'{"classes": ["a"], "ignore": 4000000000}', "ids from 0 to 65535; 4000000000 is"),
     ("json", b'{"classes": "road"}', "must be a list of names"),
     ("json", b'{"classes": ["road", 7]}', "must be a list of names"),
     ("txt", "forêt\n".encode("latin-1"), "classes.txt: is not UTF-8"),

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jax_labor.classes import get_table
-from jax_labor.data import figures
+from jax_labor.data import figures, report
 from jax_labor.data.builders import make_source
 from jax_labor.data.catalogue import load
 from jax_labor.errors import UserError
@@ -140,10 +140,24 @@ def test_defects_of_photos(photos):
 
 
 def test_a_split_without_photos(photos):
+    for number in range(21, 25):  # then every photo has a label
+        (photos / f"images/{number:04d}.jpg").unlink()
+    request = report.Request("ccp", str(photos), "ccp8")
+    assert report.prepare(request, str(photos / "d"), drop_bad=False).split()[1:4] == [
+        "train", "val", "test",
+    ]  # fmt: skip
     for label in photos.glob("labels/*.png"):
         label.unlink()
-    with pytest.raises(UserError, match="none of the photos is in split 'val'"):
+    with pytest.raises(UserError, match="no split 'val'; it has unlabelled"):
         load("ccp", root=photos, data_dir=str(photos / "d"), split="val", classes="ccp8")
+
+
+def test_labels_whose_names_end_in_capitals(photos):
+    for label in photos.glob("labels/*.png"):
+        label.rename(label.with_suffix(".PNG"))
+    source = make_source("ccp", photos, "ccp8")
+    assert names(source, "test") == [5, 10, 15, 20]
+    assert names(source, "unlabelled") == [21, 22, 23, 24]
 
 
 def test_real_photos(real_data, tmp_path):

@@ -125,6 +125,24 @@ def test_files_that_are_damaged_or_missing(read, pets, tmp_path):
     assert len(read("test", root=root)) == 2
 
 
+def test_a_split_without_records(read, pets, tmp_path):
+    root = shutil.copytree(pets, tmp_path / "copy")
+    info = json.loads((root / "dataset_info.json").read_text())
+    info["splits"][0]["shardLengths"] = ["0"]
+    (root / "dataset_info.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match="the split has no images"):
+        read(info["splits"][0]["name"], root=root)
+
+
+@pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+@pytest.mark.parametrize("share", [0, 0.5, 0.95])
+def test_facts_that_are_damaged(read, pets, tmp_path, name, share):
+    root = shutil.copytree(pets, tmp_path / "copy")
+    tiny_data.truncate(root / name, share)
+    with pytest.raises(UserError, match="copy: dataset_info.json or features.json cannot be read"):
+        read(root=root)
+
+
 def test_what_was_prepared_serves_this_data_set_alone(read, pets, tmp_path):
     root = shutil.copytree(pets, tmp_path / "mine/pets/2.0.0")
     names = read(root=root).names

@@ -20,8 +20,8 @@ from PIL import Image
 from small_generated import BLOCKS, KEPT, SAMPLES, SHARD, TABLE
 
 from jax_labor import files
-from jax_labor.data import generated
-from jax_labor.data.generated import blocks, shards
+from jax_labor.data import array_record, generated
+from jax_labor.data.generated import blocks
 from jax_labor.errors import UserError
 
 
@@ -175,8 +175,8 @@ def kill_at(monkeypatch, moment: int, after: bool) -> list[str]:
     monkeypatch.setattr(files.os, "replace", watched("replace", os.replace))
     monkeypatch.setattr(pathlib.Path, "rename", watched("rename", pathlib.Path.rename))
     monkeypatch.setattr(shutil, "rmtree", watched("rmtree", shutil.rmtree))
-    write_metadata = tfds.folder_dataset.write_metadata
-    monkeypatch.setattr(tfds.folder_dataset, "write_metadata", watched("info", write_metadata))
+    info = tfds.core.DatasetInfo
+    monkeypatch.setattr(info, "write_to_directory", watched("info", info.write_to_directory))
     unlink = os.unlink
     monkeypatch.setattr(
         files.os, "unlink", lambda path, **at: str(path).endswith(".tmp") or unlink(path, **at)
@@ -204,7 +204,7 @@ def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     written(tmp_path)
     kept = np.arange(KEPT)
     generated.write_shards(tmp_path, kept[:8], blocks=BLOCKS, shard=SHARD)
-    monkeypatch.setattr(shards, "ArrayRecordWriter", None)  # a second writing would call it
+    monkeypatch.setattr(array_record, "ArrayRecordWriter", None)  # a second writing would call it
     generated.write_shards(tmp_path, kept[:8], blocks=BLOCKS, shard=SHARD)
     with pytest.raises(UserError, match="00000-of-00003: missing. Start the run again"):
         generated.finish(tmp_path, kept, blocks=BLOCKS, shard=SHARD, table=TABLE, description="")
@@ -231,8 +231,8 @@ def test_finishing_twice_changes_nothing(whole):
 
 def test_disk_full_in_mid_shard(tmp_path, monkeypatch):
     written(tmp_path)
-    writer = shards.ArrayRecordWriter
-    monkeypatch.setattr(shards, "ArrayRecordWriter", lambda _, how: writer("/dev/full", how))
+    writer = array_record.ArrayRecordWriter
+    monkeypatch.setattr(array_record, "ArrayRecordWriter", lambda _, how: writer("/dev/full", how))
     with pytest.raises(UserError, match="00000-of-00003: the disk is full"):
         generated.write_shards(tmp_path, np.arange(KEPT), blocks=BLOCKS, shard=SHARD)
     assert not list(tmp_path.glob("parts/1.0.0/*"))
@@ -245,7 +245,7 @@ def test_disk_full_while_finishing(whole, tmp_path, monkeypatch, code, words):
     def fail(*_, **__):
         raise OSError(code, os.strerror(code))
 
-    for place in ((files.os, "fsync"), (tfds.folder_dataset, "write_metadata"),
+    for place in ((files.os, "fsync"), (tfds.core.DatasetInfo, "write_to_directory"),
                   (pathlib.Path, "rename")):  # fmt: skip
         with monkeypatch.context() as patch:
             patch.setattr(*place, fail)

@@ -146,7 +146,6 @@ def test_any_tool_that_writes_ids_is_an_annotator(tmp_path, rng, mode):
     ("picture", "words"),
     [
         (Image.new("RGB", (7, 9)), "pixels of type RGB"),
-        (Image.new("1", (7, 9)), "pixels of type 1"),
         (Image.new("LA", (7, 9)), "pixels of type LA"),
         (Image.new("I;16", (7, 9), 256), "ids from 256 to 256"),
     ],

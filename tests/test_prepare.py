@@ -1,24 +1,28 @@
 """Preparation: what is kept, redone, dropped and refused; `launch/prepare.py`."""
 
+import hashlib
 import json
-import logging
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 import tiny_data
+from tensorflow_datasets.core import shuffle
 
 from configs import common, spl
 from jax_labor.classes import get_table
-from jax_labor.data import report
+from jax_labor.data import array_record, report
 from jax_labor.data.builders import hashes
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.catalogue import load
@@ -89,12 +93,26 @@ def test_hashes_that_are_lost_are_made_again(read, tmp_path):
     assert len(json.loads(memory.read_text())) == 6
 
 
+def test_a_disk_that_failed_once_is_asked_again(tmp_path, monkeypatch):
+    path = str(tiny_data.save(tmp_path / "a.png", tiny_data.image(0)))
+    with monkeypatch.context() as patch:
+        patch.setattr(hashes.hashlib, "file_digest", Mock(side_effect=OSError(5, "I/O error")))
+        assert hashes.hash_files([path], tmp_path / "hashes.json") == [""]
+    (digest,) = hashes.hash_files([path], tmp_path / "hashes.json")
+    assert digest == hashlib.sha256((tmp_path / "a.png").read_bytes()).hexdigest()
+
+
 def test_prepared_data_without_its_files(read, root, tmp_path, caplog):
     before = read("train+val")
     shutil.rmtree(root)
-    with caplog.at_level(logging.INFO, "jax_labor"):
-        after = read("train+val", prepare=False)
-    assert caplog.text.count("its files are gone; taking") == 2
+    after = read("train+val", prepare=False)
+    for split, record in zip(("train", "val"), caplog.records, strict=True):
+        assert record.levelname == "WARNING"
+        assert re.search(rf"there is no folder {root}; its split {split} is taken from {tmp_path}"
+                         rf"/.*: CamVid .* in {root}", record.getMessage())  # fmt: skip
+    request = report.Request("camvid", str(root), "camvid11", "train")
+    with pytest.raises(UserError, match="there is no folder"):  # preparing is of what is there
+        report.prepare(request, str(tmp_path / "prepared"), drop_bad=False)
     for name in ("names", "table", "has_labels", "description"):
         assert getattr(after, name) == getattr(before, name)
     np.testing.assert_array_equal(after.class_pixels, before.class_pixels)
@@ -137,6 +155,21 @@ def test_own_classes_moved_and_then_without_their_files(tmp_path):
     assert read("c").table == table
 
 
+def test_splits_of_two_folders_of_one_name(tmp_path):
+    def read(place, split):
+        return load("image_folder", root=tmp_path / place / "mine", data_dir=str(tmp_path / "p"),
+                    split=split, classes="own", options={"unlabelled": True})  # fmt: skip
+
+    for place, split, classes in (("a", "train", "x\ny\nz\n"), ("b", "extra", "grass\nsky\n")):
+        root = tiny_data.image_folder(tmp_path / place / "mine")
+        (root / "classes.txt").write_text(classes)
+        read(place, split)
+        shutil.rmtree(root)
+    assert read("a", "train").table.num_classes == 3
+    with pytest.raises(UserError, match="with other classes; remove .*mine-extra.*, .*mine-train"):
+        read("a", "extra+train")
+
+
 def test_names_choose_records(read):
     assert read(names="0006R0_*").names == ("0006R0_train2",)
     chosen = read(names="*train0|0006R0_*")
@@ -165,13 +198,43 @@ def test_a_defect_stops_and_leaves_nothing_behind(read, root, tmp_path):
     assert [p.name for p in folders(tmp_path)[0].iterdir()] == ["lock"]
 
 
-def test_a_full_disk_is_one_error(read, monkeypatch):
-    def full(self):
-        raise RuntimeError("UNKNOWN: No space left on device")
-
-    monkeypatch.setattr("jax_labor.data.preparation.SegmentationBuilder.download_and_prepare", full)
+def test_a_full_disk_is_one_error(read, tmp_path, monkeypatch):
+    writer = array_record.ArrayRecordWriter
+    monkeypatch.setattr(array_record, "ArrayRecordWriter", lambda _, how: writer("/dev/full", how))
     with pytest.raises(UserError, match="prepared/camvid.*: the disk is full"):
         read()
+    assert [p.name for p in folders(tmp_path)[0].iterdir()] == ["lock"]
+
+
+def test_large_splits_are_written_as_they_are_read(tmp_path, monkeypatch):
+    """TFDS's own writer would hold all in memory first, and above this limit want TensorFlow."""
+    monkeypatch.setattr(shuffle, "MAX_MEM_BUFFER_SIZE", 1000)
+    root = tiny_data.camvid(tmp_path / "d", train=9)
+
+    def read(place):
+        return load("camvid", root=root, data_dir=str(tmp_path / place), split="train",
+                    classes="camvid11")  # fmt: skip
+
+    one, read_before = read("one"), {}
+    original = FileSource.read
+
+    def count(self, item):
+        read_before[item.name] = len([*(tmp_path / "many").rglob("train-*.part")])
+        return original(self, item)
+
+    monkeypatch.setattr(array_record, "SHARD_BYTES", 7000)  # two or three records
+    monkeypatch.setattr(FileSource, "read", count)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    many = read("many")
+    (folder,) = (tmp_path / "many").glob("camvid/*/1.0.0")
+    shards = sorted(path.name for path in folder.glob("camvid-train*"))
+    assert shards == [f"camvid-train.array_record-0000{i}-of-00004" for i in range(4)]
+    assert read_before["0006R0_train8"] > 0  # the first file was there before the last was read
+    source = tfds.builder_from_directory(folder).as_data_source("train")
+    assert [record["name"].decode() for record in source] == list(many.names) == list(one.names)
+    for index in range(9):
+        np.testing.assert_array_equal(many[index]["image"], one[index]["image"])
+        np.testing.assert_array_equal(many[index]["label"], source[index]["label"])
 
 
 def test_dropped_by_name_logged_and_remembered(read, root, tmp_path, caplog):

@@ -1,10 +1,14 @@
 """Each defect a data set can have is found and named."""
 
+import os
+import unicodedata
+
 import numpy as np
 import pytest
 import tiny_data
 from PIL import Image
 
+from jax_labor.data import catalogue
 from jax_labor.data.builders import make_source
 from jax_labor.data.validate import validate
 from jax_labor.errors import UserError
@@ -66,6 +70,17 @@ def test_folders_behind_links_are_followed(root, tmp_path):
     assert len(make_source("camvid", root, "camvid11", None).scan("train").items) == 3
 
 
+def test_a_folder_that_is_linked_twice_counts_twice(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    for kind in ("images", "labels"):
+        (root / kind / "train").rename(tmp_path / kind)
+        (root / kind / "train").mkdir()
+        for name in ("a", "b"):
+            (root / kind / "train" / name).symlink_to(tmp_path / kind)
+    items = make_source("image_folder", root, "own", None).scan("train").items
+    assert [item.name for item in items] == [f"{a}__photo{i}" for a in "ab" for i in range(3)]
+
+
 @pytest.mark.parametrize("folder", ["train", "trainannot"])
 def test_links_to_nothing(root, folder):
     path = root / folder / "0001TP_train1.png"
@@ -86,6 +101,22 @@ def test_a_label_that_was_saved_as_jpeg(root):
     Image.open(path).save(path, "JPEG")
     (problem,) = found(root)
     assert problem.startswith("trainannot/0001TP_train1.png: is a JPEG")
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_damaged_pixels_of_a_png(root, place):
+    """Pillow alone takes one in four such labels, with other ids."""
+    path = root / "trainannot/0001TP_train1.png"
+    data = bytearray(path.read_bytes())
+    for bit in range(8):
+        damaged = data.copy()
+        damaged[int(place * len(data))] ^= 1 << bit
+        path.write_bytes(damaged)
+        (problem,) = found(root)
+        assert problem.startswith("trainannot/0001TP_train1.png: cannot be read as an image")
+        assert "PNG chunk IDAT does not match its checksum" in problem
+    path.write_bytes(data + b"what some programs leave behind the end")
+    assert found(root) == []
 
 
 def test_size_mismatch(root):
@@ -133,6 +164,71 @@ def test_duplicates_and_files_out_of_place(tmp_path):
         "images/train/photo0.jpg: duplicate: another file also gives the record name 'photo0'",
         "images/train/photo0.png: duplicate: another file also gives the record name 'photo0'",
     ]
+
+
+def test_what_systems_leave_is_no_data(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store"):
+        for folder in ("images", "images/train", "labels/train"):
+            (root / folder / name).write_text("x")
+    for name in (".ipynb_checkpoints", "@eaDir", "__MACOSX"):
+        for folder in ("images", "images/train", "images/extra", "labels/train"):
+            tiny_data.save(root / folder / name / "photo0.jpg", tiny_data.image(9))
+    source = make_source("image_folder", root, "own", None)
+    assert source.splits() == ("extra", "train")
+    for split, count in (("train", 3), ("extra", 2)):
+        assert found(root, "image_folder", split, "own") == []
+        assert len(source.scan(split).items) == count
+
+
+def test_labels_that_other_programs_made_beside(tmp_path):
+    for name, writer in (("gta5", tiny_data.gta5), ("synthia", tiny_data.synthia)):
+        root = writer(tmp_path / name)
+        for label in [*root.rglob("labels/*.png"), *root.rglob("LABELS/*.png")]:
+            made = label.with_name(f"{label.stem}_labelTrainIds.png")
+            tiny_data.save(made, tiny_data.labels(0, (0, 1)))
+        assert found(root, name, classes="synthia16") == []
+
+
+def test_cityscapes_with_ids_of_training_alone(tmp_path):
+    root = tiny_data.cityscapes(tmp_path / "d")
+    for label in root.rglob("*_labelIds.png"):
+        label.rename(label.with_name(label.name.replace("labelIds", "labelTrainIds")))
+    assert found(root, "cityscapes", classes="cityscapes19") == [
+        "gtFine/train: holds no *_gtFine_labelIds.png"
+    ]
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    for kind, suffix in (("images", b".jpg"), ("labels", b".png")):
+        folder = os.fsencode(f"{root / kind}/train/")
+        os.rename(folder + b"photo1" + suffix, folder + b"stra\xdfe" + suffix)
+    assert found(root, "image_folder", classes="own") == [
+        "images/train/stra\\xdfe.jpg: its name is not UTF-8; rename it",
+        "labels/train/stra\\xdfe.png: its name is not UTF-8; rename it",
+    ]
+    load = dict(root=root, data_dir=str(tmp_path / "p"), split="train", classes="own")
+    assert catalogue.load("image_folder", **load, drop_bad=True).names == ("photo0", "photo2")
+
+
+def test_accents_as_macs_write_them(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    for kind, suffix, form in (("images", ".jpg", "NFD"), ("labels", ".png", "NFC")):
+        path = root / kind / "train" / f"photo1{suffix}"
+        path.rename(path.with_name(unicodedata.normalize(form, f"\u00e9t\u00e9{suffix}")))
+    assert found(root, "image_folder", classes="own") == []
+    items = make_source("image_folder", root, "own", None).scan("train").items
+    assert [item.name for item in items] == ["photo0", "photo2", "\u00e9t\u00e9"]
+
+
+def test_a_folder_that_cannot_be_listed(root, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(UserError, match="d/train: cannot be listed .Permission.*make it readable"):
+        found(root)
 
 
 def test_empty_split(tmp_path):

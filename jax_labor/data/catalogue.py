@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -30,8 +31,8 @@ def load(
     """Records of a data set, prepared to ArrayRecord when they are not yet.
 
     Args:
-      name: gta5, synthia, cityscapes, camvid, ccp, image_folder, tfds, streets, figures or
-        generated.
+      name: gta5, synthia, cityscapes, camvid, camvid_full, ccp, image_folder, tfds, streets,
+        figures or generated.
       root: folder of the data set as its publisher lays it out; where it is gone, what was prepared
         of a folder of its name is taken. Not used by streets and figures; for generated the folder
         that contains it, as `generated.finish` leaves it.
@@ -71,7 +72,7 @@ def load(
         metadata,
         names,
         f"{name} {split}",
-        table=ClassTable.from_json(metadata[0]["classes"]),
+        table=_one_table(metadata, folders, f"{name} {split}"),
         has_labels=all(each["has_labels"] for each in metadata),
         description=f"{metadata[0]['description']}, {split}",
     )
@@ -85,6 +86,17 @@ def _check_splits(source: Source, splits: list[str]) -> None:
     if len(set(labelled.values())) > 1:
         title = f"{source.name} {'+'.join(splits)}"
         raise UserError(f"{title}: {labelled}; join splits that all have labels or none")
+
+
+def _one_table(metadata: list[dict], folders: list[Path], title: str) -> ClassTable:
+    """The table of all splits; `UserError` where some were prepared of another folder's files."""
+    if any(each["classes"]["names"] != metadata[0]["classes"]["names"] for each in metadata):
+        listed = ", ".join(map(str, folders))
+        raise UserError(
+            f"{title}: its files are gone, and these were prepared of different ones, with other "
+            f"classes; remove those that are wrong: {listed}"
+        )
+    return ClassTable.from_json(metadata[0]["classes"])
 
 
 def _load_generated(root: str | None, split: str, classes: str, names: str) -> PreparedRecords:

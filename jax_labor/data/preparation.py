@@ -9,27 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow_datasets as tfds
-from absl import logging as absl_log
 
-from jax_labor.data.builders import BUILDERS
-from jax_labor.data.builders.source import Problem, Source
-from jax_labor.data.builders.tfds_builder import (
-    DROPPED_FILE,
-    SegmentationBuilder,
-    config_for,
-    report_problems,
-)
+from jax_labor.data.array_record import VERSION
+from jax_labor.data.builders.hashes import hash_files
+from jax_labor.data.builders.source import Listing, Problem, Source
+from jax_labor.data.builders.writing import DROPPED_FILE, report_problems, write_examples
 from jax_labor.data.prepared import undamaged
 from jax_labor.errors import UserError
 from jax_labor.files import disk_errors, local_folder
 
 _LOG = logging.getLogger(__name__)
 _METADATA_FILE = "metadata.json"
-_INCOMPLETE = tfds.core.constants.INCOMPLETE_PREFIX
+_HASHES_FILE = "hashes.json"  # of the files of all roots of a data set
+_INCOMPLETE = "incomplete."
 
 
 def read_metadata(folder: Path) -> dict:
-    """What `SegmentationBuilder` says of the prepared split in `folder`."""
+    """What `write_examples` says of the prepared split in `folder`."""
     with undamaged(folder):
         return json.loads((folder / _METADATA_FILE).read_text())
 
@@ -43,17 +39,23 @@ def prepared(
       UserError: it is missing and must not or cannot be made; defects without `drop_bad`.
     """
     root = _root(data_dir)
-    config = config_for(source, split, root, drop_bad)
-    folder = root / source.name / config.name / str(SegmentationBuilder.VERSION)
+    source.check_split(split)
+    listing = source.scan(split)
+    # Prepared data is found by the digest of all that decides what is in it.
+    hashes = hash_files(listing.files, root / source.name / _HASHES_FILE)
+    digest = source.digest(listing, split, hashes)
+    folder = root / source.name / f"{source.table.name}-{split}-{digest}" / VERSION
     if not folder.is_dir():
         if not prepare:
             raise UserError(
                 f"{source.name} {split} is not prepared in {root}; run launch/prepare.py "
                 f"--dataset={source.name} first, or start the process that prepares it"
             )
-        _prepare(BUILDERS[source.name](config=config, data_dir=str(root)), folder)
-    else:
-        _report_dropped(f"{source.name} {split}", folder, drop_bad)
+        with _locked(folder.parent):  # a second process waits here for the first
+            if not folder.is_dir():
+                _prepare(folder, source, listing, split, drop_bad)
+                return folder
+    _report_dropped(f"{source.name} {split}", folder, drop_bad)
     return folder
 
 
@@ -77,7 +79,7 @@ def left_of(
     wanted = json.loads(json.dumps(asked | {"split": split}))
     found = [
         path.parent
-        for path in sorted(root.glob(f"{name}/*/{SegmentationBuilder.VERSION}/{_METADATA_FILE}"))
+        for path in sorted(root.glob(f"{name}/*/{VERSION}/{_METADATA_FILE}"))
         if read_metadata(path.parent).get("asked") == wanted
     ]
     if not found:
@@ -90,7 +92,10 @@ def left_of(
             f"{name} {split}: its files are gone, and these were prepared of them at different "
             f"times; remove all but one: {', '.join(str(folder.parent) for folder in found)}"
         )
-    _LOG.info("%s %s: its files are gone; taking %s, prepared of them", name, split, found[0])
+    # Aloud: a mistyped path looks the same, and another folder may have that name.
+    prepared_of = read_metadata(found[0])["description"]
+    gone = missing.partition("\n")[0]
+    _LOG.warning("%s; its split %s is taken from %s: %s", gone, split, found[0], prepared_of)
     _report_dropped(f"{name} {split}", found[0], drop_bad)
     return found[0]
 
@@ -99,27 +104,19 @@ def _root(data_dir: str | None) -> Path:
     return local_folder(data_dir or tfds.core.constants.DATA_DIR, "data.dir")
 
 
-def _prepare(builder: SegmentationBuilder, folder: Path) -> None:
-    """Prepare under a lock: a second process waits, and what a killed one left is removed."""
-    with _locked(folder.parent), _quiet():
-        if folder.is_dir():
-            return
+def _prepare(folder: Path, source: Source, listing: Listing, split: str, drop_bad: bool) -> None:
+    """Write the split so that `folder` appears whole; what a killed process left is removed."""
+    beside = folder.with_name(f"{_INCOMPLETE}{folder.name}")
+    with disk_errors(folder.parent):
         for left_over in folder.parent.glob(f"{_INCOMPLETE}*"):
             shutil.rmtree(left_over)
-        with disk_errors(folder.parent):
-            builder.download_and_prepare()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without TFDS's bars and notices: our own progress line fits into a log."""
-    tfds.disable_progress_bar()
-    verbosity = absl_log.get_verbosity()
-    absl_log.set_verbosity(absl_log.WARNING)
-    try:
-        yield
-    finally:
-        absl_log.set_verbosity(verbosity)
+        try:
+            beside.mkdir()
+            write_examples(beside, source, listing, split, drop_bad)
+            beside.rename(folder)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from jax_labor.data.builders import make_source
 from jax_labor.data.builders.source import Problem
-from jax_labor.data.builders.tfds_builder import read_all
+from jax_labor.data.builders.writing import read_all
 
 
 def validate(

@@ -1,19 +1,20 @@
-"""The data sets: one file each says how it lies on disk; `SOURCES` and `BUILDERS` name them all."""
+"""The data sets: one file each says how it lies on disk; `SOURCES` names them all."""
 
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
-from jax_labor.data.builders.camvid import Camvid, CamvidSource
-from jax_labor.data.builders.ccp import Ccp, CcpSource
-from jax_labor.data.builders.cityscapes import Cityscapes, CityscapesSource
-from jax_labor.data.builders.figures import Figures, FiguresSource
-from jax_labor.data.builders.gta5 import Gta5, Gta5Source
-from jax_labor.data.builders.image_folder import ImageFolder, ImageFolderSource
+from jax_labor.data.builders.camvid import CamvidSource
+from jax_labor.data.builders.camvid_full import CamvidFullSource
+from jax_labor.data.builders.ccp import CcpSource
+from jax_labor.data.builders.cityscapes import CityscapesSource
+from jax_labor.data.builders.figures import FiguresSource
+from jax_labor.data.builders.gta5 import Gta5Source
+from jax_labor.data.builders.image_folder import ImageFolderSource
 from jax_labor.data.builders.source import FORMAT, FolderSource, Source
-from jax_labor.data.builders.streets import Streets, StreetsSource
-from jax_labor.data.builders.synthia import Synthia, SynthiaSource
-from jax_labor.data.builders.tfds_folder import Tfds, TfdsSource
+from jax_labor.data.builders.streets import StreetsSource
+from jax_labor.data.builders.synthia import SynthiaSource
+from jax_labor.data.builders.tfds_folder import TfdsSource
 from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.errors import UserError, unknown
 
@@ -24,16 +25,13 @@ SOURCES = {
         SynthiaSource,
         CityscapesSource,
         CamvidSource,
+        CamvidFullSource,
         ImageFolderSource,
         StreetsSource,
         FiguresSource,
         CcpSource,
         TfdsSource,
     )
-}
-BUILDERS = {
-    builder.name: builder
-    for builder in (Gta5, Synthia, Cityscapes, Camvid, ImageFolder, Streets, Figures, Ccp, Tfds)
 }
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from jax_labor.classes import get_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 _SPLITS = ("train", "val", "test")
 
@@ -21,7 +20,8 @@ class CamvidSource(FileSource):
   <root>/train/0001TP_006690.png ...   <root>/trainannot/0001TP_006690.png ...
   <root>/val/...                       <root>/valannot/...
   <root>/test/...                      <root>/testannot/...
-get it from the SegNet tutorial of the University of Cambridge (folder CamVid)"""
+get it from the SegNet tutorial of the University of Cambridge (folder CamVid); what has a folder
+701_StillsRaw_full is read as camvid_full"""
 
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))
@@ -38,9 +38,3 @@ get it from the SegNet tutorial of the University of Cambridge (folder CamVid)""
     def label_dir(self, split: str) -> Path:
         """`root/<split>annot`."""
         return self.root / f"{split}annot"
-
-
-class Camvid(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of CamVid."""
-
-    name = "camvid"

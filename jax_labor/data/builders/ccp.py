@@ -1,13 +1,13 @@
 """Clothing Co-Parsing (Yang et al., CVPR 2014): street-fashion photos, part of them with labels."""
 
+import functools
 from pathlib import Path
 
 from jax_labor.classes import get_table
 from jax_labor.data.builders.class_file import read_class_file
-from jax_labor.data.builders.file_source import FileSource
+from jax_labor.data.builders.file_source import FileSource, part_of
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.source import Listing, Problem
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
+from jax_labor.data.builders.source import Listing
 from jax_labor.errors import UserError
 
 UNLABELLED = "unlabelled"
@@ -49,8 +49,19 @@ background, hair, skin, upper, lower, dress, feet, item"""
             )
 
     def splits(self) -> tuple[str, ...]:
-        """train, val, test and unlabelled, when there are photos."""
-        return ("train", "val", "test", UNLABELLED) if self.image_dir("train").is_dir() else ()
+        """Those of train, val, test and unlabelled that have photos."""
+        held = set(self._split_of.values())
+        return tuple(split for split in ("train", "val", "test", UNLABELLED) if split in held)
+
+    @functools.cached_property
+    def _split_of(self) -> dict[str, str]:
+        """Split of every photo and of every label without one, by name."""
+        photos = self._names(self.root / "images", self.image_name)
+        labelled = self._names(self.root / "labels", self.label_name)
+        return {
+            name: _HELD_OUT.get(name[-1], "train") if name in labelled else UNLABELLED
+            for name in photos | labelled
+        }
 
     def has_labels(self, split: str) -> bool:
         """Whether the photos of `split` have labels that are to be used."""
@@ -66,23 +77,4 @@ background, hair, skin, upper, lower, dress, feet, item"""
 
     def scan(self, split: str) -> Listing:
         """The photos of one split with their labels."""
-        whole = super().scan(split)
-        labels = self.label_dir(split)
-        labelled = {path.stem for path in labels.glob(f"*{self.label_suffix}")}
-
-        def belongs(name):
-            at = _HELD_OUT.get(name[-1], "train") if name in labelled else UNLABELLED
-            return at == split
-
-        items = [item for item in whole.items if belongs(item.name)]
-        problems = [p for p in whole.problems if p.record is None or belongs(p.record)]
-        if not items and not problems:
-            problems.append(Problem("images", f"none of the photos is in split '{split}'"))
-        content = [*whole.content, [item.name for item in items]]
-        return Listing(items, problems, content, whole.files)
-
-
-class Ccp(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of Clothing Co-Parsing."""
-
-    name = "ccp"
+        return part_of(super().scan(split), lambda name: self._split_of[name] == split)

@@ -5,7 +5,6 @@ from pathlib import Path
 from jax_labor.classes import get_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 _IMAGE = "_leftImg8bit"
 _LABEL = "_gtFine_labelIds"
@@ -20,6 +19,7 @@ class CityscapesSource(FileSource):
     """
 
     name = "cityscapes"
+    label_files = f"*{_LABEL}.png"
     layout = f"""expected layout:
   <root>/leftImg8bit/<split>/<city>/<city>_000000_000019{_IMAGE}.png
   <root>/gtFine/<split>/<city>/<city>_000000_000019{_LABEL}.png   (absent: unlabelled split)
@@ -46,19 +46,15 @@ get leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from cityscapes-dat
         """`gtFine/<split>`."""
         return self.root / "gtFine" / split
 
-    def image_name(self, relative: Path) -> str | None:
+    def image_name(self, relative: str) -> str | None:
         """`aachen_000000_000019` for `aachen/aachen_000000_000019_leftImg8bit.png`."""
-        stem = relative.stem
-        fits = relative.suffix == ".png" and stem.endswith(_IMAGE)
-        return stem.removesuffix(_IMAGE) if fits else None
+        return _stem(relative, f"{_IMAGE}.png") or None
 
-    def label_name(self, relative: Path) -> str | None:
+    def label_name(self, relative: str) -> str | None:
         """As for images; the other files of gtFine (polygons, colours, instances) are not used."""
-        fits = relative.suffix == ".png" and relative.stem.endswith(_LABEL)
-        return relative.stem.removesuffix(_LABEL) if fits else ""
+        return _stem(relative, f"{_LABEL}.png")
 
 
-class Cityscapes(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of Cityscapes."""
-
-    name = "cityscapes"
+def _stem(relative: str, end: str) -> str:
+    """File name without `end`, "" where it ends otherwise."""
+    return relative.rpartition("/")[2].removesuffix(end) if relative.endswith(end) else ""

@@ -68,14 +68,18 @@ def _table(name: str, fields: dict, path: Path) -> ClassTable:
         raise UserError(f'{path}: "classes" must be a list of names. Expected\n  {FORMAT}')
     names = tuple(names)
     colors = fields.get("colors") or [_color(index) for index in range(len(names))]
+    if wrong := [part for color in colors for part in color if type(part) is not int]:
+        raise UserError(f'{path}: "colors" are whole numbers from 0 to 255; {wrong[0]!r} is none')
     ignored = fields.get("ignore", IGNORE)
     ignored = ignored if isinstance(ignored, list) else [ignored]
+    if wrong := [each for each in ignored if type(each) is not int or not 0 <= each < 2**16]:
+        raise UserError(f'{path}: "ignore" is ids from 0 to 65535; {wrong[0]!r} is none')
     return ClassTable(
         name=name,
         names=names,
-        colors=tuple((int(r), int(g), int(b)) for r, g, b in colors),
+        colors=tuple((r, g, b) for r, g, b in colors),
         ids=tuple(range(len(names))),
-        ignored_ids=tuple(sorted({int(i) for i in ignored} | {IGNORE})),
+        ignored_ids=tuple(sorted({*ignored, IGNORE})),
         source=str(path),
     )
 

@@ -2,11 +2,21 @@
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image, ImageOps
+from PIL import Image
 
 from jax_labor.pixels import PNG_DEPTH_BYTE, BadFileError, encode_png, open_picture, read_label
 
 _EXIF_ORIENTATION = 0x0112
+_TURNS = {  # what makes a photo of this orientation upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_JPEG = ("JPEG", "MPO")  # MPO: a JPEG with further pictures behind it, as phones write
 _CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 
 
@@ -23,16 +33,14 @@ def check_image(data: bytes) -> tuple[bytes, tuple[int, int]]:
     other images, and photos that carry an EXIF rotation, become upright 8-bit RGB PNG.
     """
     image = open_picture(data)
-    keep = (
-        image.mode == "RGB"
-        and (image.format == "JPEG" or (image.format == "PNG" and data[PNG_DEPTH_BYTE] == 8))
-        and _orientation(image) == 1
-    )
-    if keep:
+    turn = _turn(image)
+    plain = image.format in _JPEG or (image.format == "PNG" and data[PNG_DEPTH_BYTE] == 8)
+    if plain and image.mode == "RGB" and turn is None:
         return data, (image.height, image.width)
     if image.mode not in _CONVERTIBLE:
         raise BadFileError(f"has pixels of type {image.mode}; 8-bit images are needed")
-    upright = ImageOps.exif_transpose(image).convert("RGB")
+    # Not by Pillow's exif_transpose: it writes the tags anew, which fails for damaged ones.
+    upright = (image if turn is None else image.transpose(turn)).convert("RGB")
     return encode_png(np.asarray(upright)), (upright.height, upright.width)
 
 
@@ -62,9 +70,9 @@ def decode_label(data: bytes) -> np.ndarray:
     return np.array(open_picture(data))[..., None]
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation; 1 (upright) where the tags are missing or damaged."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes the photo upright; None where it is, or where its tags are missing or damaged."""
     try:
-        return image.getexif().get(_EXIF_ORIENTATION, 1)
+        return _TURNS.get(image.getexif().get(_EXIF_ORIENTATION))
     except Exception:  # a photo with broken tags still has good pixels
-        return 1
+        return None

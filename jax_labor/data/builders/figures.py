@@ -7,7 +7,6 @@ from jax_labor.data import figures
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.builders.rendered import RenderedSource
 from jax_labor.data.builders.source import Item, Listing
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 
 class FiguresSource(RenderedSource):
@@ -63,9 +62,3 @@ class FiguresSource(RenderedSource):
 def _figure_seed(*stream: int) -> int:
     """Well-mixed 64-bit seed of one figure: no two of millions share it."""
     return int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0])
-
-
-class Figures(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of the rendered figures."""
-
-    name = "figures"

@@ -5,7 +5,6 @@ from pathlib import Path
 from jax_labor.classes import get_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 
 class Gta5Source(FileSource):
@@ -28,6 +27,10 @@ get it from the "Playing for Data" page of TU Darmstadt (images and labels, part
         """All images are one split."""
         return ("train",) if self.image_dir("train").is_dir() else ()
 
+    def label_name(self, relative: str) -> str | None:
+        """Without the `*_labelTrainIds.png` that other programs write beside the labels."""
+        return "" if relative.endswith("_labelTrainIds.png") else super().label_name(relative)
+
     def image_dir(self, split: str) -> Path:
         """`root/images`."""
         return self.root / "images"
@@ -35,9 +38,3 @@ get it from the "Playing for Data" page of TU Darmstadt (images and labels, part
     def label_dir(self, split: str) -> Path:
         """`root/labels`."""
         return self.root / "labels"
-
-
-class Gta5(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of GTA5."""
-
-    name = "gta5"

@@ -14,7 +14,7 @@ from jax_labor.errors import UserError
 _LOG = logging.getLogger(__name__)
 
 
-def hash_files(paths: Sequence[Path], memory: Path) -> list[str]:
+def hash_files(paths: Sequence[str], memory: Path) -> list[str]:
     """SHA-256 of every file, "" for one that cannot be read.
 
     Only a file whose size or time of change is not the remembered one is read: a copy of a data set
@@ -28,7 +28,7 @@ def hash_files(paths: Sequence[Path], memory: Path) -> list[str]:
     known = {}
     with contextlib.suppress(OSError, UserError):
         known = _sound(files.read_json(memory))
-    stats = {os.path.abspath(path): path.stat() for path in paths}
+    stats = {os.path.abspath(path): os.stat(path) for path in paths}
     marks = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
     changed = [path for path, mark in marks.items() if known.get(path, [])[:2] != mark]
     if changed:
@@ -37,18 +37,20 @@ def hash_files(paths: Sequence[Path], memory: Path) -> list[str]:
             found = zip(changed, pool.map(_hash, changed), strict=True)
             known |= {path: [*marks[path], digest] for path, digest in found}
         with contextlib.suppress(OSError, UserError):
-            files.write_json(memory, known)
+            files.write_json(memory, _sound(known))
     return [known[path][2] for path in marks]
 
 
 def _sound(memory) -> dict[str, list]:
-    """The entries that are what `hash_files` writes: others have written to this file too."""
+    """The entries to go by: others may have written to this file, and a file that could not be read
+    may be readable at the next start."""
     entries = memory.items() if isinstance(memory, dict) else ()
     return {path: entry for path, entry in entries if _is_entry(entry)}
 
 
 def _is_entry(entry) -> bool:
-    return isinstance(entry, list) and [type(part) for part in entry] == [int, int, str]
+    kinds = [type(part) for part in entry] if isinstance(entry, list) else []
+    return kinds == [int, int, str] and entry[2] != ""
 
 
 def _hash(path: str) -> str:

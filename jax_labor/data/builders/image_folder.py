@@ -5,7 +5,7 @@ from pathlib import Path
 from jax_labor.classes import ClassTable, get_table
 from jax_labor.data.builders import class_file
 from jax_labor.data.builders.file_source import FileSource
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
+from jax_labor.data.builders.walk import is_system
 from jax_labor.errors import UserError
 
 OWN = "own"
@@ -52,7 +52,7 @@ class ImageFolderSource(FileSource):
     def splits(self) -> tuple[str, ...]:
         """The folders below `images`, or "train" when the images lie there directly."""
         images = self.root / "images"
-        entries = [path for path in images.glob("*") if not path.name.startswith(".")]
+        entries = [path for path in images.glob("*") if not is_system(path.name)]
         folders = tuple(sorted(path.name for path in entries if path.is_dir()))
         if folders and len(folders) < len(entries):
             raise UserError(f"{images} holds both files and folders; put each image in one split")
@@ -73,9 +73,3 @@ class ImageFolderSource(FileSource):
     def _dir(self, kind: str, split: str) -> Path:
         inner = self.root / "images" / split
         return self.root / kind / split if inner.is_dir() else self.root / kind
-
-
-class ImageFolder(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of a user's own images."""
-
-    name = "image_folder"

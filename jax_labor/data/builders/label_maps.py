@@ -69,7 +69,7 @@ _TO_CCP = {  # part of a rendered figure: class of Clothing Co-Parsing
 }
 _TABLES_OF = dict.fromkeys(
     _STREET_SCENES, ("cityscapes19", "synthia16", "synthia13", "camvid11")
-) | dict.fromkeys(("camvid", "streets"), ("camvid11",))
+) | dict.fromkeys(("camvid", "camvid_full", "streets"), ("camvid11",))
 _TABLES_OF |= {"figures": ("figures12", "ccp8"), "ccp": ("ccp8",)}
 
 

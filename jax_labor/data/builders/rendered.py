@@ -8,7 +8,7 @@ import numpy as np
 
 from jax_labor.data.builders.source import Example, Item, Source
 from jax_labor.errors import UserError
-from jax_labor.pixels import encode_png
+from jax_labor.pixels import count_values, encode_png
 
 _SMALLEST = 16
 
@@ -55,7 +55,7 @@ class RenderedSource(Source):
     def read(self, item: Item) -> Example:
         """Render one image."""
         image, label = self.render(item.seed)
-        counts = np.bincount(label.ravel(), minlength=256)[: self.table.num_classes]
+        counts = count_values(label)[: self.table.num_classes]
         return Example(item.name, self.size, encode_png(image), encode_png(label), counts)
 
     def code_hash(self) -> str:

@@ -14,7 +14,7 @@ from jax_labor.data.builders import codec
 from jax_labor.data.transforms import resize_image, resize_label
 from jax_labor.errors import UserError
 from jax_labor.files import local_folder
-from jax_labor.pixels import BadFileError, encode_png
+from jax_labor.pixels import BadFileError, count_values, encode_png
 
 FORMAT = 2  # raise when records of the same files would be written differently
 
@@ -36,11 +36,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Item:
-    """One image to read: unique `name`, and the files (or the seed) that it comes from."""
+    """One image to read: unique `name`, and the files (in the root) or the seed it comes from."""
 
     name: str
-    image: Path | None = None
-    label: Path | None = None
+    image: str | None = None
+    label: str | None = None
     seed: int = 0
 
 
@@ -51,7 +51,7 @@ class Listing:
     items: list[Item]
     problems: list[Problem] = field(default_factory=list)
     content: list = field(default_factory=list)  # what decides what is read; JSON-able
-    files: list[Path] = field(default_factory=list)  # what they hold decides it as well
+    files: list[str] = field(default_factory=list)  # paths; what they hold decides it as well
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class FolderSource(Source):
         if ids is not None:
             ids = resize_label(ids, self.size or size)
             label = encode_png(ids)
-            class_pixels += np.bincount(ids.ravel(), minlength=256)[: len(class_pixels)]
+            class_pixels = count_values(ids)[: len(class_pixels)]
         if self.size and size != self.size:
             image = encode_png(resize_image(codec.decode_image(image), self.size))
         return Example(name, self.size or size, image, label, class_pixels)

@@ -7,7 +7,6 @@ from jax_labor.data import streets
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.builders.rendered import RenderedSource
 from jax_labor.data.builders.source import Item, Listing
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 
 
@@ -69,9 +68,3 @@ class StreetsSource(RenderedSource):
 def _scene_seed(*stream: int) -> int:
     """Well-mixed 32-bit seed of one scene, so that no two streams share scenes."""
     return int(np.random.SeedSequence(stream).generate_state(1)[0])
-
-
-class Streets(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of the rendered streets."""
-
-    name = "streets"

@@ -6,7 +6,6 @@ from jax_labor.classes import get_table
 from jax_labor.data.builders import codec
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 
 _FOLDER = "RAND_CITYSCAPES"
 
@@ -32,6 +31,10 @@ get SYNTHIA-RAND-CITYSCAPES from synthia-dataset.net"""
         """All images are one split."""
         return ("train",) if self.image_dir("train").is_dir() else ()
 
+    def label_name(self, relative: str) -> str | None:
+        """Without the `*_labelTrainIds.png` that other programs write beside the labels."""
+        return "" if relative.endswith("_labelTrainIds.png") else super().label_name(relative)
+
     def image_dir(self, split: str) -> Path:
         """`RAND_CITYSCAPES/RGB`."""
         return self._folder() / "RGB"
@@ -43,9 +46,3 @@ get SYNTHIA-RAND-CITYSCAPES from synthia-dataset.net"""
     def _folder(self) -> Path:
         inner = self.root / _FOLDER
         return inner if inner.is_dir() else self.root
-
-
-class Synthia(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of SYNTHIA-RAND-CITYSCAPES."""
-
-    name = "synthia"

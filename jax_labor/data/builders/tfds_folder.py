@@ -9,7 +9,6 @@ import tensorflow_datasets as tfds
 from jax_labor.classes import IGNORE, get_table
 from jax_labor.data.builders import codec
 from jax_labor.data.builders.source import Example, FolderSource, Item, Listing, Problem
-from jax_labor.data.builders.tfds_builder import SegmentationBuilder
 from jax_labor.errors import UserError
 from jax_labor.pixels import BadFileError, read_label
 
@@ -55,6 +54,11 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
             self._builder = tfds.builder_from_directory(path)
         except OSError:
             raise UserError(f"no data set '{self.name}' in {path}\n{self.layout}") from None
+        except Exception as error:  # TFDS, protobuf and JSON have one of their own each
+            raise UserError(
+                f"{path}: dataset_info.json or features.json cannot be read ({error}); copy them "
+                "anew, or prepare the data set again"
+            ) from None
         info = self._builder.info
         if info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
             raise UserError(
@@ -88,10 +92,13 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
         missing = [Problem(path.name, "is missing") for path in files if not path.is_file()]
         if missing:
             return Listing([], missing)
+        if not info.num_examples:
+            return Listing([], [Problem(split, "the split has no images")])
         items = [Item(f"{split}-{index:07d}", seed=index) for index in range(info.num_examples)]
         decoders = codec.kept_encoded(self.info.features)
         self._records[split] = self._builder.as_data_source(split, decoders=decoders)
-        return Listing(items, content=[self._image, self._label, self.size], files=files)
+        content = [self._image, self._label, self.size]
+        return Listing(items, content=content, files=[str(path) for path in files])
 
     def _stored(self, item: Item) -> dict:
         try:
@@ -128,9 +135,3 @@ def _as_map(stored: bytes | np.ndarray) -> np.ndarray:
     """Ids [H, W] of an encoded image or an array."""
     ids = read_label(stored) if isinstance(stored, bytes) else stored
     return ids[..., 0] if ids.ndim == 3 else ids
-
-
-class Tfds(SegmentationBuilder, skip_registration=True):
-    """TFDS builder of what TFDS has prepared, checked and in our features."""
-
-    name = "tfds"

@@ -7,20 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import tensorflow_datasets as tfds
 
 from jax_labor import files
 from jax_labor.classes import ClassTable
+from jax_labor.data.array_record import Shards, shard_path, write_info
 from jax_labor.data.generated.blocks import read_tables
 from jax_labor.data.generated.facts import facts_of_kept, facts_of_samples, statistics_of
 from jax_labor.data.generated.layout import (
     LABELLED,
     NAME,
-    SUFFIX,
     TRAIN,
     count_shards,
     parts_folder,
-    shard_path,
     unfinished_folder,
     version_folder,
 )
@@ -83,7 +81,7 @@ def finish(
             "classes": asdict(table),
             "splits": {split: each.metadata() for split, each in facts.items()},
         }
-        _write_info(unfinished, shards, metadata)
+        write_info(unfinished, NAME, FEATURES, shards, description, metadata)
         _publish(unfinished, version_folder(folder))
     remove_parts(folder)
 
@@ -110,42 +108,14 @@ def statistics(folder: os.PathLike | str) -> dict:
     return files.read_json(version_folder(folder) / _STATISTICS_FILE)
 
 
-def _shards(unfinished: Path, count: int, shard: int) -> dict[str, list[tuple[Path, int]]]:
+def _shards(unfinished: Path, count: int, shard: int) -> dict[str, Shards]:
     """Path and examples of every file of the split "train"; `UserError` when one is missing."""
     total = count_shards(count, shard)
-    paths = [shard_path(unfinished, TRAIN, index, total) for index in range(total)]
+    paths = [shard_path(unfinished, NAME, TRAIN, index, total) for index in range(total)]
     for path in paths:
         if not path.exists():
             raise UserError(f"{path}: missing. Start the run again: it writes what is missing")
     return {TRAIN: [(p, min(shard, count - i * shard)) for i, p in enumerate(paths)]}
-
-
-def _write_info(
-    unfinished: Path, shards: dict[str, list[tuple[Path, int]]], metadata: dict
-) -> None:
-    """Write what TFDS reads a data set by: its features, splits and metadata."""
-    template = tfds.core.ShardedFileTemplate(
-        data_dir=unfinished, dataset_name=NAME, filetype_suffix=SUFFIX
-    )
-    splits = [
-        tfds.core.SplitInfo(
-            name=split,
-            shard_lengths=[examples for _, examples in written],
-            num_bytes=sum(path.stat().st_size for path, _ in written),
-            filename_template=template.replace(split=split),
-        )
-        for split, written in shards.items()
-    ]
-    with files.disk_errors(unfinished):
-        tfds.folder_dataset.write_metadata(
-            data_dir=unfinished,
-            features=FEATURES,
-            split_infos=splits,
-            check_data=False,  # it would read with TensorFlow
-            description=metadata["description"],
-            disable_shuffling=True,  # record order = order of the candidates
-            metadata=tfds.core.MetadataDict(metadata),
-        )
 
 
 def _publish(unfinished: Path, final: Path) -> None:

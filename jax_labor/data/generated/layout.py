@@ -9,14 +9,11 @@ FOLDER/parts/1.0.0/       the data set while it is made
 
 from pathlib import Path
 
-import tensorflow_datasets as tfds
-
 from jax_labor import files
+from jax_labor.data.array_record import VERSION
 from jax_labor.errors import UserError
 
 NAME = "generated"
-VERSION = "1.0.0"
-SUFFIX = "array_record"
 TRAIN, LABELLED = "train", "labelled"
 
 
@@ -38,14 +35,6 @@ def parts_folder(folder) -> Path:
 def unfinished_folder(folder) -> Path:
     """Folder in which shards are collected."""
     return parts_folder(folder) / VERSION
-
-
-def shard_path(folder: Path, split: str, index: int, shards: int) -> Path:
-    """Path of one of `shards` files of `split`, named as TFDS looks for it."""
-    template = tfds.core.ShardedFileTemplate(
-        data_dir=folder, dataset_name=NAME, split=split, filetype_suffix=SUFFIX
-    )
-    return Path(template.sharded_filepath(shard_index=index, num_shards=shards))
 
 
 def count_shards(examples: int, shard: int) -> int:

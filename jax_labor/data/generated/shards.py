@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+from array_record.python.array_record_module import ArrayRecordReader
 
-from jax_labor import files
+from jax_labor.data.array_record import serialize, shard_path, write_shard
 from jax_labor.data.generated.blocks import read_pictures, read_tables
 from jax_labor.data.generated.layout import (
     LABELLED,
+    NAME,
     TRAIN,
     count_shards,
-    shard_path,
     unfinished_folder,
 )
 from jax_labor.data.generated.pairs import PICTURES, Sample, encode
@@ -31,7 +31,6 @@ FEATURES = tfds.features.FeaturesDict(
         "score": tfds.features.Scalar(np.float32),
     }
 )
-_RANDOM_ACCESS = "group_size:1"  # how TFDS writes its own; it warns on reading any other
 
 
 def record_name(candidate: int) -> str:
@@ -78,17 +77,18 @@ def write_shards(
 
     shards = count_shards(len(kept), shard)
     for index in range(process_index, shards, process_count):
-        path = shard_path(unfinished_folder(folder), TRAIN, index, shards)
+        path = shard_path(unfinished_folder(folder), NAME, TRAIN, index, shards)
         own = kept[index * shard : (index + 1) * shard]
         if not _is_whole(path, len(own)):
-            _write_shard(path, records(own))
+            write_shard(path, serialize(FEATURES, records(own)))
 
 
 def write_labelled(folder: os.PathLike | str, samples: Iterable[Sample]) -> Path:
     """Write the hand-labelled samples, with score 0, as the only file of the split "labelled";
     return its path."""
-    path = shard_path(unfinished_folder(folder), LABELLED, 0, 1)
-    _write_shard(path, (_record(each.name, encode(each), 0.0) for each in samples))
+    path = shard_path(unfinished_folder(folder), NAME, LABELLED, 0, 1)
+    records = (_record(each.name, encode(each), 0.0) for each in samples)
+    write_shard(path, serialize(FEATURES, records))
     return path
 
 
@@ -107,16 +107,3 @@ def _is_whole(path: Path, records: int) -> bool:
 def _record(name: str, pictures: tuple[bytes, bytes, bytes], score: float) -> dict:
     named = zip(PICTURES, pictures, strict=True)
     return {**dict(named), "name": name, "score": np.float32(score)}
-
-
-def _write_shard(path: Path, records: Iterable[dict]) -> None:
-    serializer = tfds.core.example_serializer.ExampleSerializer(FEATURES.get_serialized_info())
-
-    def write(beside) -> None:
-        writer = ArrayRecordWriter(beside.name, _RANDOM_ACCESS)
-        for record in records:
-            example = serializer.get_tf_example(FEATURES.encode_example(record))
-            writer.write(example.SerializeToString(deterministic=True))
-        writer.close()
-
-    files.write_with(path, write)
