@@ -301,6 +301,33 @@ def test_a_mean_latent_that_is_missing_is_the_caller_s_choice(tmp_path):
     same(read["params"], variables["params"])
 
 
+def test_a_file_from_before_noise_was_saved(tmp_path):
+    """As rosinality's published 550000.pt is, which has no mean latent either."""
+    network, variables = small.generator(mapping_layers=8)
+    content = rosinality(variables, d={}, g_optim={}, d_optim={})
+    noises = [key for key in content["g_ema"] if key.startswith("noises.")]
+    del content["g_ema"]["noises.noise_0"]
+    torch.save(content, tmp_path / "a.pt")
+    refused(tmp_path / "a.pt", "a.pt: damaged: 1 of its 5 layers have no fixed noise")
+    for key in noises:
+        content["g_ema"].pop(key, None)
+    torch.save(content, tmp_path / "b.pt")
+    _, read, report = load_stylegan(tmp_path / "b.pt")
+    same(read["params"], variables["params"])
+    same(read["stats"]["w_avg"], variables["stats"]["w_avg"])
+    same(load_stylegan(tmp_path / "b.pt")[1], read)
+    drawn = jax.tree.leaves(read["stats"]["synthesis"])
+    assert len({leaf.tobytes() for leaf in drawn}) == len(noises) == 5
+    assert abs(np.concatenate([leaf.ravel() for leaf in drawn]).std() - 1) < 0.1
+    assert "no fixed noise: drawn from a fixed key" in report.summary()
+    del content["latent_avg"]
+    torch.save(content, tmp_path / "c.pt")
+    _, read, report = load_stylegan(tmp_path / "c.pt", Options(mean_latent=64))
+    assert not report.left
+    assert len(report.notes) == 2
+    assert read["stats"]["w_avg"].any()
+
+
 def test_what_is_not_stylegan2(tmp_path):
     save_checkpoint(tmp_path / "a.npz", {"conv1.weight": np.zeros((1, 1, 1, 1), np.float32)})
     refused(tmp_path / "a.npz", "torchvision does not tell its network.*--config")

@@ -25,6 +25,7 @@ class Report:
       filled: variables that came from the file.
       copied: variables of the selector's own backbone, copied from the backbone.
       left: variables that stay as initialised.
+      notes: what else a person should know of it, a line each.
     """
 
     layout: str
@@ -33,6 +34,7 @@ class Report:
     filled: tuple[str, ...]
     copied: tuple[str, ...]
     left: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Give a few lines for a person: counts, and the names of what was dropped or left."""
@@ -43,6 +45,7 @@ class Report:
             f"  dropped batch counters: {len(self.dropped) - len(named)}",
             f"  copied to the selector's own backbone: {len(self.copied)} variables",
             f"  left as initialised: {_listed(_modules(self.left, '/'))}",
+            *(f"  {note}" for note in self.notes),
         ]
         return "\n".join(lines)
 

@@ -2,18 +2,17 @@
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
-
-import jax
-import numpy as np
 
 from jax_labor.errors import UserError
 from jax_labor.models.pretrained.checkpoints import read_checkpoint
 from jax_labor.models.pretrained.convert import Report, import_weights
 from jax_labor.models.pretrained.layouts import detect_layout
 from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
+from jax_labor.models.pretrained.stylegan_missing import fill_missing
 from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
 from jax_labor.models.pretrained.stylegan_settings import (
     check_architecture,
@@ -26,12 +25,12 @@ from jax_labor.models.stylegan2 import (
     StyleGAN2Generator,
     build_discriminator,
     build_generator,
-    mean_latent,
     variable_shapes,
 )
 
 Network = StyleGAN2Generator | StyleGAN2Discriminator
 GENERATOR, DISCRIMINATOR, ROSINALITY = (layout.name for layout in STYLEGAN_LAYOUTS)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +54,8 @@ def load_stylegan(
 ) -> tuple[Network, dict, Report]:
     """Build the network that a file holds and fill it, strictly.
 
-    The network computes in float32, whatever it was trained in.
+    The network computes in float32, whatever it was trained in. What had to be made, because the
+    file lacks it, is logged and in the report's notes.
 
     Args:
       source: an official .pkl; a rosinality .pt; a state dict of an official generator; or our
@@ -69,8 +69,13 @@ def load_stylegan(
       UserError: the file is unreadable or hostile, is not of StyleGAN2, leaves something open, or
         has a key or a variable that is not accounted for.
     """
-    options = options or Options()
-    layout, path = split_source(source)
+    network, variables, report = _load(*split_source(source), options or Options())
+    for note in report.notes:
+        _LOG.info("%s: %s", source, note)
+    return network, variables, report
+
+
+def _load(layout, path, options):
     if str(path).endswith(".pkl"):
         found = read_stylegan_pickle(path, options.network)
         layout = {"Generator": GENERATOR}.get(found.kind, DISCRIMINATOR)
@@ -153,23 +158,8 @@ def _from_state_dict(tensors, layout, options):
     network, shapes = build_stylegan(layout, settings)
     variables, report = import_weights(tensors, layout, shapes)
     if report.left:
-        variables, report = _with_mean(network, variables, report, options.mean_latent)
+        variables, report = fill_missing(network, variables, report, options.mean_latent)
     return network, variables, report
-
-
-def _with_mean(network, variables, report, count):
-    """Fill in the mean of w, the one variable that a file may lack."""
-    if not count or count < 1:
-        raise UserError(
-            "the file has no mean latent (latent_avg), which truncation needs. Make a file that "
-            "has one, of 4096 latents, by launch/weights.py import FILE --mean_latent=4096 "
-            "--out=FILE.npz."
-        )
-    empty = {**variables["stats"], "w_avg": np.zeros(network.w_dim, np.float32)}
-    variables = mean_latent(network, {**variables, "stats": empty}, jax.random.key(0), count)
-    filled = (*report.filled, *report.left)
-    report = dataclasses.replace(report, filled=filled, left=())
-    return jax.tree.map(np.asarray, variables), report
 
 
 def build_stylegan(layout: str, settings: Mapping[str, Any]) -> tuple[Network, dict]:

@@ -131,7 +131,8 @@ _ROSINALITY = Layout(
         Module("", "", (Leaf("latent_avg", "stats", W_AVG),)),
     ),
     anchors=("g_ema.input", "g_ema.conv1.conv", "g_ema.style.1"),
-    left=(W_AVG,),
+    # Published files predate the buffers of noise, self-trained ones have no mean.
+    left=(W_AVG, "synthesis/*/noise_const"),
     constants=_upsamplers(),
     wrapped=("g_ema",),
 )
