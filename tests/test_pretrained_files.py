@@ -74,6 +74,28 @@ def test_wrappers_and_the_parallel_prefix_come_off(tmp_path, wrapper):
     assert_same(read_checkpoint(tmp_path / "a.pth"))
 
 
+@pytest.mark.parametrize("core", ["core", "_core"])
+def test_a_numpy_number_beside_the_weights(tmp_path, core):
+    """As pickled before NumPy 2.0 and since."""
+    beside = {"best_iou": np.float64(0.5), "best_epoch": np.int32(7), "best": np.bool_(True)}
+    path = tmp_path / "a.pth"
+    content = {"state_dict": as_torch(TENSORS), **beside}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    now = f"{np.float64(0).__reduce__()[0].__module__}\n".encode()
+    stored = path.read_bytes()
+    assert now in stored
+    path.write_bytes(stored.replace(now, f"numpy.{core}.multiarray\n".encode()))
+    assert_same(read_checkpoint(path))
+
+
+def test_a_numpy_array_of_objects_is_refused_and_calls_nothing(tmp_path):
+    path, trace = tmp_path / "evil.pth", tmp_path / "ran"
+    evil = np.array([Hostile(f"touch {trace}")], dtype=object)
+    torch.save({"state_dict": as_torch(TENSORS), "best": evil}, path)
+    assert "nothing in it was run" in refused(path)
+    assert not trace.exists()
+
+
 def test_a_prefix_that_only_some_keys_have_stays(tmp_path):
     torch.save({"module.a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "a.pth")
     assert list(read_checkpoint(tmp_path / "a.pth")) == ["module.a", "b"]

@@ -31,6 +31,7 @@ DAMAGE = (
     IndexError,
     AttributeError,
     OverflowError,
+    MemoryError,
     UnicodeDecodeError,
 )
 
@@ -45,8 +46,7 @@ def read_torch(path: str, network: str) -> dict[str, np.ndarray]:
             f"`pip install 'torch>={SAFE}'`, or convert the file to .npz on a machine that has it."
         )
     try:
-        # The command line that rosinality's training saves beside its weights: a plain container.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals(_data()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (*DAMAGE, OSError) as error:
         raise UserError(_refusal(path, error)) from None
@@ -65,6 +65,18 @@ def brief(error: Exception) -> str:
     """Give an error's kind and first line, cut for a message."""
     detail = str(error).splitlines()[0] if str(error) else "no detail"
     return f"{type(error).__name__}: {detail}"[:160]
+
+
+def _data() -> list:
+    """Name what else may be built, all of it plain: command lines and single NumPy numbers.
+
+    Training saves both beside its weights: `args`, and a best score as numpy.float64.
+    """
+    scalar = np.float64(0).__reduce__()[0]
+    names = (f"numpy.{core}.multiarray.scalar" for core in ("core", "_core"))  # before 2.0, since
+    codes = np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + "?"
+    kinds = {type(np.dtype(code)) for code in codes}
+    return [argparse.Namespace, *((scalar, name) for name in names), np.dtype, *kinds]
 
 
 def _refusal(path: str, error: Exception) -> str:
