@@ -19,7 +19,10 @@ from jax_labor.models.pretrained import (
     export_weights,
     import_weights,
     load_stylegan,
+    load_variables,
+    network_settings,
     read_checkpoint,
+    read_variables,
     save_checkpoint,
     save_variables,
 )
@@ -173,12 +176,54 @@ def test_a_network_trained_with_the_code_of_stylegan3(tmp_path, clamp):
 
 
 @pytest.mark.parametrize(
-    "about", ["{}", "garbage", "[]", '{"layout": "stylegan2", "network": 5}', "null"]
+    "about",
+    [
+        *("{}", "garbage", "[]", "null", '{"left": []}', '{"layout": "stylegan2"}'),
+        pytest.param("[" * 99_999, id="deep"),
+        '{"layout": "stylegan2", "left": [], "network": 5}',
+        '{"layout": "stylegan2", "left": "*"}',
+        '{"layout": "stylegan9", "left": []}',
+        '{"layout": [], "left": []}',
+    ],
 )
 def test_a_file_of_ours_whose_description_is_damaged(tmp_path, about):
     np.savez(tmp_path / "a.npz", __about__=about)
-    with pytest.raises(UserError, match="a.npz: "):
-        load_stylegan(tmp_path / "a.npz")
+    for read in (load_stylegan, network_settings, read_variables, lambda p: load_variables(p, {})):
+        with pytest.raises(UserError, match="a.npz: damaged: what it says of itself"):
+            read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a * np.float32(np.nan), "value: params/synthesis/b8/conv1/kernel holds NaN"),
+        (lambda a: a.astype(np.complex64), "type: .*conv1/kernel is complex64"),
+        (lambda a: np.full(a.shape, "x"), "type: .*conv1/kernel is <U1"),
+        (lambda a: None, "missing: params/synthesis/b8/conv1/kernel"),
+    ],
+)
+def test_a_file_of_ours_whose_weights_are_damaged(tmp_path, change, message):
+    network, variables = small.generator()
+    tensors = export_weights(variables, "stylegan2")
+    _, report = import_weights(tensors, "stylegan2", variable_shapes(network))
+    save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
+    arrays = dict(np.load(tmp_path / "a.npz"))
+    name = "params/synthesis/b8/conv1/kernel"
+    arrays |= {name: changed} if (changed := change(arrays.pop(name))) is not None else {}
+    np.savez(tmp_path / "a.npz", **arrays)
+    refused(tmp_path / "a.npz", f"(?s)a.npz: 1 variables.*{message}")
+    if name in arrays:
+        with pytest.raises(UserError, match=f"(?s)a.npz: 1 variables are no weights.*{message}"):
+            read_variables(tmp_path / "a.npz")
+
+
+def test_a_file_of_ours_in_half_precision_is_widened(tmp_path):
+    network, variables = small.generator()
+    half = jax.tree.map(lambda a: a.astype(np.float16), variables)
+    tensors = export_weights(variables, "stylegan2")
+    _, report = import_weights(tensors, "stylegan2", variable_shapes(network))
+    save_variables(tmp_path / "a.npz", half, report, settings_of(network))
+    same(load_stylegan(tmp_path / "a.npz")[1], jax.tree.map(np.float32, half))
 
 
 @pytest.mark.parametrize("c_dim", [0, 2])

@@ -154,6 +154,11 @@ def _unfit(key: str, tensor, arranged, path: str, target: object) -> list[str]:
     shape = arranged.shape
     if shape != np.shape(target):
         return [f"shape: {key} is {shape} (as {path}), the model's is {np.shape(target)}"]
+    return unsound(key, tensor)
+
+
+def unsound(key: str, tensor: np.ndarray) -> list[str]:
+    """Say why a tensor is no weight: of another type, or not finite; empty where it is one."""
     if tensor.dtype not in (np.float32, np.float16):
         return [f"type: {key} is {tensor.dtype}, not float32 or float16"]
     return [] if np.isfinite(tensor).all() else [f"value: {key} holds NaN or infinity"]

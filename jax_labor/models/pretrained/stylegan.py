@@ -1,7 +1,6 @@
 """A StyleGAN2 network and its weights from one file, which also tells the architecture."""
 
 import dataclasses
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from jax_labor.models.pretrained.stylegan_settings import (
     settings_from_arguments,
     settings_from_tensors,
 )
-from jax_labor.models.pretrained.variables import ABOUT, fill_variables, split_source
+from jax_labor.models.pretrained.variables import ABOUT, fill_variables, split_source, take_about
 from jax_labor.models.stylegan2 import (
     StyleGAN2Discriminator,
     StyleGAN2Generator,
@@ -87,8 +86,14 @@ def _load(layout, path, options):
 
 
 def network_settings(path: str | os.PathLike) -> dict[str, Any]:
-    """Read the settings of the network in an .npz of ours; empty where it is not of StyleGAN2."""
-    return json.loads(str(read_checkpoint(path)[ABOUT])).get("network", {})
+    """Read the settings of the network in an .npz of ours; empty where it is not of StyleGAN2.
+
+    Raises:
+      UserError: the file can't be read, is damaged or of another kind.
+    """
+    settings = _named(path, take_about, read_checkpoint(path))["network"]
+    _named(path, check_architecture, settings)
+    return settings
 
 
 def check_export(settings: Mapping[str, Any], layout: str) -> None:
@@ -126,15 +131,12 @@ def _from_pickle(found, layout):
 
 
 def _from_ours(tensors):
-    try:
-        about = json.loads(str(tensors.pop(ABOUT)))
-        layout, settings = about["layout"], about.get("network")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise UserError("damaged: what it says of itself cannot be read. Make it anew.") from None
-    if type(settings) is not dict:
+    about = take_about(tensors)
+    layout, settings = about["layout"], about["network"]
+    if not settings:
         raise UserError(f"weights in layout {layout}, not a StyleGAN2 network.")
     network, shapes = build_stylegan(layout, settings)
-    return network, *fill_variables(shapes, tensors, about)
+    return network, *fill_variables(shapes, tensors, about | {"left": ()})
 
 
 def _from_state_dict(tensors, layout, options):
