@@ -177,6 +177,9 @@ def test_settings_of_another_dialect_are_refused():
     check_settings("ripu", {"style": "torchvision", "bn_eps": 0.0})
     with pytest.raises(UserError, match=r"model.bn_eps must be 0.0 \(is 1e-05\)"):
         check_settings("ripu", {"style": "torchvision"})
+    check_settings("ripu_batchnorm", {"style": "torchvision"})
+    with pytest.raises(UserError, match=r"model.bn_eps must be 1e-05 \(is 0.0\)"):
+        check_settings("ripu_v3plus_batchnorm", {"style": "torchvision", "bn_eps": 0.0})
     with pytest.raises(UserError, match="model.style must be 'torchvision'"):
         check_settings("torchvision", {})
     with pytest.raises(

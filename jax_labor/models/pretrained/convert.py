@@ -107,9 +107,10 @@ def export_weights(variables: Mapping, layout: str) -> dict[str, np.ndarray]:
     if homeless:
         raise UserError(f"layout {layout} has no place for {_listed(homeless)} of the model.")
     tensors = {k: table.to_torch(k, np.array(flat[p], np.float32)) for p, k in keys.items() if k}
+    tensors |= _zeros(tensors, table) | _constants(tensors, table)
     if not table.anchored(tensors):
         raise UserError(f"the model has not all that layout {layout} needs: {table.about}.")
-    return tensors | _zeros(tensors, table) | _constants(tensors, table)
+    return tensors
 
 
 def copies_for_selector(flat: Mapping[str, object], filled: Mapping[str, object]) -> dict[str, str]:
