@@ -47,7 +47,7 @@ from jax_labor.models.pretrained import (
     load_stylegan,
     load_variables,
     network_settings,
-    read_checkpoint,
+    read_noted,
     read_variables,
     save_checkpoint,
     save_variables,
@@ -75,11 +75,11 @@ def main() -> int:
 def inspect(args, rest) -> None:
     """Print the tensors of a file and the layout they are in."""
     nothing_left(rest)
-    tensors = read_checkpoint(args.file, args.network)
+    tensors, notes = read_noted(args.file, args.network)
     for key, tensor in tensors.items():
         print(f"{key:60} {tensor.dtype!s:8} {tensor.shape}")
     total = sum(tensor.size for tensor in tensors.values())
-    print(f"{len(tensors)} tensors, {total:,} numbers")
+    print(f"{len(tensors)} tensors, {total:,} numbers", *notes, sep="\n")
     try:
         layout = detect_layout(tensors)
         print(f"layout {layout}: {LAYOUTS[layout].about}")

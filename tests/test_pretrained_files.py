@@ -1,5 +1,6 @@
 """Checkpoint files: what is read, what is refused, and how a file is written."""
 
+import argparse
 import os
 import pickle
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from jax_labor.errors import UserError
-from jax_labor.models.pretrained import read_checkpoint, save_checkpoint
+from jax_labor.models.pretrained import read_checkpoint, read_noted, save_checkpoint
 
 torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
 
@@ -103,8 +104,21 @@ def test_a_prefix_that_only_some_keys_have_stays(tmp_path):
 
 def test_a_second_network_beside_the_first_is_not_passed_over(tmp_path):
     state = as_torch(TENSORS)
-    torch.save({"state_dict": state, "ema": state}, tmp_path / "a.pth")
-    assert "'ema', which is not known" in refused(tmp_path / "a.pth")
+    for second in (state, [state], {"a": (1, {"b": torch.zeros(1)})}, argparse.Namespace(a=state)):
+        torch.save({"state_dict": state, "ema": second}, tmp_path / "a.pth")
+        assert "beside state_dict it has tensors in 'ema', which is not known" in refused(
+            tmp_path / "a.pth"
+        )
+
+
+def test_what_is_no_weights_beside_them_is_named(tmp_path):
+    around = []
+    around.append(around)  # holds itself
+    beside = {"arch": "resnet50", "loss": 3.0, "best_epoch": 2, "hyper": {"lr": [0.1, None]}}
+    torch.save({"state_dict": as_torch(TENSORS), **beside, "deep": around}, tmp_path / "a.pth")
+    found, notes = read_noted(tmp_path / "a.pth")
+    assert_same(found)
+    assert notes == ("not read, as it is unknown and no weights: arch, loss, hyper, deep",)
 
 
 def test_feature_extractor_and_classifier(tmp_path):

@@ -327,8 +327,15 @@ def test_rosinality_s_file(tmp_path):
     assert content["g_ema"]["convs.1.conv.weight"].shape[0] == 1
     assert content["g_ema"]["noises.noise_0"].shape == (1, 1, 4, 4)
     np.testing.assert_allclose(content["g_ema"]["convs.0.conv.blur.kernel"].sum(), 4)
-    torch.save({**content, "critic": {}}, tmp_path / "b.pt")
-    refused(tmp_path / "b.pt", "'critic', which is not known")
+    torch.save({**content, "critic": {"a": torch.zeros(1)}}, tmp_path / "b.pt")
+    refused(tmp_path / "b.pt", "beside g_ema it has tensors in 'critic', which is not known")
+    torch.save({**content, "size": 16}, tmp_path / "b.pt")
+    assert load_stylegan(tmp_path / "b.pt")[2].notes == (
+        "not read, as it is unknown and no weights: size",
+    )
+    # What his Generator.mean_latent gives, saved as it is.
+    torch.save(content | {"latent_avg": content["latent_avg"][None]}, tmp_path / "c.pt")
+    same(load_stylegan(tmp_path / "c.pt")[1], read)
 
 
 def test_a_mean_latent_that_is_missing_is_the_caller_s_choice(tmp_path):

@@ -29,13 +29,20 @@ def read_checkpoint(path: str | os.PathLike, network: str = "G_ema") -> dict[str
     Raises:
       UserError: the file is missing, damaged, of another kind, or holds more than tensors.
     """
+    return read_noted(path, network)[0]
+
+
+def read_noted(
+    path: str | os.PathLike, network: str = "G_ema"
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Read as `read_checkpoint`, and give lines for a person on what was passed over as well."""
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise UserError(f"{path}: no such file. Download the checkpoint and give its local path.")
     if path.endswith(".npz"):
-        return _read_npz(path)
+        return _read_npz(path), ()
     if path.endswith(".pkl"):
-        return read_stylegan_pickle(path, network).tensors
+        return read_stylegan_pickle(path, network).tensors, ()
     if path.endswith(TORCH_SUFFIXES):
         return read_torch(path, network)
     raise UserError(

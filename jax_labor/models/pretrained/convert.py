@@ -51,7 +51,10 @@ class Report:
 
 
 def import_weights(
-    tensors: Mapping[str, np.ndarray], layout: str, variables: Mapping
+    tensors: Mapping[str, np.ndarray],
+    layout: str,
+    variables: Mapping,
+    notes: tuple[str, ...] = (),
 ) -> tuple[dict, Report]:
     """Fill `variables` with `tensors`; every key and every variable must be accounted for.
 
@@ -60,6 +63,7 @@ def import_weights(
       layout: name of a layout, see `layouts.LAYOUTS`.
       variables: {"params": ..., "batch_stats": ...} as `init` gave them, or only their shapes;
         read, not changed.
+      notes: for the report, what the file's reader said.
 
     Returns:
       variables of the same structure, NumPy float32 where filled; and the report.
@@ -83,7 +87,7 @@ def import_weights(
     for path, source in copies.items():
         flat[path] = np.array(flat[source])
     used = tuple(key for key in tensors if key not in dropped)
-    report = Report(layout, used, dropped, tuple(filled), tuple(copies), left)
+    report = Report(layout, used, dropped, tuple(filled), tuple(copies), left, notes)
     return traverse_util.unflatten_dict(flat, sep="/"), report
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jax_labor.errors import UserError
-from jax_labor.models.pretrained.checkpoints import read_checkpoint
+from jax_labor.models.pretrained.checkpoints import read_checkpoint, read_noted
 from jax_labor.models.pretrained.convert import Report, import_weights
 from jax_labor.models.pretrained.layouts import detect_layout
 from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
@@ -79,10 +79,10 @@ def _load(layout, path, options):
         found = read_stylegan_pickle(path, options.network)
         layout = {"Generator": GENERATOR}.get(found.kind, DISCRIMINATOR)
         return _named(path, _from_pickle, found, layout)
-    tensors = read_checkpoint(path, options.network)
+    tensors, notes = read_noted(path, options.network)
     if ABOUT in tensors:
         return _named(path, _from_ours, tensors)
-    return _named(path, _from_state_dict, tensors, layout, options)
+    return _named(path, _from_state_dict, tensors, layout, options, notes)
 
 
 def network_settings(path: str | os.PathLike) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _from_ours(tensors):
     return network, *fill_variables(shapes, tensors, about | {"left": ()})
 
 
-def _from_state_dict(tensors, layout, options):
+def _from_state_dict(tensors, layout, options, notes):
     layout = layout or detect_layout(tensors)
     if layout not in (GENERATOR, ROSINALITY):
         raise UserError(
@@ -158,7 +158,7 @@ def _from_state_dict(tensors, layout, options):
             )
         settings["conv_clamp"] = options.conv_clamp or None
     network, shapes = build_stylegan(layout, settings)
-    variables, report = import_weights(tensors, layout, shapes)
+    variables, report = import_weights(tensors, layout, shapes, notes)
     if report.left:
         variables, report = fill_missing(network, variables, report, options.mean_latent)
     return network, variables, report

@@ -36,8 +36,8 @@ DAMAGE = (
 )
 
 
-def read_torch(path: str, network: str) -> dict[str, np.ndarray]:
-    """Read the state dict in `path`; arguments, result and errors as of `read_checkpoint`."""
+def read_torch(path: str, network: str) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Read the state dict in `path`; arguments, result and errors as of `read_noted`."""
     torch = _torch(path)
     # Before, a file could run code in spite of weights_only (CVE-2025-32434).
     if torch.__version__ < SAFE:
@@ -50,8 +50,8 @@ def read_torch(path: str, network: str) -> dict[str, np.ndarray]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (*DAMAGE, OSError) as error:
         raise UserError(_refusal(path, error)) from None
-    state = unwrap(path, content, network)
-    return {key: _as_numpy(path, key, value) for key, value in state.items()}
+    state, notes = unwrap(path, content, network)
+    return {key: _as_numpy(path, key, value) for key, value in state.items()}, notes
 
 
 def save_torch(path: str, tensors: Mapping[str, np.ndarray], wrapped: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from flax import traverse_util
 
 from jax_labor.errors import UserError
 from jax_labor.files import write_with
-from jax_labor.models.pretrained.checkpoints import read_checkpoint
+from jax_labor.models.pretrained.checkpoints import read_checkpoint, read_noted
 from jax_labor.models.pretrained.convert import (
     Report,
     copies_for_selector,
@@ -59,7 +59,7 @@ def load_variables(
         were trained in a model of another dialect.
     """
     layout, path = split_source(source)
-    tensors = read_checkpoint(path)
+    tensors, notes = read_noted(path)
     try:
         about = take_about(tensors) if ABOUT in tensors else None
         layout = about["layout"] if about else layout or detect_layout(tensors)
@@ -67,7 +67,7 @@ def load_variables(
             check_settings(layout, model, normalize)
         if about:
             return fill_variables(variables, tensors, about)
-        return import_weights(tensors, layout, variables)
+        return import_weights(tensors, layout, variables, notes)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
