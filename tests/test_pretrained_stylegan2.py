@@ -273,6 +273,8 @@ HOLDS_ITSELF["block_kwargs"] = HOLDS_ITSELF
         ({"unheard_of": BUSHY}, "unknown argument unheard_of=<list>"),
         ({"img_channels": BUSHY}, "img_channels=<list>"),
         ({"z_dim": BUSHY}, "z_dim=<list>"),
+        ({"layer_features": BUSHY, "w_dim": BUSHY}, "layer_features=<list>; only None"),
+        ({"resample_filter": (1, 3, 3)}, "resample_filter=<tuple>; only .1, 3, 3, 1."),
         ({"resample_filter": [1, 3, 3]}, "resample_filter=<list>; only .1, 3, 3, 1."),
     ],
 )
@@ -280,6 +282,27 @@ def test_an_architecture_that_is_not_ours(tmp_path, change, message):
     network, variables = small.generator(c_dim=2, conv_clamp=256)
     path = write_pickle(tmp_path / "a.pkl", network, variables, GENERATOR_ARGUMENTS | change)
     refused(path, message)
+
+
+def test_arguments_that_state_the_default(tmp_path):
+    """As a configuration with every argument in it writes them."""
+    widths = {"embed_features": 8, "layer_features": 8}
+    given = copy.deepcopy(GENERATOR_ARGUMENTS)
+    given["mapping_kwargs"] |= widths
+    given["synthesis_kwargs"]["resample_filter"] = (1, 3, 3, 1)
+    network, variables = small.generator(c_dim=2, conv_clamp=256)
+    assert load_stylegan(write_pickle(tmp_path / "a.pkl", network, variables, given))[0] == network
+    given["mapping_kwargs"]["layer_features"] = 9
+    write_pickle(tmp_path / "a.pkl", network, variables, given)
+    refused(tmp_path / "a.pkl", "layer_features=9; only None")
+
+    given = copy.deepcopy(DISCRIMINATOR_ARGUMENTS)
+    given["mapping_kwargs"] |= {"embed_features": 6, "layer_features": 6}
+    judge, variables = small.discriminator(
+        **{"c_dim": 2, "architecture": "skip", "cmap_dim": 6, "mapping_layers": 3},
+        **{"mbstd_group": None, "mbstd_channels": 2},
+    )
+    assert load_stylegan(write_pickle(tmp_path / "d.pkl", judge, variables, given))[0] == judge
 
 
 def test_our_own_file_tells_everything(tmp_path):
