@@ -102,7 +102,7 @@ def test_one_misshaped_key(tensors, variables):
 @pytest.mark.parametrize(
     "change, named",
     [
-        (lambda t: t.astype(np.float64), "type: bn1.bias is float64"),
+        (lambda t: t.astype(np.float64) * 1e39, "value: bn1.bias holds NaN, infinity or more"),
         (lambda t: t.astype(np.int32), "type: bn1.bias is int32"),
         (lambda t: t * np.nan, "value: bn1.bias holds NaN"),
     ],
@@ -116,6 +116,14 @@ def test_half_precision_is_widened_without_loss(tensors, variables):
     filled, _ = import_weights(half, "adaptsegnet", variables)
     mean = filled["batch_stats"]["backbone"]["bn1"]["mean"]
     np.testing.assert_array_equal(mean, half["bn1.running_mean"].astype(np.float32), strict=True)
+
+
+def test_double_precision_is_rounded_and_said(tensors, variables):
+    double = {key: value.astype(np.float64) * (1 / 3) for key, value in tensors.items()}
+    filled, report = import_weights(double, "adaptsegnet", variables)
+    mean = filled["batch_stats"]["backbone"]["bn1"]["mean"]
+    np.testing.assert_array_equal(mean, double["bn1.running_mean"].astype(np.float32), strict=True)
+    assert f"rounded from float64 to float32: {len(report.used)} tensors" in report.summary()
 
 
 def test_every_problem_is_counted_and_the_list_is_cut(tensors, variables):

@@ -87,6 +87,8 @@ def import_weights(
     for path, source in copies.items():
         flat[path] = np.array(flat[source])
     used = tuple(key for key in tensors if key not in dropped)
+    wide = sum(tensors[key].dtype == np.float64 for key in routes)
+    notes += (f"rounded from float64 to float32: {wide} tensors",) if wide else ()
     report = Report(layout, used, dropped, tuple(filled), tuple(copies), left, notes)
     return traverse_util.unflatten_dict(flat, sep="/"), report
 
@@ -164,9 +166,11 @@ def _unfit(key: str, tensor, arranged, path: str, target: object) -> list[str]:
 
 def unsound(key: str, tensor: np.ndarray) -> list[str]:
     """Say why a tensor is no weight: of another type, or not finite; empty where it is one."""
-    if tensor.dtype not in (np.float32, np.float16):
-        return [f"type: {key} is {tensor.dtype}, not float32 or float16"]
-    return [] if np.isfinite(tensor).all() else [f"value: {key} holds NaN or infinity"]
+    if tensor.dtype not in (np.float32, np.float16, np.float64):
+        return [f"type: {key} is {tensor.dtype}, not a float of 16, 32 or 64 bits"]
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(tensor.astype(np.float32, copy=False)).all()
+    return [] if finite else [f"value: {key} holds NaN, infinity or more than a float32 holds"]
 
 
 def _missing(left: tuple[str, ...], table: Layout) -> list[str]:

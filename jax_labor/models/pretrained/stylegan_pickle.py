@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jax_labor.errors import UserError
@@ -19,6 +20,7 @@ NETWORKS = ("G_ema", "G", "D")
 _STORAGES = {
     "FloatStorage": np.float32,
     "HalfStorage": np.float16,
+    "BFloat16Storage": jnp.bfloat16,
     "DoubleStorage": np.float64,
     "LongStorage": np.int64,
     "IntStorage": np.int32,
@@ -27,6 +29,7 @@ _STORAGES = {
 }
 _SCALARS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
 _LONGEST, _AXES = 100, 8  # a module's name and a tensor's shape: more than any network has
+_ZIP = b"PK\x03\x04"  # how a file of torch.save begins
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 # What old NVIDIA files for TensorFlow are made of.
 _TENSORFLOW = ("dnnlib.tflib.", "tfutil.", "training.networks_stylegan")
@@ -49,7 +52,7 @@ class Network:
     Attributes:
       kind: the official class, Generator or Discriminator.
       arguments: what it was constructed with.
-      tensors: state-dict key -> array as stored.
+      tensors: state-dict key -> array as stored; bfloat16 as float32 (the same values).
       conv_clamp: limit of its layers' outputs, None where they have none. The official codes have
         other defaults where the arguments leave it out: None in ADA's, 256 in StyleGAN3's.
     """
@@ -82,19 +85,21 @@ class _Tensor:
         return int(np.prod(self.shape, dtype=object)) * self.storage.itemsize
 
     def array(self) -> np.ndarray:
-        """Copy it out, whatever its strides."""
+        """Copy it out, whatever its strides; bfloat16, which NumPy lacks, as float32."""
         strides = [s * self.storage.itemsize for s in self.strides]
         view = np.lib.stride_tricks.as_strided(
             self.storage[self.offset :], self.shape, strides, writeable=False
         )
-        return np.array(view, order="C")
+        wide = np.float32 if view.dtype == jnp.bfloat16 else view.dtype
+        return np.array(view, wide, order="C")
 
 
 def read_stylegan_pickle(path: str | os.PathLike, network: str = "G_ema") -> Network:
     """Read one network of an official .pkl; nothing in the file is run.
 
     Args:
-      path: {"G": ..., "D": ..., "G_ema": ...} as training writes it.
+      path: {"G": ..., "D": ..., "G_ema": ...} as training writes it, or one network alone: a
+        generator is then G_ema, a discriminator D.
       network: one of NETWORKS.
 
     Raises:
@@ -104,6 +109,9 @@ def read_stylegan_pickle(path: str | os.PathLike, network: str = "G_ema") -> Net
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
+            if file.read(len(_ZIP)) == _ZIP:
+                raise UserError(f"{path}: not a pickle but a file of torch.save: rename it to .pt.")
+            file.seek(0)
             content = read_pickle(file, _NAMES)
         return _network(path, content, network, size)
     except Forbidden as found:
@@ -130,6 +138,8 @@ def _refusal(path: str, found: str) -> str:
 
 
 def _network(path: str, content: Any, name: str, size: int) -> Network:
+    if isinstance(content, _Module):
+        content = {"D" if content.kind == "Discriminator" else "G_ema": content}
     if not isinstance(content, dict) or not any(n in content for n in NETWORKS):
         raise UserError(f"{path}: a pickle, but without networks named {', '.join(NETWORKS)}.")
     module = content.get(name)
@@ -258,6 +268,13 @@ def _listed(items) -> Collection:
     return items
 
 
+def _encode(text: str, code: str) -> bytes:
+    """Give the bytes that protocol 2 writes as text."""
+    if type(text) is not str or code != "latin1":
+        raise ValueError(f"bytes from text in {shown(code)}")
+    return text.encode("latin1")
+
+
 def _scalar(dtype: np.dtype, raw: bytes):
     if not isinstance(dtype, np.dtype) or type(raw) is not bytes:
         raise ValueError("a NumPy scalar that is not one")
@@ -279,6 +296,10 @@ _NAMES = {
     "collections.OrderedDict": _mapping,
     "dnnlib.util.EasyDict": _mapping,
     "builtins.set": _set,
+    # Protocol 2, which knows no bytes and has Python 2's names.
+    "__builtin__.set": _set,
+    "__builtin__.bytes": lambda: b"",
+    "_codecs.encode": _encode,
     "numpy.dtype": _dtype,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
