@@ -93,6 +93,7 @@ def bring_in(args, rest) -> None:
         nothing_left(rest)
         _bring_in_stylegan(args)
         return
+    _unasked(args)
     config = _config(rest)
     variables = _variables(config, args.num_classes)
     filled, report = load_variables(args.file, variables, config.model, config.data.normalize)
@@ -102,6 +103,7 @@ def bring_in(args, rest) -> None:
 
 def _bring_in_stylegan(args) -> None:
     if Path(args.file).is_dir():
+        _unasked(args)
         network, variables, report = _generator_of(args.file)
     else:
         options = Options(args.network, args.conv_clamp, args.mean_latent)
@@ -109,6 +111,15 @@ def _bring_in_stylegan(args) -> None:
     save_variables(args.out, variables, report, settings_of(network))
     shown = ", ".join(f"{name}={value}" for name, value in settings_of(network).items())
     print(f"{type(network).__name__}: {shown}\n{report.summary()}\nwrote {args.out}")
+
+
+def _unasked(args) -> None:
+    """Refuse an answer to what only some files of StyleGAN2 leave open."""
+    for name in ("conv_clamp", "mean_latent"):
+        if getattr(args, name) is not None:
+            raise UserError(
+                f"{args.file}: --{name} is for StyleGAN2 files that do not say it: leave it out."
+            )
 
 
 def _generator_of(workdir: str):

@@ -325,6 +325,27 @@ def test_a_state_dict_leaves_the_clamp_open(tmp_path):
     assert load_stylegan(tmp_path / "g.pt", Options(conv_clamp=0))[0].conv_clamp is None
 
 
+def test_an_option_whose_answer_is_in_the_file_is_refused(tmp_path, weights):
+    network, variables = small.generator(conv_clamp=256, c_dim=2)
+    write_pickle(tmp_path / "a.pkl", network, variables, GENERATOR_ARGUMENTS)
+    tensors = export_weights(variables, "stylegan2")
+    save_checkpoint(tmp_path / "a.pt", tensors)
+    report = import_weights(tensors, "stylegan2", variable_shapes(network))[1]
+    save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
+    torch.save(rosinality(small.generator(mapping_layers=8)[1]), tmp_path / "r.pt")
+    clamp, mean = Options(conv_clamp=256.0), Options(mean_latent=9)
+    both = Options(conv_clamp=256.0, mean_latent=9)
+    for name, options in (
+        *((name, options) for name in ("a.pkl", "a.npz", "r.pt") for options in (clamp, mean)),
+        ("a.pt", both),
+    ):
+        refused(tmp_path / name, f"{name}: the file says itself what --", options)
+    for beside in ([], ["--config=configs/spl.py"]):
+        out = f"--out={tmp_path / 'b.npz'}"
+        status, printed = weights("import", tmp_path, *beside, "--mean_latent=9", out)
+        assert (status, "--mean_latent is for StyleGAN2 files that do not" in printed) == (2, True)
+
+
 def rosinality(variables, **beside):
     state = {
         key.removeprefix("g_ema."): torch.from_numpy(np.array(tensor))
@@ -422,12 +443,15 @@ def weights(weights_command):
     return run
 
 
-def test_the_command_from_pickle_to_rosinality(weights, golden, tmp_path):
-    file, ours, theirs = golden / "sg2ada_uncond64.pkl", tmp_path / "g.npz", tmp_path / "g.pt"
+def test_the_command_from_pickle_and_out_again(weights, golden, tmp_path):
+    file, ours = golden / "sg2ada_uncond64.pkl", tmp_path / "g.npz"
     status, printed = weights("import", file, f"--out={ours}")
     assert (status, "106 tensors read" in printed) == (0, True)
-    assert weights("export", ours, "--layout=rosinality", f"--out={theirs}")[0] == 0
-    same(load_stylegan(theirs)[1], load_stylegan(file)[1])
+    theirs = f"--out={tmp_path / 'g.pt'}"
+    status, printed = weights("export", ours, "--layout=rosinality", theirs)
+    assert (status, "channel_base is 1024 and channel_max 64" in printed) == (2, True)
+    assert weights("export", ours, "--layout=stylegan2", theirs)[0] == 0
+    same(load_stylegan(tmp_path / "g.pt", Options(conv_clamp=0))[1], load_stylegan(file)[1])
     status, printed = weights("inspect", file, "--network=D")
     assert "46 tensors" in printed
     assert "layout stylegan2_discriminator" in printed
@@ -440,8 +464,33 @@ def test_the_command_refuses_what_the_other_code_would_not_do(weights, tmp_path)
     save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
     out = tmp_path / "b.pt"
     status, printed = weights("export", tmp_path / "a.npz", "--layout=rosinality", f"--out={out}")
-    assert (status, "clamps its layers at 256" in printed) == (2, True)
+    assert (status, "layers are clamped (conv_clamp 256" in printed) == (2, True)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"z_dim": 64}, "z_dim is 64 and w_dim 512"),
+        ({"conv_clamp": 256.0}, "conv_clamp 256"),
+        ({"channel_max": 256}, "channel_base is 32768 and channel_max 256"),
+        ({"channel_base": 24576}, "channel_base is 24576"),
+        ({"channel_base": 65536}, "channel_base is 65536"),
+        ({"channel_base": 8192, "resolution": 32}, "channel_base is 8192"),
+        ({"channel_base": 2**16, "resolution": 32}, ""),
+        ({"channel_base": 16384}, ""),
+        ({"z_dim": 64, "w_dim": 64, "mbstd_group": 4}, ""),
+        ({}, ""),
+    ],
+)
+def test_rosinality_s_code_has_few_settings(settings, message):
+    settings = {"resolution": 256, "z_dim": 512} | settings
+    check_export(settings, "stylegan2")
+    if not message:
+        check_export(settings, "rosinality")
+        return
+    with pytest.raises(UserError, match=f"{message}.*Export it in layout stylegan2"):
+        check_export(settings, "rosinality")
 
 
 LAYOUTS = ("stylegan2", "rosinality", "stylegan2_discriminator")

@@ -9,13 +9,13 @@ from jax_labor.models.pretrained.convert import Report, export_weights, import_w
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout, get_layout
 from jax_labor.models.pretrained.settings import check_layouts, check_settings
 from jax_labor.models.pretrained.stylegan import (
-    GENERATOR,
     Options,
     build_stylegan,
-    check_export,
     load_stylegan,
     network_settings,
 )
+from jax_labor.models.pretrained.stylegan_export import check_export
+from jax_labor.models.pretrained.stylegan_layouts import GENERATOR
 from jax_labor.models.pretrained.variables import (
     initialise,
     load_variables,

@@ -10,7 +10,7 @@ from jax_labor.errors import UserError
 from jax_labor.models.pretrained.checkpoints import read_checkpoint, read_noted
 from jax_labor.models.pretrained.convert import Report, import_weights
 from jax_labor.models.pretrained.layouts import detect_layout
-from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
+from jax_labor.models.pretrained.stylegan_layouts import DISCRIMINATOR, GENERATOR, ROSINALITY, W_AVG
 from jax_labor.models.pretrained.stylegan_missing import fill_missing
 from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
 from jax_labor.models.pretrained.stylegan_settings import (
@@ -28,7 +28,6 @@ from jax_labor.models.stylegan2 import (
 )
 
 Network = StyleGAN2Generator | StyleGAN2Discriminator
-GENERATOR, DISCRIMINATOR, ROSINALITY = (layout.name for layout in STYLEGAN_LAYOUTS)
 _LOG = logging.getLogger(__name__)
 
 
@@ -38,7 +37,7 @@ class Options:
 
     Attributes:
       network: which one of an official .pkl (G_ema, G, D) or of rosinality's (g_ema, g).
-      conv_clamp: of an official state dict, which does not say: the limit, or 0 for none.
+      conv_clamp: of an official state dict, which alone does not say: the limit, or 0 for none.
       mean_latent: where the file has no running mean of w: how many latents to average, drawn
         from a fixed key. Truncation goes towards it.
     """
@@ -65,8 +64,9 @@ def load_stylegan(
       the network; its variables, NumPy float32; and the report of the import.
 
     Raises:
-      UserError: the file is unreadable or hostile, is not of StyleGAN2, leaves something open, or
-        has a key or a variable that is not accounted for.
+      UserError: the file is unreadable or hostile, is not of StyleGAN2, leaves something open
+        that no option answers, answers itself what an option does, or has a key or a variable
+        that is not accounted for.
     """
     network, variables, report = _load(*split_source(source), options or Options())
     for note in report.notes:
@@ -76,11 +76,13 @@ def load_stylegan(
 
 def _load(layout, path, options):
     if str(path).endswith(".pkl"):
+        _named(path, _refuse, options, "conv_clamp", "mean_latent")
         found = read_stylegan_pickle(path, options.network)
         layout = {"Generator": GENERATOR}.get(found.kind, DISCRIMINATOR)
         return _named(path, _from_pickle, found, layout)
     tensors, notes = read_noted(path, options.network)
     if ABOUT in tensors:
+        _named(path, _refuse, options, "conv_clamp", "mean_latent")
         return _named(path, _from_ours, tensors)
     return _named(path, _from_state_dict, tensors, layout, options, notes)
 
@@ -96,30 +98,18 @@ def network_settings(path: str | os.PathLike) -> dict[str, Any]:
     return settings
 
 
-def check_export(settings: Mapping[str, Any], layout: str) -> None:
-    """Refuse to write a StyleGAN2 of `settings` in a layout whose code computes other numbers.
-
-    Raises:
-      UserError: naming the setting.
-    """
-    if layout == ROSINALITY and settings.get("conv_clamp") is not None:
-        raise UserError(
-            f"the generator clamps its layers at {settings['conv_clamp']}, and {ROSINALITY}'s "
-            f"code does not. Export it in layout {GENERATOR}."
-        )
-    base = tuple(settings.get("base", (4, 4)))
-    if base != (4, 4):
-        raise UserError(
-            f"the network's base is {base}, and the code that reads layout {layout} begins at 4x4 "
-            "pixels. Use the network here: its run's work directory or .npz is read as it is."
-        )
-
-
 def _named(path, function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _refuse(options: Options, *names: str) -> None:
+    """Refuse options that the file answers itself, or else they would be passed over."""
+    given = [name for name in names if getattr(options, name) is not None]
+    if given:
+        raise UserError(f"the file says itself what --{given[0]} asks for: leave that out.")
 
 
 def _from_pickle(found, layout):
@@ -149,6 +139,7 @@ def _from_state_dict(tensors, layout, options, notes):
             else "a discriminator's state dict does not tell its settings: give the .pkl."
         )
     settings = settings_from_tensors(layout, tensors)
+    _refuse(options, "mean_latent" if layout == GENERATOR else "conv_clamp")
     if layout == GENERATOR:
         if options.conv_clamp is None:
             raise UserError(
@@ -159,6 +150,8 @@ def _from_state_dict(tensors, layout, options, notes):
         settings["conv_clamp"] = options.conv_clamp or None
     network, shapes = build_stylegan(layout, settings)
     variables, report = import_weights(tensors, layout, shapes, notes)
+    if f"stats/{W_AVG}" not in report.left:
+        _refuse(options, "mean_latent")
     if report.left:
         variables, report = fill_missing(network, variables, report, options.mean_latent)
     return network, variables, report
