@@ -202,14 +202,19 @@ def test_an_altered_npz_is_refused(tmp_path):
     assert "BadZipFile" in refused(path)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_what_is_no_state_dict(tmp_path):
     path = tmp_path / "a.pth"
+    parts = [torch.zeros(2), torch.zeros(3)]
     for content, named in [
         (torch.zeros(2), "holds a Tensor"),
         ([torch.zeros(2)], "holds a list"),
         ({"lr": 0.1}, "'lr' is a float"),
         ({3: torch.zeros(1)}, "3 is a Tensor"),
-        ({"a": torch.zeros(2, 2).to_sparse()}, "a is sparse"),
+        ({"a": torch.zeros(2, 2).to_sparse()}, "a (float32 on cpu) is not a dense array"),
+        ({"a": torch.zeros(2).to(torch.float8_e4m3fn)}, "a (float8_e4m3fn on cpu) is not a dense"),
+        ({"a": torch.zeros(2, device="meta")}, "a (float32 on meta) is not a dense array"),
+        ({"a": torch.nested.nested_tensor(parts)}, "is not a dense"),
     ]:
         torch.save(content, path)
         assert named in refused(path)

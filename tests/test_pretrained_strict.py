@@ -141,7 +141,9 @@ def test_a_dead_branch_fills_no_living_one(tensors):
 
 
 def test_a_head_without_counterpart_needs_one_in_the_file(tensors):
-    assert "params/aux/branch0/kernel" in refused(tensors, model_variables(aux=False))
+    message = refused(tensors, model_variables(aux=False))
+    assert "params/aux/branch0/kernel" in message
+    assert message.endswith("auxiliary head: set model.aux=True.")
 
 
 def test_adaptsegnet_and_advent_are_told_apart_by_name_only(tensors):

@@ -382,6 +382,16 @@ def test_rosinality_s_file(tmp_path):
     same(load_stylegan(tmp_path / "c.pt")[1], read)
 
 
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_rosinality_s_generator_alone(tmp_path, prefix):
+    network, variables = small.generator(mapping_layers=8)
+    state = {prefix + key: value for key, value in rosinality(variables)["g_ema"].items()}
+    torch.save(state, tmp_path / "a.pt")
+    found, read, _ = load_stylegan(tmp_path / "a.pt", Options(mean_latent=9))
+    assert found == network
+    same(read["params"], variables["params"])
+
+
 def test_a_mean_latent_that_is_missing_is_the_caller_s_choice(tmp_path):
     network, variables = small.generator(mapping_layers=8)
     content = rosinality(variables)

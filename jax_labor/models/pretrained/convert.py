@@ -213,6 +213,8 @@ def _bare(path: str) -> str:
 def _complaint(table: Layout, problems: list[str]) -> str:
     settings = ", ".join(f"{name}={value}" for name, value in table.model)
     hint = f"\nThe layout belongs to model settings {settings}." if settings else ""
+    if any("(params/aux/" in problem for problem in problems):
+        hint += "\nThe file has an auxiliary head: set model.aux=True."
     return (
         f"{len(problems)} keys do not match layout {table.name} ({table.about}):\n  "
         + _listed(problems, "\n  ")

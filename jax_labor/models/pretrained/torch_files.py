@@ -93,10 +93,17 @@ def _as_numpy(path: str, key: object, value: object) -> np.ndarray:
     torch = _torch(path)
     if not isinstance(key, str) or not isinstance(value, torch.Tensor):
         raise UserError(f"{path}: {key!r} is a {type(value).__name__}, not a named tensor.")
-    if value.layout != torch.strided or value.is_quantized:
-        raise UserError(f"{path}: {key} is sparse or quantised; save it as a dense float tensor.")
-    value = value.detach()
-    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    plain = value.layout == torch.strided and not (value.is_quantized or value.is_nested)
+    try:
+        if plain:
+            value = value.detach()
+            return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    except (TypeError, RuntimeError):
+        pass  # of a type that NumPy lacks, as float8, or without content (meta)
+    raise UserError(
+        f"{path}: {key} ({str(value.dtype).removeprefix('torch.')} on {value.device}) is not a "
+        "dense array of numbers: sparse, nested, quantised or empty. Save it as dense float32."
+    )
 
 
 def _nest(tensors: dict[str, object], wrapped: tuple[str, ...]) -> dict[str, object]:

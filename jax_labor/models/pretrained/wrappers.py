@@ -13,6 +13,7 @@ PAIRS = (("feature_extractor", "classifier"),)
 # rosinality's file: its generators, what is read beside them, and its other entries.
 GENERATORS = ("g_ema", "g")
 MEAN_LATENT = "latent_avg"
+BARE = {"style.1.weight", "conv1.conv.modulation.weight"}  # in a generator's state dict alone
 GAN_COMPANIONS = ("d", "g_optim", "d_optim", "ada_aug_p")
 COMPANIONS = re.compile(
     r"optim\w*|\w*scheduler\w*|iteration|iter|step|epoch|best\w*|args|amp|scaler"
@@ -39,6 +40,8 @@ def unwrap(path: str, content: object, network: str) -> tuple[dict[str, object],
     """
     if not isinstance(content, dict):
         raise UserError(f"{path}: holds a {type(content).__name__}, not a state dict of tensors.")
+    if set(_strip(content)) >= BARE:
+        content = {GENERATORS[0]: content}
     if _is_dict(content, GENERATORS[0]):
         return _generator(path, content, network.lower())
     names = next((pair for pair in PAIRS if set(pair) <= set(content)), None)
