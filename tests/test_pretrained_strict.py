@@ -138,6 +138,7 @@ def test_a_dead_branch_fills_no_living_one(tensors):
     message = refused(tensors, model_variables(dilations=(6, 12, 18, 24)))
     assert "missing: layer6.conv2d_list.2.weight for params/head/branch2/kernel" in message
     assert "dilations=(6, 12)" in message
+    assert "model.aux" not in message  # which it has
 
 
 def test_a_head_without_counterpart_needs_one_in_the_file(tensors):

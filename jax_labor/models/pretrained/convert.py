@@ -81,7 +81,7 @@ def import_weights(
     left = tuple(path for path in flat if path not in filled and path not in copies)
     problems += _missing(left, table)
     if problems:
-        raise UserError(_complaint(table, problems))
+        raise UserError(_complaint(table, problems, flat))
     for path, key in filled.items():
         flat[path] = table.to_flax(key, np.array(tensors[key], np.float32))
     for path, source in copies.items():
@@ -210,10 +210,11 @@ def _bare(path: str) -> str:
     return path.partition("/")[2]
 
 
-def _complaint(table: Layout, problems: list[str]) -> str:
+def _complaint(table: Layout, problems: list[str], flat: Mapping) -> str:
     settings = ", ".join(f"{name}={value}" for name, value in table.model)
     hint = f"\nThe layout belongs to model settings {settings}." if settings else ""
-    if any("(params/aux/" in problem for problem in problems):
+    homeless = any("(params/aux/" in problem for problem in problems)
+    if homeless and not any(path.startswith("params/aux/") for path in flat):
         hint += "\nThe file has an auxiliary head: set model.aux=True."
     return (
         f"{len(problems)} keys do not match layout {table.name} ({table.about}):\n  "
