@@ -5,32 +5,20 @@ state is read as data: parameters, buffers, submodules and the constructor's arg
 """
 
 import dataclasses
-import io
 import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from jax_labor.errors import UserError
+from jax_labor.models.pretrained.tensor_pickle import TENSOR_NAMES, Tensor
 from jax_labor.models.pretrained.unpickle import Forbidden, plain_key, read_pickle, shown
 
 NETWORKS = ("G_ema", "G", "D")
-_STORAGES = {
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": jnp.bfloat16,
-    "DoubleStorage": np.float64,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "BoolStorage": np.bool_,
-    "ByteStorage": np.uint8,
-}
 _SCALARS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
-_LONGEST, _AXES = 100, 8  # a module's name and a tensor's shape: more than any network has
+_LONGEST = 100  # a module's name: more than any network has
 _ZIP = b"PK\x03\x04"  # how a file of torch.save begins
-_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 # What old NVIDIA files for TensorFlow are made of.
 _TENSORFLOW = ("dnnlib.tflib.", "tfutil.", "training.networks_stylegan")
 _DAMAGE = (
@@ -69,29 +57,6 @@ class _Module:
 
     kind: str
     state: dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage, checked to lie within it."""
-
-    storage: np.ndarray
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return int(np.prod(self.shape, dtype=object)) * self.storage.itemsize
-
-    def array(self) -> np.ndarray:
-        """Copy it out, whatever its strides; bfloat16, which NumPy lacks, as float32."""
-        strides = [s * self.storage.itemsize for s in self.strides]
-        view = np.lib.stride_tricks.as_strided(
-            self.storage[self.offset :], self.shape, strides, writeable=False
-        )
-        wide = np.float32 if view.dtype == jnp.bfloat16 else view.dtype
-        return np.array(view, wide, order="C")
 
 
 def read_stylegan_pickle(path: str | os.PathLike, network: str = "G_ema") -> Network:
@@ -156,7 +121,7 @@ def _network(path: str, content: Any, name: str, size: int) -> Network:
     return Network(module.kind, arguments, arrays, max(_clamps(module), default=None))
 
 
-def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
+def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
     """Walk through the submodules, the parameters of a module before its buffers, as PyTorch."""
     if not isinstance(module, _Module):
         raise ValueError(f"{prefix} is not a module")
@@ -170,7 +135,7 @@ def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str
         raise ValueError(f"{prefix} hides what is not a set")
     for name, tensor in (*parts[0].items(), *parts[1].items()):
         if tensor is not None and name not in hidden:
-            if not isinstance(tensor, _Tensor):
+            if not isinstance(tensor, Tensor):
                 raise ValueError(f"{_key(prefix, name)} is not a tensor")
             yield _key(prefix, name), tensor
     for name, child in parts[2].items():
@@ -200,58 +165,6 @@ def _module(meta: Mapping) -> _Module:
     if meta["type"] != "class" or type(kind) is not str or type(state) is not dict:
         raise ValueError("a persistent object that is no module")
     return _Module(kind, state)
-
-
-def _parameter(tensor, *_) -> _Tensor:
-    return tensor
-
-
-def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
-    if len(shape) != len(strides) or len(shape) > _AXES:
-        raise ValueError("a tensor whose strides do not fit its shape")
-    numbers = (offset, *shape, *strides)
-    if not isinstance(storage, np.ndarray) or any(type(n) is not int or n < 0 for n in numbers):
-        raise ValueError("a tensor without a storage")
-    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    if 0 not in shape and last >= storage.size:
-        raise ValueError("a tensor that reaches beyond its storage")
-    return _Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-def _storage(content: bytes) -> np.ndarray:
-    """Read the stream that PyTorch makes of one storage: five pickles, then the raw numbers."""
-    if type(content) is not bytes:
-        raise ValueError("a storage that is not bytes")
-    stream = io.BytesIO(content)
-    if read_pickle(stream, {}) != _MAGIC or read_pickle(stream, {}) != _PROTOCOL:
-        raise ValueError("a storage of an unknown format")
-    if not read_pickle(stream, {}).get("little_endian"):
-        raise ValueError("a storage of a big-endian machine")
-    found: dict[str, tuple] = {}
-    key = read_pickle(stream, _STORAGE_NAMES, lambda pid: _reference(pid, found))
-    if type(key) is not str or key not in found or read_pickle(stream, {}) != [key]:
-        raise ValueError("a storage that is not one")
-    dtype, count = found[key]
-    if int.from_bytes(stream.read(8), "little") != count or count < 0:
-        raise ValueError("a storage whose size is given twice and differs")
-    return _numbers(content, stream.tell(), np.dtype(dtype), count)
-
-
-def _reference(pid: Any, found: dict) -> str:
-    """Take the persistent id of a storage apart: (name, type, key, place, count, ...)."""
-    _, dtype, key, _, count, *_ = pid
-    if type(key) is not str or type(count) is not int:
-        raise ValueError("a storage without key or size")
-    found[key] = (dtype.function(), count)
-    return key
-
-
-def _numbers(content: bytes, start: int, dtype: np.dtype, count: int) -> np.ndarray:
-    """View the rest of `content` as numbers, without a copy."""
-    left = len(content) - start
-    if left != count * dtype.itemsize:
-        raise ValueError(f"a storage of {count} numbers with {left} bytes")
-    return np.frombuffer(content, dtype, count, start)
 
 
 def _mapping(pairs=()) -> dict:
@@ -287,12 +200,9 @@ def _dtype(code: str, *_) -> np.dtype:
     return np.dtype(code)
 
 
-_STORAGE_NAMES = {f"torch.{name}": (lambda dtype=dtype: dtype) for name, dtype in _STORAGES.items()}
 _NAMES = {
     "torch_utils.persistence._reconstruct_persistent_obj": _module,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch.storage._load_from_bytes": _storage,
+    **TENSOR_NAMES,
     "collections.OrderedDict": _mapping,
     "dnnlib.util.EasyDict": _mapping,
     "builtins.set": _set,
