@@ -47,7 +47,7 @@ from jax_labor.models.pretrained import (
     load_stylegan,
     load_variables,
     network_settings,
-    read_checkpoint,
+    read_noted,
     read_variables,
     save_checkpoint,
     save_variables,
@@ -75,11 +75,11 @@ def main() -> int:
 def inspect(args, rest) -> None:
     """Print the tensors of a file and the layout they are in."""
     nothing_left(rest)
-    tensors = read_checkpoint(args.file, args.network)
+    tensors, notes = read_noted(args.file, args.network)
     for key, tensor in tensors.items():
         print(f"{key:60} {tensor.dtype!s:8} {tensor.shape}")
     total = sum(tensor.size for tensor in tensors.values())
-    print(f"{len(tensors)} tensors, {total:,} numbers")
+    print(f"{len(tensors)} tensors, {total:,} numbers", *notes, sep="\n")
     try:
         layout = detect_layout(tensors)
         print(f"layout {layout}: {LAYOUTS[layout].about}")
@@ -93,6 +93,7 @@ def bring_in(args, rest) -> None:
         nothing_left(rest)
         _bring_in_stylegan(args)
         return
+    _unasked(args)
     config = _config(rest)
     variables = _variables(config, args.num_classes)
     filled, report = load_variables(args.file, variables, config.model, config.data.normalize)
@@ -102,6 +103,7 @@ def bring_in(args, rest) -> None:
 
 def _bring_in_stylegan(args) -> None:
     if Path(args.file).is_dir():
+        _unasked(args)
         network, variables, report = _generator_of(args.file)
     else:
         options = Options(args.network, args.conv_clamp, args.mean_latent)
@@ -109,6 +111,15 @@ def _bring_in_stylegan(args) -> None:
     save_variables(args.out, variables, report, settings_of(network))
     shown = ", ".join(f"{name}={value}" for name, value in settings_of(network).items())
     print(f"{type(network).__name__}: {shown}\n{report.summary()}\nwrote {args.out}")
+
+
+def _unasked(args) -> None:
+    """Refuse an answer to what only some files of StyleGAN2 leave open."""
+    for name in ("conv_clamp", "mean_latent"):
+        if getattr(args, name) is not None:
+            raise UserError(
+                f"{args.file}: --{name} is for StyleGAN2 files that do not say it: leave it out."
+            )
 
 
 def _generator_of(workdir: str):

@@ -1,5 +1,6 @@
 """Checkpoint files: what is read, what is refused, and how a file is written."""
 
+import argparse
 import os
 import pickle
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from jax_labor.errors import UserError
-from jax_labor.models.pretrained import read_checkpoint, save_checkpoint
+from jax_labor.models.pretrained import read_checkpoint, read_noted, save_checkpoint
 
 torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
 
@@ -74,6 +75,28 @@ def test_wrappers_and_the_parallel_prefix_come_off(tmp_path, wrapper):
     assert_same(read_checkpoint(tmp_path / "a.pth"))
 
 
+@pytest.mark.parametrize("core", ["core", "_core"])
+def test_a_numpy_number_beside_the_weights(tmp_path, core):
+    """As pickled before NumPy 2.0 and since."""
+    beside = {"best_iou": np.float64(0.5), "best_epoch": np.int32(7), "best": np.bool_(True)}
+    path = tmp_path / "a.pth"
+    content = {"state_dict": as_torch(TENSORS), **beside}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    now = f"{np.float64(0).__reduce__()[0].__module__}\n".encode()
+    stored = path.read_bytes()
+    assert now in stored
+    path.write_bytes(stored.replace(now, f"numpy.{core}.multiarray\n".encode()))
+    assert_same(read_checkpoint(path))
+
+
+def test_a_numpy_array_of_objects_is_refused_and_calls_nothing(tmp_path):
+    path, trace = tmp_path / "evil.pth", tmp_path / "ran"
+    evil = np.array([Hostile(f"touch {trace}")], dtype=object)
+    torch.save({"state_dict": as_torch(TENSORS), "best": evil}, path)
+    assert "nothing in it was run" in refused(path)
+    assert not trace.exists()
+
+
 def test_a_prefix_that_only_some_keys_have_stays(tmp_path):
     torch.save({"module.a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "a.pth")
     assert list(read_checkpoint(tmp_path / "a.pth")) == ["module.a", "b"]
@@ -81,8 +104,21 @@ def test_a_prefix_that_only_some_keys_have_stays(tmp_path):
 
 def test_a_second_network_beside_the_first_is_not_passed_over(tmp_path):
     state = as_torch(TENSORS)
-    torch.save({"state_dict": state, "ema": state}, tmp_path / "a.pth")
-    assert "'ema', which is not known" in refused(tmp_path / "a.pth")
+    for second in (state, [state], {"a": (1, {"b": torch.zeros(1)})}, argparse.Namespace(a=state)):
+        torch.save({"state_dict": state, "ema": second}, tmp_path / "a.pth")
+        assert "beside state_dict it has tensors in 'ema', which is not known" in refused(
+            tmp_path / "a.pth"
+        )
+
+
+def test_what_is_no_weights_beside_them_is_named(tmp_path):
+    around = []
+    around.append(around)  # holds itself
+    beside = {"arch": "resnet50", "loss": 3.0, "best_epoch": 2, "hyper": {"lr": [0.1, None]}}
+    torch.save({"state_dict": as_torch(TENSORS), **beside, "deep": around}, tmp_path / "a.pth")
+    found, notes = read_noted(tmp_path / "a.pth")
+    assert_same(found)
+    assert notes == ("not read, as it is unknown and no weights: arch, loss, hyper, deep",)
 
 
 def test_feature_extractor_and_classifier(tmp_path):
@@ -166,14 +202,19 @@ def test_an_altered_npz_is_refused(tmp_path):
     assert "BadZipFile" in refused(path)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_what_is_no_state_dict(tmp_path):
     path = tmp_path / "a.pth"
+    parts = [torch.zeros(2), torch.zeros(3)]
     for content, named in [
         (torch.zeros(2), "holds a Tensor"),
         ([torch.zeros(2)], "holds a list"),
         ({"lr": 0.1}, "'lr' is a float"),
         ({3: torch.zeros(1)}, "3 is a Tensor"),
-        ({"a": torch.zeros(2, 2).to_sparse()}, "a is sparse"),
+        ({"a": torch.zeros(2, 2).to_sparse()}, "a (float32 on cpu) is not a dense array"),
+        ({"a": torch.zeros(2).to(torch.float8_e4m3fn)}, "a (float8_e4m3fn on cpu) is not a dense"),
+        ({"a": torch.zeros(2, device="meta")}, "a (float32 on meta) is not a dense array"),
+        ({"a": torch.nested.nested_tensor(parts)}, "is not a dense"),
     ]:
         torch.save(content, path)
         assert named in refused(path)

@@ -147,6 +147,19 @@ def test_ripu_v3plus():
     assert set(exported) == set(state(module))
 
 
+@pytest.mark.parametrize("plus", [False, True])
+def test_ripu_without_frozen_statistics_has_epsilon(plus):
+    module = torch_nets.randomise(torch_nets.Ripu(CLASSES, plus, torch.nn.BatchNorm2d).eval())
+    layout = "ripu_v3plus_batchnorm" if plus else "ripu_batchnorm"
+    assert detect_layout(state(module)) == layout
+    head = heads.HeadV3Plus(CLASSES, channels=16) if plus else None
+    model = net("torchvision", head, variant="one")
+    variables, _, exported = round_trip(module, layout, model)
+    assert_close(forward(model, variables).main, torch_forward(module))
+    assert exported.keys() == state(module).keys()
+    assert detect_layout(exported) == layout
+
+
 def test_iast_names_its_discriminators_as_dropped():
     module = torch_nets.randomise(torch_nets.Iast(CLASSES))
     assert detect_layout(state(module)) == "iast"

@@ -102,7 +102,7 @@ def test_one_misshaped_key(tensors, variables):
 @pytest.mark.parametrize(
     "change, named",
     [
-        (lambda t: t.astype(np.float64), "type: bn1.bias is float64"),
+        (lambda t: t.astype(np.float64) * 1e39, "value: bn1.bias holds NaN, infinity or more"),
         (lambda t: t.astype(np.int32), "type: bn1.bias is int32"),
         (lambda t: t * np.nan, "value: bn1.bias holds NaN"),
     ],
@@ -118,6 +118,14 @@ def test_half_precision_is_widened_without_loss(tensors, variables):
     np.testing.assert_array_equal(mean, half["bn1.running_mean"].astype(np.float32), strict=True)
 
 
+def test_double_precision_is_rounded_and_said(tensors, variables):
+    double = {key: value.astype(np.float64) * (1 / 3) for key, value in tensors.items()}
+    filled, report = import_weights(double, "adaptsegnet", variables)
+    mean = filled["batch_stats"]["backbone"]["bn1"]["mean"]
+    np.testing.assert_array_equal(mean, double["bn1.running_mean"].astype(np.float32), strict=True)
+    assert f"rounded from float64 to float32: {len(report.used)} tensors" in report.summary()
+
+
 def test_every_problem_is_counted_and_the_list_is_cut(tensors, variables):
     message = refused({"conv1.weight": tensors["conv1.weight"]}, variables)
     missing = len(jax.tree.leaves(variables)) - 1 - 8  # the selector's classifiers may stay
@@ -130,10 +138,13 @@ def test_a_dead_branch_fills_no_living_one(tensors):
     message = refused(tensors, model_variables(dilations=(6, 12, 18, 24)))
     assert "missing: layer6.conv2d_list.2.weight for params/head/branch2/kernel" in message
     assert "dilations=(6, 12)" in message
+    assert "model.aux" not in message  # which it has
 
 
 def test_a_head_without_counterpart_needs_one_in_the_file(tensors):
-    assert "params/aux/branch0/kernel" in refused(tensors, model_variables(aux=False))
+    message = refused(tensors, model_variables(aux=False))
+    assert "params/aux/branch0/kernel" in message
+    assert message.endswith("auxiliary head: set model.aux=True.")
 
 
 def test_adaptsegnet_and_advent_are_told_apart_by_name_only(tensors):
@@ -177,6 +188,9 @@ def test_settings_of_another_dialect_are_refused():
     check_settings("ripu", {"style": "torchvision", "bn_eps": 0.0})
     with pytest.raises(UserError, match=r"model.bn_eps must be 0.0 \(is 1e-05\)"):
         check_settings("ripu", {"style": "torchvision"})
+    check_settings("ripu_batchnorm", {"style": "torchvision"})
+    with pytest.raises(UserError, match=r"model.bn_eps must be 1e-05 \(is 0.0\)"):
+        check_settings("ripu_v3plus_batchnorm", {"style": "torchvision", "bn_eps": 0.0})
     with pytest.raises(UserError, match="model.style must be 'torchvision'"):
         check_settings("torchvision", {})
     with pytest.raises(

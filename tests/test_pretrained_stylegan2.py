@@ -19,7 +19,10 @@ from jax_labor.models.pretrained import (
     export_weights,
     import_weights,
     load_stylegan,
+    load_variables,
+    network_settings,
     read_checkpoint,
+    read_variables,
     save_checkpoint,
     save_variables,
 )
@@ -173,12 +176,54 @@ def test_a_network_trained_with_the_code_of_stylegan3(tmp_path, clamp):
 
 
 @pytest.mark.parametrize(
-    "about", ["{}", "garbage", "[]", '{"layout": "stylegan2", "network": 5}', "null"]
+    "about",
+    [
+        *("{}", "garbage", "[]", "null", '{"left": []}', '{"layout": "stylegan2"}'),
+        pytest.param("[" * 99_999, id="deep"),
+        '{"layout": "stylegan2", "left": [], "network": 5}',
+        '{"layout": "stylegan2", "left": "*"}',
+        '{"layout": "stylegan9", "left": []}',
+        '{"layout": [], "left": []}',
+    ],
 )
 def test_a_file_of_ours_whose_description_is_damaged(tmp_path, about):
     np.savez(tmp_path / "a.npz", __about__=about)
-    with pytest.raises(UserError, match="a.npz: "):
-        load_stylegan(tmp_path / "a.npz")
+    for read in (load_stylegan, network_settings, read_variables, lambda p: load_variables(p, {})):
+        with pytest.raises(UserError, match="a.npz: damaged: what it says of itself"):
+            read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a * np.float32(np.nan), "value: params/synthesis/b8/conv1/kernel holds NaN"),
+        (lambda a: a.astype(np.complex64), "type: .*conv1/kernel is complex64"),
+        (lambda a: np.full(a.shape, "x"), "type: .*conv1/kernel is <U1"),
+        (lambda a: None, "missing: params/synthesis/b8/conv1/kernel"),
+    ],
+)
+def test_a_file_of_ours_whose_weights_are_damaged(tmp_path, change, message):
+    network, variables = small.generator()
+    tensors = export_weights(variables, "stylegan2")
+    _, report = import_weights(tensors, "stylegan2", variable_shapes(network))
+    save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
+    arrays = dict(np.load(tmp_path / "a.npz"))
+    name = "params/synthesis/b8/conv1/kernel"
+    arrays |= {name: changed} if (changed := change(arrays.pop(name))) is not None else {}
+    np.savez(tmp_path / "a.npz", **arrays)
+    refused(tmp_path / "a.npz", f"(?s)a.npz: 1 variables.*{message}")
+    if name in arrays:
+        with pytest.raises(UserError, match=f"(?s)a.npz: 1 variables are no weights.*{message}"):
+            read_variables(tmp_path / "a.npz")
+
+
+def test_a_file_of_ours_in_half_precision_is_widened(tmp_path):
+    network, variables = small.generator()
+    half = jax.tree.map(lambda a: a.astype(np.float16), variables)
+    tensors = export_weights(variables, "stylegan2")
+    _, report = import_weights(tensors, "stylegan2", variable_shapes(network))
+    save_variables(tmp_path / "a.npz", half, report, settings_of(network))
+    same(load_stylegan(tmp_path / "a.npz")[1], jax.tree.map(np.float32, half))
 
 
 @pytest.mark.parametrize("c_dim", [0, 2])
@@ -228,6 +273,8 @@ HOLDS_ITSELF["block_kwargs"] = HOLDS_ITSELF
         ({"unheard_of": BUSHY}, "unknown argument unheard_of=<list>"),
         ({"img_channels": BUSHY}, "img_channels=<list>"),
         ({"z_dim": BUSHY}, "z_dim=<list>"),
+        ({"layer_features": BUSHY, "w_dim": BUSHY}, "layer_features=<list>; only None"),
+        ({"resample_filter": (1, 3, 3)}, "resample_filter=<tuple>; only .1, 3, 3, 1."),
         ({"resample_filter": [1, 3, 3]}, "resample_filter=<list>; only .1, 3, 3, 1."),
     ],
 )
@@ -235,6 +282,27 @@ def test_an_architecture_that_is_not_ours(tmp_path, change, message):
     network, variables = small.generator(c_dim=2, conv_clamp=256)
     path = write_pickle(tmp_path / "a.pkl", network, variables, GENERATOR_ARGUMENTS | change)
     refused(path, message)
+
+
+def test_arguments_that_state_the_default(tmp_path):
+    """As a configuration with every argument in it writes them."""
+    widths = {"embed_features": 8, "layer_features": 8}
+    given = copy.deepcopy(GENERATOR_ARGUMENTS)
+    given["mapping_kwargs"] |= widths
+    given["synthesis_kwargs"]["resample_filter"] = (1, 3, 3, 1)
+    network, variables = small.generator(c_dim=2, conv_clamp=256)
+    assert load_stylegan(write_pickle(tmp_path / "a.pkl", network, variables, given))[0] == network
+    given["mapping_kwargs"]["layer_features"] = 9
+    write_pickle(tmp_path / "a.pkl", network, variables, given)
+    refused(tmp_path / "a.pkl", "layer_features=9; only None")
+
+    given = copy.deepcopy(DISCRIMINATOR_ARGUMENTS)
+    given["mapping_kwargs"] |= {"embed_features": 6, "layer_features": 6}
+    judge, variables = small.discriminator(
+        **{"c_dim": 2, "architecture": "skip", "cmap_dim": 6, "mapping_layers": 3},
+        **{"mbstd_group": None, "mbstd_channels": 2},
+    )
+    assert load_stylegan(write_pickle(tmp_path / "d.pkl", judge, variables, given))[0] == judge
 
 
 def test_our_own_file_tells_everything(tmp_path):
@@ -255,6 +323,27 @@ def test_a_state_dict_leaves_the_clamp_open(tmp_path):
     assert found == network
     same(read, variables)
     assert load_stylegan(tmp_path / "g.pt", Options(conv_clamp=0))[0].conv_clamp is None
+
+
+def test_an_option_whose_answer_is_in_the_file_is_refused(tmp_path, weights):
+    network, variables = small.generator(conv_clamp=256, c_dim=2)
+    write_pickle(tmp_path / "a.pkl", network, variables, GENERATOR_ARGUMENTS)
+    tensors = export_weights(variables, "stylegan2")
+    save_checkpoint(tmp_path / "a.pt", tensors)
+    report = import_weights(tensors, "stylegan2", variable_shapes(network))[1]
+    save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
+    torch.save(rosinality(small.generator(mapping_layers=8)[1]), tmp_path / "r.pt")
+    clamp, mean = Options(conv_clamp=256.0), Options(mean_latent=9)
+    both = Options(conv_clamp=256.0, mean_latent=9)
+    for name, options in (
+        *((name, options) for name in ("a.pkl", "a.npz", "r.pt") for options in (clamp, mean)),
+        ("a.pt", both),
+    ):
+        refused(tmp_path / name, f"{name}: the file says itself what --", options)
+    for beside in ([], ["--config=configs/spl.py"]):
+        out = f"--out={tmp_path / 'b.npz'}"
+        status, printed = weights("import", tmp_path, *beside, "--mean_latent=9", out)
+        assert (status, "--mean_latent is for StyleGAN2 files that do not" in printed) == (2, True)
 
 
 def rosinality(variables, **beside):
@@ -282,8 +371,25 @@ def test_rosinality_s_file(tmp_path):
     assert content["g_ema"]["convs.1.conv.weight"].shape[0] == 1
     assert content["g_ema"]["noises.noise_0"].shape == (1, 1, 4, 4)
     np.testing.assert_allclose(content["g_ema"]["convs.0.conv.blur.kernel"].sum(), 4)
-    torch.save({**content, "critic": {}}, tmp_path / "b.pt")
-    refused(tmp_path / "b.pt", "'critic', which is not known")
+    torch.save({**content, "critic": {"a": torch.zeros(1)}}, tmp_path / "b.pt")
+    refused(tmp_path / "b.pt", "beside g_ema it has tensors in 'critic', which is not known")
+    torch.save({**content, "size": 16}, tmp_path / "b.pt")
+    assert load_stylegan(tmp_path / "b.pt")[2].notes == (
+        "not read, as it is unknown and no weights: size",
+    )
+    # What his Generator.mean_latent gives, saved as it is.
+    torch.save(content | {"latent_avg": content["latent_avg"][None]}, tmp_path / "c.pt")
+    same(load_stylegan(tmp_path / "c.pt")[1], read)
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_rosinality_s_generator_alone(tmp_path, prefix):
+    network, variables = small.generator(mapping_layers=8)
+    state = {prefix + key: value for key, value in rosinality(variables)["g_ema"].items()}
+    torch.save(state, tmp_path / "a.pt")
+    found, read, _ = load_stylegan(tmp_path / "a.pt", Options(mean_latent=9))
+    assert found == network
+    same(read["params"], variables["params"])
 
 
 def test_a_mean_latent_that_is_missing_is_the_caller_s_choice(tmp_path):
@@ -299,6 +405,33 @@ def test_a_mean_latent_that_is_missing_is_the_caller_s_choice(tmp_path):
     error = np.abs(read["stats"]["w_avg"] - w.mean(0)) / (w.std(0) / np.sqrt(400))
     assert error.max() < 5
     same(read["params"], variables["params"])
+
+
+def test_a_file_from_before_noise_was_saved(tmp_path):
+    """As rosinality's published 550000.pt is, which has no mean latent either."""
+    network, variables = small.generator(mapping_layers=8)
+    content = rosinality(variables, d={}, g_optim={}, d_optim={})
+    noises = [key for key in content["g_ema"] if key.startswith("noises.")]
+    del content["g_ema"]["noises.noise_0"]
+    torch.save(content, tmp_path / "a.pt")
+    refused(tmp_path / "a.pt", "a.pt: damaged: 1 of its 5 layers have no fixed noise")
+    for key in noises:
+        content["g_ema"].pop(key, None)
+    torch.save(content, tmp_path / "b.pt")
+    _, read, report = load_stylegan(tmp_path / "b.pt")
+    same(read["params"], variables["params"])
+    same(read["stats"]["w_avg"], variables["stats"]["w_avg"])
+    same(load_stylegan(tmp_path / "b.pt")[1], read)
+    drawn = jax.tree.leaves(read["stats"]["synthesis"])
+    assert len({leaf.tobytes() for leaf in drawn}) == len(noises) == 5
+    assert abs(np.concatenate([leaf.ravel() for leaf in drawn]).std() - 1) < 0.1
+    assert "no fixed noise: drawn from a fixed key" in report.summary()
+    del content["latent_avg"]
+    torch.save(content, tmp_path / "c.pt")
+    _, read, report = load_stylegan(tmp_path / "c.pt", Options(mean_latent=64))
+    assert not report.left
+    assert len(report.notes) == 2
+    assert read["stats"]["w_avg"].any()
 
 
 def test_what_is_not_stylegan2(tmp_path):
@@ -320,12 +453,15 @@ def weights(weights_command):
     return run
 
 
-def test_the_command_from_pickle_to_rosinality(weights, golden, tmp_path):
-    file, ours, theirs = golden / "sg2ada_uncond64.pkl", tmp_path / "g.npz", tmp_path / "g.pt"
+def test_the_command_from_pickle_and_out_again(weights, golden, tmp_path):
+    file, ours = golden / "sg2ada_uncond64.pkl", tmp_path / "g.npz"
     status, printed = weights("import", file, f"--out={ours}")
     assert (status, "106 tensors read" in printed) == (0, True)
-    assert weights("export", ours, "--layout=rosinality", f"--out={theirs}")[0] == 0
-    same(load_stylegan(theirs)[1], load_stylegan(file)[1])
+    theirs = f"--out={tmp_path / 'g.pt'}"
+    status, printed = weights("export", ours, "--layout=rosinality", theirs)
+    assert (status, "channel_base is 1024 and channel_max 64" in printed) == (2, True)
+    assert weights("export", ours, "--layout=stylegan2", theirs)[0] == 0
+    same(load_stylegan(tmp_path / "g.pt", Options(conv_clamp=0))[1], load_stylegan(file)[1])
     status, printed = weights("inspect", file, "--network=D")
     assert "46 tensors" in printed
     assert "layout stylegan2_discriminator" in printed
@@ -338,8 +474,33 @@ def test_the_command_refuses_what_the_other_code_would_not_do(weights, tmp_path)
     save_variables(tmp_path / "a.npz", variables, report, settings_of(network))
     out = tmp_path / "b.pt"
     status, printed = weights("export", tmp_path / "a.npz", "--layout=rosinality", f"--out={out}")
-    assert (status, "clamps its layers at 256" in printed) == (2, True)
+    assert (status, "layers are clamped (conv_clamp 256" in printed) == (2, True)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"z_dim": 64}, "z_dim is 64 and w_dim 512"),
+        ({"conv_clamp": 256.0}, "conv_clamp 256"),
+        ({"channel_max": 256}, "channel_base is 32768 and channel_max 256"),
+        ({"channel_base": 24576}, "channel_base is 24576"),
+        ({"channel_base": 65536}, "channel_base is 65536"),
+        ({"channel_base": 8192, "resolution": 32}, "channel_base is 8192"),
+        ({"channel_base": 2**16, "resolution": 32}, ""),
+        ({"channel_base": 16384}, ""),
+        ({"z_dim": 64, "w_dim": 64, "mbstd_group": 4}, ""),
+        ({}, ""),
+    ],
+)
+def test_rosinality_s_code_has_few_settings(settings, message):
+    settings = {"resolution": 256, "z_dim": 512} | settings
+    check_export(settings, "stylegan2")
+    if not message:
+        check_export(settings, "rosinality")
+        return
+    with pytest.raises(UserError, match=f"{message}.*Export it in layout stylegan2"):
+        check_export(settings, "rosinality")
 
 
 LAYOUTS = ("stylegan2", "rosinality", "stylegan2_discriminator")

@@ -49,7 +49,7 @@ def path(tmp_path):
     return tmp_path / "network.pkl"
 
 
-@pytest.mark.parametrize("protocol", [3, 4, 5])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_tensors_and_arguments_come_as_they_are(path, protocol):
     arguments = {"z_dim": np.int64(3), "nested": collections.OrderedDict(a=[1, None, 2.5])}
     path.write_bytes(
@@ -62,6 +62,30 @@ def test_tensors_and_arguments_come_as_they_are(path, protocol):
     for key, tensor in TENSORS.items():
         np.testing.assert_array_equal(found.tensors[key], tensor.numpy(), strict=True)
     assert read_checkpoint(path, "G").keys() == TENSORS.keys()
+
+
+def test_bfloat16_comes_as_float32_and_float64_as_it_is(path):
+    values = torch.tensor([[1.0, 0.1], [-3e38, 1e-40]])
+    tensors = {"mapping.a": values.bfloat16().T, "mapping.b": values.double() / 3}
+    path.write_bytes(official_pickle({"G": Persistent("Generator", tensors, {})}))
+    found = read_stylegan_pickle(path, "G").tensors
+    for key, expected in zip(
+        tensors, (values.bfloat16().T.float(), values.double() / 3), strict=True
+    ):
+        np.testing.assert_array_equal(found[key], expected.numpy(), strict=True)
+
+
+def test_a_network_alone_is_the_one_that_is_used(path):
+    path.write_bytes(official_pickle(networks()["G"]))
+    assert read_stylegan_pickle(path).tensors.keys() == TENSORS.keys()
+    assert "no network 'G'; it has G_ema" in refused(path)
+    path.write_bytes(official_pickle(Persistent("Discriminator", TENSORS, {})))
+    assert read_stylegan_pickle(path, "D").kind == "Discriminator"
+
+
+def test_a_file_of_torch_save_says_what_it_is(path):
+    torch.save({"G_ema": TENSORS}, path)
+    assert "rename it to .pt" in refused(path)
 
 
 def test_neither_torch_nor_any_module_of_the_file_is_imported(golden):
@@ -251,6 +275,13 @@ CALLS = {
     "one set": (calls("builtins set", list("ab") * 500, times=100), "more than the file holds"),
     "a type that is a list": (calls("numpy dtype", BUSHY), "of type <list>"),
     "a scalar of a text": (calls("numpy.core.multiarray scalar", "f4,(2", b"1234"), "not one"),
+    "bytes in code": (calls("_codecs encode", "6f73", "hex"), "bytes from text in 'hex'"),
+    "bytes of no text": (calls("_codecs encode", BUSHY, "latin1"), "bytes from text"),
+    "bytes again and again": (
+        calls("_codecs encode", "a" * 1000, "latin1", times=100),
+        "more than the file holds",
+    ),
+    "bytes of a size": (calls("__builtin__ bytes", 2**40), "damaged"),
     "a tensor of many axes": (
         calls("torch._utils _rebuild_tensor_v2", None, 0, (1,) * 99, (1,) * 99),
         "strides do not fit",

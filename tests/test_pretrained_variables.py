@@ -65,6 +65,20 @@ def test_initialise_checks_the_dialect_if_it_is_told(checkpoint):
         initialise(variables(2), path, MODEL | FOUR | {"bn_eps": 1e-5})
 
 
+def test_ripu_s_counts_of_batches_tell_its_epsilon(tmp_path, checkpoint):
+    path, source = checkpoint
+    tensors = export_weights(source, "ripu")
+    means = [key for key in tensors if key.endswith("running_mean")]
+    counts = {key.replace("running_mean", "num_batches_tracked"): np.array(7) for key in means}
+    save_checkpoint(tmp_path / "counted.npz", tensors | counts)
+    usual = MODEL | FOUR | {"bn_eps": 1e-5}
+    equal(initialise(variables(2), tmp_path / "counted.npz", usual), source)
+    with pytest.raises(UserError, match="model.bn_eps must be 1e-05"):
+        initialise(variables(2), tmp_path / "counted.npz", MODEL | FOUR)
+    with pytest.raises(UserError, match="with counters .*_batchnorm"):
+        initialise(variables(2), f"ripu:{tmp_path / 'counted.npz'}", MODEL | FOUR)
+
+
 @pytest.mark.parametrize("made_for", ["none", "shared", "own"])
 @pytest.mark.parametrize("used_with", ["none", "shared", "own"])
 def test_our_file_serves_every_kind_of_selector(tmp_path, checkpoint, made_for, used_with):

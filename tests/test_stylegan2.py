@@ -95,6 +95,17 @@ def test_truncation_moves_the_first_layers_only(small, z):
     np.testing.assert_array_equal(cut[:, 2:], ws[:, 2:])
 
 
+def test_truncation_can_be_traced(small, z):
+    network, variables = small
+    traced = jax.jit(lambda psi: network.apply(variables, z, psi=psi, method="map"))
+    for psi in (0.25, 1.0):
+        expected = mapped(network, variables, z, psi=psi)
+        np.testing.assert_allclose(traced(psi), expected, rtol=1e-5, atol=1e-5)
+    for psi in (1, 1.0, np.float32(1)):
+        found = mapped(network, variables, z, psi=psi)
+        np.testing.assert_array_equal(found, mapped(network, variables, z))
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_low_precision_is_near_and_stays_inside(small, z, dtype):
     network, variables = small

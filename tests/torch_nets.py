@@ -161,11 +161,12 @@ class Iast(Holder):
 
 
 class Ripu(Holder):
-    """feature_extractor.backbone and classifier; `plus` for DeepLab-V3+."""
+    """feature_extractor.backbone and classifier; `plus` for DeepLab-V3+, `norm` by FREEZE_BN."""
 
-    def __init__(self, classes, plus=False):
-        backbone = ResNet("torchvision", norm=FrozenNorm)
-        head = V3Plus(backbone.channels, 32, classes) if plus else ASPP(backbone.channels, classes)
+    def __init__(self, classes, plus=False, norm=FrozenNorm):
+        backbone = ResNet("torchvision", norm=norm)
+        channels = backbone.channels
+        head = V3Plus(channels, 32, classes, norm) if plus else ASPP(channels, classes)
         super().__init__(feature_extractor=Holder(backbone=backbone), classifier=head)
         self.plus = plus
 
@@ -179,12 +180,12 @@ def unit(inputs, outputs, kernel=1, dilation=1, norm=nn.BatchNorm2d):
 
 
 class Separable(nn.Module):
-    def __init__(self, inputs, outputs, dilation=1):
+    def __init__(self, inputs, outputs, norm, dilation=1):
         super().__init__()
         self.depthwise_conv = conv(inputs, inputs, 3, 1, dilation, inputs)
-        self.depthwise_bn = FrozenNorm(inputs)
+        self.depthwise_bn = norm(inputs)
         self.pointwise_conv = conv(inputs, outputs, 1)
-        self.pointwise_bn = FrozenNorm(outputs)
+        self.pointwise_bn = norm(outputs)
 
     def forward(self, x):
         x = F.relu(self.depthwise_bn(self.depthwise_conv(x)))
@@ -194,18 +195,18 @@ class Separable(nn.Module):
 class V3Plus(nn.Module):
     """RIPU's DeepLab-V3+ head; `channels` is 512 in the original."""
 
-    def __init__(self, inputs, low, classes, channels=16):
+    def __init__(self, inputs, low, classes, norm, channels=16):
         super().__init__()
-        branches = [unit(inputs, channels, norm=FrozenNorm)]
-        branches += [Separable(inputs, channels, dilation) for dilation in (6, 12, 18)]
+        branches = [unit(inputs, channels, norm=norm)]
+        branches += [Separable(inputs, channels, norm, dilation) for dilation in (6, 12, 18)]
         self.parallel_branches = nn.ModuleList(branches)
-        pooled = unit(inputs, channels, norm=FrozenNorm)
+        pooled = unit(inputs, channels, norm=norm)
         self.global_branch = nn.Sequential(nn.AdaptiveAvgPool2d(1), *pooled)
-        self.bottleneck = unit(5 * channels, channels, 3, norm=FrozenNorm)
-        self.shortcut = unit(low, 48, norm=FrozenNorm)
+        self.bottleneck = unit(5 * channels, channels, 3, norm=norm)
+        self.shortcut = unit(low, 48, norm=norm)
         self.decoder = nn.Sequential(
-            Separable(channels + 48, channels),
-            Separable(channels, channels),
+            Separable(channels + 48, channels, norm),
+            Separable(channels, channels, norm),
             nn.Dropout2d(0.1),
             conv(channels, classes, 1, bias=True),
         )

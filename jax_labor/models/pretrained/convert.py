@@ -25,6 +25,7 @@ class Report:
       filled: variables that came from the file.
       copied: variables of the selector's own backbone, copied from the backbone.
       left: variables that stay as initialised.
+      notes: what else a person should know of it, a line each.
     """
 
     layout: str
@@ -33,6 +34,7 @@ class Report:
     filled: tuple[str, ...]
     copied: tuple[str, ...]
     left: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Give a few lines for a person: counts, and the names of what was dropped or left."""
@@ -43,12 +45,16 @@ class Report:
             f"  dropped batch counters: {len(self.dropped) - len(named)}",
             f"  copied to the selector's own backbone: {len(self.copied)} variables",
             f"  left as initialised: {_listed(_modules(self.left, '/'))}",
+            *(f"  {note}" for note in self.notes),
         ]
         return "\n".join(lines)
 
 
 def import_weights(
-    tensors: Mapping[str, np.ndarray], layout: str, variables: Mapping
+    tensors: Mapping[str, np.ndarray],
+    layout: str,
+    variables: Mapping,
+    notes: tuple[str, ...] = (),
 ) -> tuple[dict, Report]:
     """Fill `variables` with `tensors`; every key and every variable must be accounted for.
 
@@ -57,6 +63,7 @@ def import_weights(
       layout: name of a layout, see `layouts.LAYOUTS`.
       variables: {"params": ..., "batch_stats": ...} as `init` gave them, or only their shapes;
         read, not changed.
+      notes: for the report, what the file's reader said.
 
     Returns:
       variables of the same structure, NumPy float32 where filled; and the report.
@@ -74,13 +81,15 @@ def import_weights(
     left = tuple(path for path in flat if path not in filled and path not in copies)
     problems += _missing(left, table)
     if problems:
-        raise UserError(_complaint(table, problems))
+        raise UserError(_complaint(table, problems, flat))
     for path, key in filled.items():
         flat[path] = table.to_flax(key, np.array(tensors[key], np.float32))
     for path, source in copies.items():
         flat[path] = np.array(flat[source])
     used = tuple(key for key in tensors if key not in dropped)
-    report = Report(layout, used, dropped, tuple(filled), tuple(copies), left)
+    wide = sum(tensors[key].dtype == np.float64 for key in routes)
+    notes += (f"rounded from float64 to float32: {wide} tensors",) if wide else ()
+    report = Report(layout, used, dropped, tuple(filled), tuple(copies), left, notes)
     return traverse_util.unflatten_dict(flat, sep="/"), report
 
 
@@ -104,9 +113,10 @@ def export_weights(variables: Mapping, layout: str) -> dict[str, np.ndarray]:
     if homeless:
         raise UserError(f"layout {layout} has no place for {_listed(homeless)} of the model.")
     tensors = {k: table.to_torch(k, np.array(flat[p], np.float32)) for p, k in keys.items() if k}
+    tensors |= _zeros(tensors, table) | _constants(tensors, table)
     if not table.anchored(tensors):
         raise UserError(f"the model has not all that layout {layout} needs: {table.about}.")
-    return tensors | _zeros(tensors, table) | _constants(tensors, table)
+    return tensors
 
 
 def copies_for_selector(flat: Mapping[str, object], filled: Mapping[str, object]) -> dict[str, str]:
@@ -151,9 +161,16 @@ def _unfit(key: str, tensor, arranged, path: str, target: object) -> list[str]:
     shape = arranged.shape
     if shape != np.shape(target):
         return [f"shape: {key} is {shape} (as {path}), the model's is {np.shape(target)}"]
-    if tensor.dtype not in (np.float32, np.float16):
-        return [f"type: {key} is {tensor.dtype}, not float32 or float16"]
-    return [] if np.isfinite(tensor).all() else [f"value: {key} holds NaN or infinity"]
+    return unsound(key, tensor)
+
+
+def unsound(key: str, tensor: np.ndarray) -> list[str]:
+    """Say why a tensor is no weight: of another type, or not finite; empty where it is one."""
+    if tensor.dtype not in (np.float32, np.float16, np.float64):
+        return [f"type: {key} is {tensor.dtype}, not a float of 16, 32 or 64 bits"]
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(tensor.astype(np.float32, copy=False)).all()
+    return [] if finite else [f"value: {key} holds NaN, infinity or more than a float32 holds"]
 
 
 def _missing(left: tuple[str, ...], table: Layout) -> list[str]:
@@ -193,9 +210,12 @@ def _bare(path: str) -> str:
     return path.partition("/")[2]
 
 
-def _complaint(table: Layout, problems: list[str]) -> str:
+def _complaint(table: Layout, problems: list[str], flat: Mapping) -> str:
     settings = ", ".join(f"{name}={value}" for name, value in table.model)
     hint = f"\nThe layout belongs to model settings {settings}." if settings else ""
+    homeless = any("(params/aux/" in problem for problem in problems)
+    if homeless and not any(path.startswith("params/aux/") for path in flat):
+        hint += "\nThe file has an auxiliary head: set model.aux=True."
     return (
         f"{len(problems)} keys do not match layout {table.name} ({table.about}):\n  "
         + _listed(problems, "\n  ")

@@ -36,12 +36,14 @@ class Layout:
       name: how the user calls it.
       about: one line for messages.
       modules: the modules that are read, and where they go.
-      anchors: PyTorch module templates that every file of this layout has; they tell layouts apart.
+      anchors: templates of PyTorch modules or keys that every file of this layout has; they tell
+        layouts apart.
       drop: patterns of keys that are deliberately not read.
       left: patterns of variables (without collection) that may stay as initialised.
       replaceable: patterns of variables; the modules that match are read only if all of them fit
         the model, otherwise they are dropped together and the model's stay as initialised.
       zeros: (module, like) PyTorch templates: export writes zeros for `module`, shaped as `like`.
+      counters: files may count batches; where not, counts make another layout.
       constants: tensors that must hold what our code assumes, see Constant.
       wrapped: the file is a dict of these state dicts; their names are the first part of a key.
       model: the settings the weights were trained with: of the model, and `normalize` of its input.
@@ -55,6 +57,7 @@ class Layout:
     left: tuple[str, ...] = ()
     replaceable: tuple[str, ...] = ()
     zeros: tuple[tuple[str, str], ...] = ()
+    counters: bool = True
     constants: tuple[Constant, ...] = ()
     wrapped: tuple[str, ...] = ()
     model: tuple[tuple[str, object], ...] = ()
@@ -92,12 +95,12 @@ class Layout:
 
     def drops(self, key: str) -> bool:
         """Tell whether `key` is on the list of what is deliberately not read."""
-        return matches(key, self.drop + COUNTERS)
+        return matches(key, self.drop + COUNTERS * self.counters)
 
     def anchored(self, keys: Iterable[str]) -> bool:
         """Tell whether every anchor of the layout is among `keys`."""
-        modules = {key.rpartition(".")[0] for key in keys}
-        return all(any(rename(a, "", m) is not None for m in modules) for a in self.anchors)
+        names = {name for key in keys for name in (key, key.rpartition(".")[0])}
+        return all(any(rename(a, "", n) is not None for n in names) for a in self.anchors)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

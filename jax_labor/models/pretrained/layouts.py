@@ -7,46 +7,26 @@ bupt-ai-cz/IAST-ECCV2020 and torchvision.
 from collections.abc import Iterable
 
 from jax_labor.errors import UserError, unknown
-from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
+from jax_labor.models.heads import HeadV3
 from jax_labor.models.pretrained.inception_layout import INCEPTION
 from jax_labor.models.pretrained.layout import Layout
-from jax_labor.models.pretrained.naming import Module, conv, norm
+from jax_labor.models.pretrained.naming import conv, norm
 from jax_labor.models.pretrained.pixel_layouts import PIXEL_CLASSIFIER
-from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
-
-
-def _under(torch: str, flax: str, modules: Iterable[Module]) -> tuple[Module, ...]:
-    return tuple(module.under(torch, flax) for module in modules)
-
-
-def _conv_norm(torch: str, flax: str) -> tuple[Module, ...]:
-    """Name a Sequential(convolution, batch norm, ...) against `<flax>_conv`, `<flax>_bn`."""
-    return conv(f"{torch}.0", f"{flax}_conv"), norm(f"{torch}.1", f"{flax}_bn")
-
-
-RESNET = (
-    conv("conv1", "conv1"),
-    norm("bn1", "bn1"),
-    conv("layer{s}.{b}.conv{i}", "layer{s}_{b}/conv{i}"),
-    norm("layer{s}.{b}.bn{i}", "layer{s}_{b}/bn{i}"),
-    *_conv_norm("layer{s}.{b}.downsample", "layer{s}_{b}/downsample"),
+from jax_labor.models.pretrained.ripu_layouts import RIPU_LAYOUTS
+from jax_labor.models.pretrained.segmenter_parts import (
+    CAFFE,
+    EPS,
+    FOUR_BRANCHES,
+    HEADS,
+    RESNET,
+    SELECTOR,
+    TORCHVISION,
+    TWO_BRANCHES,
+    aspp,
+    conv_norm,
+    under,
 )
-
-# The selector's two classifiers must start apart, so no file ever fills them.
-SELECTOR = ("selector/classifier*",)
-HEADS = ("head/*", "aux/*")
-
-# Settings. A bare backbone fixes only its dialect: RIPU starts torchvision's at epsilon 0.
-CAFFE = (("style", "caffe"), ("normalize", "caffe"))
-TORCHVISION = (("style", "torchvision"), ("normalize", "imagenet"))
-EPS = (("bn_eps", 1e-5),)
-TWO_BRANCHES = (("head", "v2"), ("dilations", (6, 12)))
-FOUR_BRANCHES = (("head", "v2"), ("dilations", ASPPV2.dilations))
-
-
-def _aspp(torch: str, flax: str) -> Module:
-    """Name the DeepLab-V2 head: a list of dilated convolutions."""
-    return conv(f"{torch}.conv2d_list.{{i}}", f"{flax}/branch{{i}}")
+from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
 
 
 def _dead(*heads: str) -> dict[str, tuple]:
@@ -58,7 +38,7 @@ def _dead(*heads: str) -> dict[str, tuple]:
 _ADAPTSEGNET = Layout(
     name="adaptsegnet",
     about="AdaptSegNet multi-level (GTA5_*.pth, GTA2Cityscapes_multi-*.pth): 2-branch heads",
-    modules=(*_under("", "backbone/", RESNET), _aspp("layer5", "aux"), _aspp("layer6", "head")),
+    modules=(*under("", "backbone/", RESNET), aspp("layer5", "aux"), aspp("layer6", "head")),
     anchors=("conv1", "layer5.conv2d_list.1", "layer6.conv2d_list.1"),
     **_dead("layer5", "layer6"),
     left=SELECTOR,
@@ -68,7 +48,7 @@ _ADAPTSEGNET = Layout(
 _ADAPTSEGNET_SINGLE = Layout(
     name="adaptsegnet_single",
     about="AdaptSegNet single-level: layer5 is the main, 2-branch head",
-    modules=(*_under("", "backbone/", RESNET), _aspp("layer5", "head")),
+    modules=(*under("", "backbone/", RESNET), aspp("layer5", "head")),
     anchors=("conv1", "layer5.conv2d_list.1"),
     **_dead("layer5"),
     left=("aux/*", *SELECTOR),
@@ -87,7 +67,7 @@ _ADVENT = Layout(
 _DEEPLAB_RESNET = Layout(
     name="deeplab_resnet_pretrained",
     about="DeepLab_resnet_pretrained_init / _imagenet: first part of every key is 'Scale'",
-    modules=_under("Scale.", "", (*_under("", "backbone/", RESNET), _aspp("layer5", "head"))),
+    modules=under("Scale.", "", (*under("", "backbone/", RESNET), aspp("layer5", "head"))),
     anchors=("Scale.conv1",),
     left=(*HEADS, *SELECTOR),
     replaceable=("head/*",),
@@ -97,7 +77,7 @@ _DEEPLAB_RESNET = Layout(
 _TORCHVISION = Layout(
     name="torchvision",
     about="torchvision resnet18/34/50/101: an ImageNet backbone, its classifier fc dropped",
-    modules=_under("", "backbone/", RESNET),
+    modules=under("", "backbone/", RESNET),
     anchors=("conv1",),
     drop=("fc.*",),
     left=(*HEADS, *SELECTOR),
@@ -107,24 +87,11 @@ _TORCHVISION = Layout(
 _IAST = Layout(
     name="iast",
     about="IAST: backbone.*, decoder.aspp.*; its discriminators and ImageNet fc dropped",
-    modules=(*_under("backbone.", "backbone/", RESNET), _aspp("decoder.aspp", "head")),
+    modules=(*under("backbone.", "backbone/", RESNET), aspp("decoder.aspp", "head")),
     anchors=("backbone.conv1", "decoder.aspp.conv2d_list.3"),
     drop=("backbone.fc.*", "discriminators.*"),
     left=("aux/*", *SELECTOR),
     model=TORCHVISION + EPS + FOUR_BRANCHES,
-)
-
-_RIPU = Layout(
-    name="ripu",
-    about="RIPU DeepLab-V2 {feature_extractor, classifier}: batch-norm epsilon 0",
-    modules=(
-        *_under("feature_extractor.backbone.", "backbone/", RESNET),
-        _aspp("classifier", "head"),
-    ),
-    anchors=("feature_extractor.backbone.conv1", "classifier.conv2d_list.3"),
-    left=("aux/*", *SELECTOR),
-    wrapped=("feature_extractor", "classifier"),
-    model=TORCHVISION + (("bn_eps", 0.0),) + FOUR_BRANCHES,
 )
 
 _ADAPTSEGNET_D = Layout(
@@ -151,8 +118,8 @@ _DEEPLABV3 = Layout(
     name="deeplabv3",
     about="torchvision deeplabv3_resnet50/101; aux_classifier dropped, classes may differ",
     modules=(
-        *_under("backbone.", "backbone/", RESNET),
-        *_under(
+        *under("backbone.", "backbone/", RESNET),
+        *under(
             "classifier.",
             "head/",
             (
@@ -161,7 +128,7 @@ _DEEPLABV3 = Layout(
                 norm("0.convs.4.2", "aspp_bn4"),
                 conv("0.convs.{i}.0", "aspp_conv{i}"),
                 norm("0.convs.{i}.1", "aspp_bn{i}"),
-                *_conv_norm("0.project", "project"),
+                *conv_norm("0.project", "project"),
                 conv("1", "conv"),
                 norm("2", "bn"),
                 conv("4", "classifier"),
@@ -175,43 +142,6 @@ _DEEPLABV3 = Layout(
     model=TORCHVISION + EPS + (("head", "v3"), ("dilations", HeadV3.dilations)),
 )
 
-
-def _separable(torch: str, flax: str) -> tuple[Module, ...]:
-    """Name a depthwise-separable convolution, numbered by the place {i}."""
-    return tuple(
-        line(f"{torch}.{part}_{suffix}", f"{flax}_{part}_{suffix}{{i}}")
-        for part in ("depthwise", "pointwise")
-        for line, suffix in ((conv, "conv"), (norm, "bn"))
-    )
-
-
-_RIPU_V3PLUS = Layout(
-    name="ripu_v3plus",
-    about="RIPU DeepLab-V3+ {feature_extractor, classifier}: batch-norm epsilon 0",
-    modules=(
-        *_under("feature_extractor.backbone.", "backbone/", RESNET),
-        *_under(
-            "classifier.",
-            "head/",
-            (
-                conv("parallel_branches.0.0", "aspp_conv0"),
-                norm("parallel_branches.0.1", "aspp_bn0"),
-                *_separable("parallel_branches.{i}", "aspp"),
-                conv("global_branch.1", "pool_conv"),
-                norm("global_branch.2", "pool_bn"),
-                *_conv_norm("bottleneck", "project"),
-                *_conv_norm("shortcut", "shortcut"),
-                *_separable("decoder.{i}", "decoder"),
-                conv("decoder.3", "classifier"),
-            ),
-        ),
-    ),
-    anchors=("feature_extractor.backbone.conv1", "classifier.parallel_branches.0.0"),
-    left=("aux/*", *SELECTOR),
-    wrapped=("feature_extractor", "classifier"),
-    model=TORCHVISION + (("bn_eps", 0.0), ("head", "v3plus"), ("dilations", HeadV3Plus.dilations)),
-)
-
 LAYOUTS = {
     layout.name: layout
     for layout in (
@@ -221,8 +151,7 @@ LAYOUTS = {
         _ADAPTSEGNET,
         _ADAPTSEGNET_SINGLE,
         _ADVENT,
-        _RIPU,
-        _RIPU_V3PLUS,
+        *RIPU_LAYOUTS,
         _IAST,
         _ADAPTSEGNET_D,
         _ADVENT_D,

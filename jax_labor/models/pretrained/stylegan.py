@@ -1,37 +1,34 @@
 """A StyleGAN2 network and its weights from one file, which also tells the architecture."""
 
 import dataclasses
-import json
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import numpy as np
-
 from jax_labor.errors import UserError
-from jax_labor.models.pretrained.checkpoints import read_checkpoint
+from jax_labor.models.pretrained.checkpoints import read_checkpoint, read_noted
 from jax_labor.models.pretrained.convert import Report, import_weights
 from jax_labor.models.pretrained.layouts import detect_layout
-from jax_labor.models.pretrained.stylegan_layouts import STYLEGAN_LAYOUTS
+from jax_labor.models.pretrained.stylegan_layouts import DISCRIMINATOR, GENERATOR, ROSINALITY, W_AVG
+from jax_labor.models.pretrained.stylegan_missing import fill_missing
 from jax_labor.models.pretrained.stylegan_pickle import read_stylegan_pickle
 from jax_labor.models.pretrained.stylegan_settings import (
     check_architecture,
     settings_from_arguments,
     settings_from_tensors,
 )
-from jax_labor.models.pretrained.variables import ABOUT, fill_variables, split_source
+from jax_labor.models.pretrained.variables import ABOUT, fill_variables, split_source, take_about
 from jax_labor.models.stylegan2 import (
     StyleGAN2Discriminator,
     StyleGAN2Generator,
     build_discriminator,
     build_generator,
-    mean_latent,
     variable_shapes,
 )
 
 Network = StyleGAN2Generator | StyleGAN2Discriminator
-GENERATOR, DISCRIMINATOR, ROSINALITY = (layout.name for layout in STYLEGAN_LAYOUTS)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Options:
 
     Attributes:
       network: which one of an official .pkl (G_ema, G, D) or of rosinality's (g_ema, g).
-      conv_clamp: of an official state dict, which does not say: the limit, or 0 for none.
+      conv_clamp: of an official state dict, which alone does not say: the limit, or 0 for none.
       mean_latent: where the file has no running mean of w: how many latents to average, drawn
         from a fixed key. Truncation goes towards it.
     """
@@ -55,7 +52,8 @@ def load_stylegan(
 ) -> tuple[Network, dict, Report]:
     """Build the network that a file holds and fill it, strictly.
 
-    The network computes in float32, whatever it was trained in.
+    The network computes in float32, whatever it was trained in. What had to be made, because the
+    file lacks it, is logged and in the report's notes.
 
     Args:
       source: an official .pkl; a rosinality .pt; a state dict of an official generator; or our
@@ -66,43 +64,38 @@ def load_stylegan(
       the network; its variables, NumPy float32; and the report of the import.
 
     Raises:
-      UserError: the file is unreadable or hostile, is not of StyleGAN2, leaves something open, or
-        has a key or a variable that is not accounted for.
+      UserError: the file is unreadable or hostile, is not of StyleGAN2, leaves something open
+        that no option answers, answers itself what an option does, or has a key or a variable
+        that is not accounted for.
     """
-    options = options or Options()
-    layout, path = split_source(source)
+    network, variables, report = _load(*split_source(source), options or Options())
+    for note in report.notes:
+        _LOG.info("%s: %s", source, note)
+    return network, variables, report
+
+
+def _load(layout, path, options):
     if str(path).endswith(".pkl"):
+        _named(path, _refuse, options, "conv_clamp", "mean_latent")
         found = read_stylegan_pickle(path, options.network)
         layout = {"Generator": GENERATOR}.get(found.kind, DISCRIMINATOR)
         return _named(path, _from_pickle, found, layout)
-    tensors = read_checkpoint(path, options.network)
+    tensors, notes = read_noted(path, options.network)
     if ABOUT in tensors:
+        _named(path, _refuse, options, "conv_clamp", "mean_latent")
         return _named(path, _from_ours, tensors)
-    return _named(path, _from_state_dict, tensors, layout, options)
+    return _named(path, _from_state_dict, tensors, layout, options, notes)
 
 
 def network_settings(path: str | os.PathLike) -> dict[str, Any]:
-    """Read the settings of the network in an .npz of ours; empty where it is not of StyleGAN2."""
-    return json.loads(str(read_checkpoint(path)[ABOUT])).get("network", {})
-
-
-def check_export(settings: Mapping[str, Any], layout: str) -> None:
-    """Refuse to write a StyleGAN2 of `settings` in a layout whose code computes other numbers.
+    """Read the settings of the network in an .npz of ours; empty where it is not of StyleGAN2.
 
     Raises:
-      UserError: naming the setting.
+      UserError: the file can't be read, is damaged or of another kind.
     """
-    if layout == ROSINALITY and settings.get("conv_clamp") is not None:
-        raise UserError(
-            f"the generator clamps its layers at {settings['conv_clamp']}, and {ROSINALITY}'s "
-            f"code does not. Export it in layout {GENERATOR}."
-        )
-    base = tuple(settings.get("base", (4, 4)))
-    if base != (4, 4):
-        raise UserError(
-            f"the network's base is {base}, and the code that reads layout {layout} begins at 4x4 "
-            "pixels. Use the network here: its run's work directory or .npz is read as it is."
-        )
+    settings = _named(path, take_about, read_checkpoint(path))["network"]
+    _named(path, check_architecture, settings)
+    return settings
 
 
 def _named(path, function, *arguments):
@@ -110,6 +103,13 @@ def _named(path, function, *arguments):
         return function(*arguments)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def _refuse(options: Options, *names: str) -> None:
+    """Refuse options that the file answers itself, or else they would be passed over."""
+    given = [name for name in names if getattr(options, name) is not None]
+    if given:
+        raise UserError(f"the file says itself what --{given[0]} asks for: leave that out.")
 
 
 def _from_pickle(found, layout):
@@ -121,18 +121,15 @@ def _from_pickle(found, layout):
 
 
 def _from_ours(tensors):
-    try:
-        about = json.loads(str(tensors.pop(ABOUT)))
-        layout, settings = about["layout"], about.get("network")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise UserError("damaged: what it says of itself cannot be read. Make it anew.") from None
-    if type(settings) is not dict:
+    about = take_about(tensors)
+    layout, settings = about["layout"], about["network"]
+    if not settings:
         raise UserError(f"weights in layout {layout}, not a StyleGAN2 network.")
     network, shapes = build_stylegan(layout, settings)
-    return network, *fill_variables(shapes, tensors, about)
+    return network, *fill_variables(shapes, tensors, about | {"left": ()})
 
 
-def _from_state_dict(tensors, layout, options):
+def _from_state_dict(tensors, layout, options, notes):
     layout = layout or detect_layout(tensors)
     if layout not in (GENERATOR, ROSINALITY):
         raise UserError(
@@ -142,6 +139,7 @@ def _from_state_dict(tensors, layout, options):
             else "a discriminator's state dict does not tell its settings: give the .pkl."
         )
     settings = settings_from_tensors(layout, tensors)
+    _refuse(options, "mean_latent" if layout == GENERATOR else "conv_clamp")
     if layout == GENERATOR:
         if options.conv_clamp is None:
             raise UserError(
@@ -151,25 +149,12 @@ def _from_state_dict(tensors, layout, options):
             )
         settings["conv_clamp"] = options.conv_clamp or None
     network, shapes = build_stylegan(layout, settings)
-    variables, report = import_weights(tensors, layout, shapes)
+    variables, report = import_weights(tensors, layout, shapes, notes)
+    if f"stats/{W_AVG}" not in report.left:
+        _refuse(options, "mean_latent")
     if report.left:
-        variables, report = _with_mean(network, variables, report, options.mean_latent)
+        variables, report = fill_missing(network, variables, report, options.mean_latent)
     return network, variables, report
-
-
-def _with_mean(network, variables, report, count):
-    """Fill in the mean of w, the one variable that a file may lack."""
-    if not count or count < 1:
-        raise UserError(
-            "the file has no mean latent (latent_avg), which truncation needs. Make a file that "
-            "has one, of 4096 latents, by launch/weights.py import FILE --mean_latent=4096 "
-            "--out=FILE.npz."
-        )
-    empty = {**variables["stats"], "w_avg": np.zeros(network.w_dim, np.float32)}
-    variables = mean_latent(network, {**variables, "stats": empty}, jax.random.key(0), count)
-    filled = (*report.filled, *report.left)
-    report = dataclasses.replace(report, filled=filled, left=())
-    return jax.tree.map(np.asarray, variables), report
 
 
 def build_stylegan(layout: str, settings: Mapping[str, Any]) -> tuple[Network, dict]:

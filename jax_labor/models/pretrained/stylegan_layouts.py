@@ -131,9 +131,11 @@ _ROSINALITY = Layout(
         Module("", "", (Leaf("latent_avg", "stats", W_AVG),)),
     ),
     anchors=("g_ema.input", "g_ema.conv1.conv", "g_ema.style.1"),
-    left=(W_AVG,),
+    # Published files predate the buffers of noise, self-trained ones have no mean.
+    left=(W_AVG, "synthesis/*/noise_const"),
     constants=_upsamplers(),
     wrapped=("g_ema",),
 )
 
 STYLEGAN_LAYOUTS = (_GENERATOR, _DISCRIMINATOR, _ROSINALITY)
+GENERATOR, DISCRIMINATOR, ROSINALITY = (layout.name for layout in STYLEGAN_LAYOUTS)

@@ -5,7 +5,6 @@ state is read as data: parameters, buffers, submodules and the constructor's arg
 """
 
 import dataclasses
-import io
 import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -13,21 +12,13 @@ from typing import Any
 import numpy as np
 
 from jax_labor.errors import UserError
+from jax_labor.models.pretrained.tensor_pickle import TENSOR_NAMES, Tensor
 from jax_labor.models.pretrained.unpickle import Forbidden, plain_key, read_pickle, shown
 
 NETWORKS = ("G_ema", "G", "D")
-_STORAGES = {
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "DoubleStorage": np.float64,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "BoolStorage": np.bool_,
-    "ByteStorage": np.uint8,
-}
 _SCALARS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
-_LONGEST, _AXES = 100, 8  # a module's name and a tensor's shape: more than any network has
-_MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+_LONGEST = 100  # a module's name: more than any network has
+_ZIP = b"PK\x03\x04"  # how a file of torch.save begins
 # What old NVIDIA files for TensorFlow are made of.
 _TENSORFLOW = ("dnnlib.tflib.", "tfutil.", "training.networks_stylegan")
 _DAMAGE = (
@@ -49,7 +40,7 @@ class Network:
     Attributes:
       kind: the official class, Generator or Discriminator.
       arguments: what it was constructed with.
-      tensors: state-dict key -> array as stored.
+      tensors: state-dict key -> array as stored; bfloat16 as float32 (the same values).
       conv_clamp: limit of its layers' outputs, None where they have none. The official codes have
         other defaults where the arguments leave it out: None in ADA's, 256 in StyleGAN3's.
     """
@@ -68,33 +59,12 @@ class _Module:
     state: dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
-    """A view of a storage, checked to lie within it."""
-
-    storage: np.ndarray
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        return int(np.prod(self.shape, dtype=object)) * self.storage.itemsize
-
-    def array(self) -> np.ndarray:
-        """Copy it out, whatever its strides."""
-        strides = [s * self.storage.itemsize for s in self.strides]
-        view = np.lib.stride_tricks.as_strided(
-            self.storage[self.offset :], self.shape, strides, writeable=False
-        )
-        return np.array(view, order="C")
-
-
 def read_stylegan_pickle(path: str | os.PathLike, network: str = "G_ema") -> Network:
     """Read one network of an official .pkl; nothing in the file is run.
 
     Args:
-      path: {"G": ..., "D": ..., "G_ema": ...} as training writes it.
+      path: {"G": ..., "D": ..., "G_ema": ...} as training writes it, or one network alone: a
+        generator is then G_ema, a discriminator D.
       network: one of NETWORKS.
 
     Raises:
@@ -104,6 +74,9 @@ def read_stylegan_pickle(path: str | os.PathLike, network: str = "G_ema") -> Net
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
+            if file.read(len(_ZIP)) == _ZIP:
+                raise UserError(f"{path}: not a pickle but a file of torch.save: rename it to .pt.")
+            file.seek(0)
             content = read_pickle(file, _NAMES)
         return _network(path, content, network, size)
     except Forbidden as found:
@@ -130,6 +103,8 @@ def _refusal(path: str, found: str) -> str:
 
 
 def _network(path: str, content: Any, name: str, size: int) -> Network:
+    if isinstance(content, _Module):
+        content = {"D" if content.kind == "Discriminator" else "G_ema": content}
     if not isinstance(content, dict) or not any(n in content for n in NETWORKS):
         raise UserError(f"{path}: a pickle, but without networks named {', '.join(NETWORKS)}.")
     module = content.get(name)
@@ -146,7 +121,7 @@ def _network(path: str, content: Any, name: str, size: int) -> Network:
     return Network(module.kind, arguments, arrays, max(_clamps(module), default=None))
 
 
-def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, _Tensor]]:
+def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
     """Walk through the submodules, the parameters of a module before its buffers, as PyTorch."""
     if not isinstance(module, _Module):
         raise ValueError(f"{prefix} is not a module")
@@ -160,7 +135,7 @@ def _tensors(module: _Module, prefix: str, seen: set[int]) -> Iterator[tuple[str
         raise ValueError(f"{prefix} hides what is not a set")
     for name, tensor in (*parts[0].items(), *parts[1].items()):
         if tensor is not None and name not in hidden:
-            if not isinstance(tensor, _Tensor):
+            if not isinstance(tensor, Tensor):
                 raise ValueError(f"{_key(prefix, name)} is not a tensor")
             yield _key(prefix, name), tensor
     for name, child in parts[2].items():
@@ -192,58 +167,6 @@ def _module(meta: Mapping) -> _Module:
     return _Module(kind, state)
 
 
-def _parameter(tensor, *_) -> _Tensor:
-    return tensor
-
-
-def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
-    if len(shape) != len(strides) or len(shape) > _AXES:
-        raise ValueError("a tensor whose strides do not fit its shape")
-    numbers = (offset, *shape, *strides)
-    if not isinstance(storage, np.ndarray) or any(type(n) is not int or n < 0 for n in numbers):
-        raise ValueError("a tensor without a storage")
-    last = offset + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    if 0 not in shape and last >= storage.size:
-        raise ValueError("a tensor that reaches beyond its storage")
-    return _Tensor(storage, offset, tuple(shape), tuple(strides))
-
-
-def _storage(content: bytes) -> np.ndarray:
-    """Read the stream that PyTorch makes of one storage: five pickles, then the raw numbers."""
-    if type(content) is not bytes:
-        raise ValueError("a storage that is not bytes")
-    stream = io.BytesIO(content)
-    if read_pickle(stream, {}) != _MAGIC or read_pickle(stream, {}) != _PROTOCOL:
-        raise ValueError("a storage of an unknown format")
-    if not read_pickle(stream, {}).get("little_endian"):
-        raise ValueError("a storage of a big-endian machine")
-    found: dict[str, tuple] = {}
-    key = read_pickle(stream, _STORAGE_NAMES, lambda pid: _reference(pid, found))
-    if type(key) is not str or key not in found or read_pickle(stream, {}) != [key]:
-        raise ValueError("a storage that is not one")
-    dtype, count = found[key]
-    if int.from_bytes(stream.read(8), "little") != count or count < 0:
-        raise ValueError("a storage whose size is given twice and differs")
-    return _numbers(content, stream.tell(), np.dtype(dtype), count)
-
-
-def _reference(pid: Any, found: dict) -> str:
-    """Take the persistent id of a storage apart: (name, type, key, place, count, ...)."""
-    _, dtype, key, _, count, *_ = pid
-    if type(key) is not str or type(count) is not int:
-        raise ValueError("a storage without key or size")
-    found[key] = (dtype.function(), count)
-    return key
-
-
-def _numbers(content: bytes, start: int, dtype: np.dtype, count: int) -> np.ndarray:
-    """View the rest of `content` as numbers, without a copy."""
-    left = len(content) - start
-    if left != count * dtype.itemsize:
-        raise ValueError(f"a storage of {count} numbers with {left} bytes")
-    return np.frombuffer(content, dtype, count, start)
-
-
 def _mapping(pairs=()) -> dict:
     return {plain_key(key): value for key, value in _listed(pairs)}
 
@@ -258,6 +181,13 @@ def _listed(items) -> Collection:
     return items
 
 
+def _encode(text: str, code: str) -> bytes:
+    """Give the bytes that protocol 2 writes as text."""
+    if type(text) is not str or code != "latin1":
+        raise ValueError(f"bytes from text in {shown(code)}")
+    return text.encode("latin1")
+
+
 def _scalar(dtype: np.dtype, raw: bytes):
     if not isinstance(dtype, np.dtype) or type(raw) is not bytes:
         raise ValueError("a NumPy scalar that is not one")
@@ -270,15 +200,16 @@ def _dtype(code: str, *_) -> np.dtype:
     return np.dtype(code)
 
 
-_STORAGE_NAMES = {f"torch.{name}": (lambda dtype=dtype: dtype) for name, dtype in _STORAGES.items()}
 _NAMES = {
     "torch_utils.persistence._reconstruct_persistent_obj": _module,
-    "torch._utils._rebuild_parameter": _parameter,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch.storage._load_from_bytes": _storage,
+    **TENSOR_NAMES,
     "collections.OrderedDict": _mapping,
     "dnnlib.util.EasyDict": _mapping,
     "builtins.set": _set,
+    # Protocol 2, which knows no bytes and has Python 2's names.
+    "__builtin__.set": _set,
+    "__builtin__.bytes": lambda: b"",
+    "_codecs.encode": _encode,
     "numpy.dtype": _dtype,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,

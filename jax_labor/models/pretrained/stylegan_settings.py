@@ -71,7 +71,7 @@ def settings_from_arguments(kind: str, arguments: Mapping[str, Any]) -> dict[str
         elif name not in _BUILT_IN:
             named = shown(name).strip("'")
             raise UserError(f"unknown argument {named}={shown(value)} of the {kind}")
-        elif not _equal(value, _BUILT_IN[name]):
+        elif not _equal(value, _BUILT_IN[name]) and not _states_default(kind, name, given):
             raise UserError(
                 f"the {kind} has {name}={shown(value)}; only {_BUILT_IN[name]!r} is known here"
             )
@@ -139,6 +139,13 @@ def _maps(kind: str, given: Mapping[str, Any]) -> bool:
     return not unconditional and not _equal(given.get("num_layers"), 0)
 
 
+def _states_default(kind: str, name: str, given: Mapping[str, Any]) -> bool:
+    """Tell whether a width of the mapping, None by default, is given as what that stands for."""
+    width = given.get("w_dim" if kind == "Generator" else "cmap_dim")
+    wide = name in ("embed_features", "layer_features")
+    return wide and type(width) is int and _equal(given[name], width)
+
+
 def _flat(arguments: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
     if not depth:
         raise UserError("its arguments are nested deeper than any network's")
@@ -151,8 +158,7 @@ def _flat(arguments: Mapping[str, Any], depth: int = 3) -> dict[str, Any]:
 
 def _equal(value: Any, known: Any) -> bool:
     """Compare without asking an object of the file, which can be an array or hold itself."""
-    if type(value) is not type(known):
-        return False
     if isinstance(known, list):
-        return len(value) == len(known) and all(map(_equal, value, known))
-    return value == known
+        listed = type(value) in (list, tuple) and len(value) == len(known)
+        return listed and all(map(_equal, value, known))
+    return type(value) is type(known) and value == known

@@ -4,14 +4,20 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from flax import traverse_util
 
 from jax_labor.errors import UserError
 from jax_labor.files import write_with
-from jax_labor.models.pretrained.checkpoints import read_checkpoint
-from jax_labor.models.pretrained.convert import Report, copies_for_selector, import_weights
+from jax_labor.models.pretrained.checkpoints import read_checkpoint, read_noted
+from jax_labor.models.pretrained.convert import (
+    Report,
+    copies_for_selector,
+    import_weights,
+    unsound,
+)
 from jax_labor.models.pretrained.layout import matches
 from jax_labor.models.pretrained.layouts import LAYOUTS, detect_layout
 from jax_labor.models.pretrained.settings import check_settings
@@ -53,15 +59,15 @@ def load_variables(
         were trained in a model of another dialect.
     """
     layout, path = split_source(source)
-    tensors = read_checkpoint(path)
+    tensors, notes = read_noted(path)
     try:
-        about = json.loads(str(tensors.pop(ABOUT))) if ABOUT in tensors else None
+        about = take_about(tensors) if ABOUT in tensors else None
         layout = about["layout"] if about else layout or detect_layout(tensors)
         if model is not None:
             check_settings(layout, model, normalize)
         if about:
             return fill_variables(variables, tensors, about)
-        return import_weights(tensors, layout, variables)
+        return import_weights(tensors, layout, variables, notes)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
@@ -75,8 +81,33 @@ def read_variables(path: str | os.PathLike) -> tuple[dict, str]:
     arrays = read_checkpoint(path)
     if ABOUT not in arrays:
         raise UserError(f"{path}: not an .npz of our variables. `import` it first.")
-    layout = json.loads(str(arrays.pop(ABOUT)))["layout"]
-    return traverse_util.unflatten_dict(arrays, sep="/"), layout
+    try:
+        layout = take_about(arrays)["layout"]
+        return traverse_util.unflatten_dict(_sound(arrays), sep="/"), layout
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def take_about(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Take out of the arrays of a file of ours what it says of itself.
+
+    Returns:
+      "layout": the one its weights came in; "left": patterns of variables that it may lack; and
+      "network": settings of a StyleGAN2 network, empty where it is none.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    try:
+        about = {"network": {}} | json.loads(str(arrays.pop(ABOUT)))
+        kinds = [type(about[name]) for name in ("layout", "left", "network")]
+        texts = all(type(pattern) is str for pattern in about["left"])
+        sound = kinds == [str, list, dict] and texts and about["layout"] in LAYOUTS
+    except (ValueError, TypeError, KeyError, RecursionError):
+        sound = False
+    if not sound:
+        raise UserError("damaged: what it says of itself cannot be read. Make it anew.")
+    return about
 
 
 def split_source(source: str | os.PathLike) -> tuple[str | None, str]:
@@ -114,7 +145,7 @@ def fill_variables(
     """Fill `variables` from the content of a file of ours, `about` its own entry about itself.
 
     Raises:
-      UserError: listing variables that are missing, unexpected or of another shape.
+      UserError: listing variables that are missing, unexpected, of another shape or no weights.
     """
     flat = traverse_util.flatten_dict(dict(variables), sep="/")
     copies = copies_for_selector(flat, arrays)
@@ -126,11 +157,20 @@ def fill_variables(
         for path, array in arrays.items()
         if path in flat and array.shape != np.shape(flat[path])
     ]
-    if problems:
-        raise UserError(
-            f"{len(problems)} variables do not match the model:\n  " + "\n  ".join(problems[:8])
-        )
+    _refuse(problems, "do not match the model")
+    arrays = _sound(arrays)
     flat |= arrays | {path: np.array(arrays[source]) for path, source in copies.items()}
     names = tuple(arrays)
     report = Report(about["layout"], names, (), names, tuple(copies), left)
     return traverse_util.unflatten_dict(flat, sep="/"), report
+
+
+def _sound(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Give the arrays as float32, if all of them are finite numbers."""
+    _refuse([p for path, array in arrays.items() for p in unsound(path, array)], "are no weights")
+    return {path: np.asarray(array, np.float32) for path, array in arrays.items()}
+
+
+def _refuse(problems: list[str], what: str) -> None:
+    if problems:
+        raise UserError(f"{len(problems)} variables {what}:\n  " + "\n  ".join(problems[:8]))

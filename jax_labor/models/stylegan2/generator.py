@@ -5,6 +5,7 @@ from collections.abc import Collection
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jax_labor.errors import UserError
@@ -90,7 +91,8 @@ class StyleGAN2Generator(nn.Module):
         Args:
           z: [B,z_dim], N(0,1).
           c: [B,c_dim], one-hot, where c_dim > 0.
-          psi: truncation: the first rows become w_avg + psi (w - w_avg).
+          psi: truncation: the first rows become w_avg + psi (w - w_avg); a number, 1 for none, or
+            a traced scalar.
           cutoff: how many rows; None for all.
           update: move w_avg to 0.995 w_avg + 0.005 mean(w), before truncating.
           axis_name: the mapped axis over whose devices that mean runs too.
@@ -105,7 +107,8 @@ class StyleGAN2Generator(nn.Module):
             batch = lax.pmean(batch, axis_name) if axis_name else batch
             self.w_avg.value = batch + W_AVG_KEPT * (self.w_avg.value - batch)
         ws = jnp.broadcast_to(w[:, None], (w.shape[0], self.num_ws, self.w_dim))
-        if psi == 1.0:
+        # Not through w_avg, which would round. An array of JAX may have no value yet.
+        if isinstance(psi, (int, float, np.number)) and psi == 1:
             return ws
         mean = self.w_avg.value[None, None]
         cut = ws[:, :cutoff]
