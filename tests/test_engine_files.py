@@ -181,6 +181,17 @@ def test_resume_with_another_config_shows_the_difference(tmp_path):
     assert files.read_json(tmp_path / "config.json")["seed"] == 1
 
 
+@pytest.mark.parametrize("left", ["checkpoints/20", "rounds/000"])
+def test_what_settings_made_is_not_taken_over_without_them(left, tmp_path):
+    (tmp_path / left).parent.mkdir()
+    check_config(tmp_path, CONFIG)  # nothing was made yet
+    (tmp_path / left).mkdir()
+    with pytest.raises(UserError, match="config.json is missing, but there are .* restore it"):
+        check_config(tmp_path, CONFIG)
+    write_config(tmp_path, CONFIG)
+    check_config(tmp_path, CONFIG)
+
+
 @pytest.mark.parametrize("content", ["[]", "3", "null"])
 def test_other_json_than_an_object_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content)

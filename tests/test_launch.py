@@ -1,6 +1,7 @@
 """Whole runs through the commands, as a user starts them."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -72,6 +73,23 @@ def test_other_settings_in_the_same_workdir_are_refused_with_a_diff(spl, data):
     assert "optimizer.lr" in log
     assert "now 0.5" in log
     assert "Traceback" not in log
+
+
+def test_a_forced_start_takes_over_no_round_of_another_strategy(spl, data, tmp_path):
+    shutil.copytree(spl[0], tmp_path / "spl")
+    shutil.rmtree(tmp_path / "spl/checkpoints")
+    with pytest.raises(UserError, match="chosen by 'spl', .*strategy is 'random'"):
+        run(config(data, **{"rounds.strategy": "random"}), str(tmp_path / "spl"), force=True)
+
+
+def test_a_damaged_answer_is_named_before_training_goes_on(spl, data, tmp_path):
+    shutil.copytree(spl[0], tmp_path / "spl")
+    next((tmp_path / "spl/rounds/000/answers").glob("*.png")).unlink()
+    with pytest.raises(UserError, match="rounds/000/answers/.*png is missing"):
+        run(config(data), str(tmp_path / "spl"))
+    shutil.rmtree(tmp_path / "spl/rounds/000")
+    with pytest.raises(UserError, match="rounds/000 is gone"):
+        run(config(data), str(tmp_path / "spl"))
 
 
 def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):

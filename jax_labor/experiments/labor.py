@@ -8,7 +8,6 @@ from jax.experimental import multihost_utils
 
 from jax_labor.classes import IGNORE
 from jax_labor.engine.processes import from_main
-from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import (
     ORACLE,
     PEOPLE,
@@ -19,6 +18,7 @@ from jax_labor.experiments.annotators import (
 )
 from jax_labor.experiments.checks import check_rounds
 from jax_labor.experiments.finish import finish
+from jax_labor.experiments.kept_rounds import check_kept, check_opened
 from jax_labor.experiments.phases import Phase, labor_phases
 from jax_labor.experiments.queries import write_queries
 from jax_labor.experiments.session import Session
@@ -39,8 +39,10 @@ def run(config, workdir: str, force: bool = False) -> dict:
         if config.annotator == ORACLE:
             check_has_truth(data.target)
         _check_budget(config.rounds, data.target)
+        from_main(lambda: check_kept(workdir, config.rounds, data.target.table))
 
     with Session(config, workdir, force, check) as session:
+        from_main(lambda: check_opened(workdir, phases, session.step))
         for phase in phases:
             if session.step >= phase.end:
                 continue
@@ -62,11 +64,6 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
     """Brings the phase's round about where it is missing; returns all answers so far."""
     round_ = Round(session.workdir, phase.round)
     if not round_.is_open:
-        if session.step > phase.start:
-            raise UserError(
-                f"{round_.folder} is gone, but training is past its opening: restore it, or start"
-                " in another workdir."
-            )
         _LOG.info("round %d: asking about %d images", phase.round, len(session.data.target))
         ledger = Ledger(session.workdir, phase.round)
         if session.is_main:

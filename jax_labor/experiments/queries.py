@@ -53,6 +53,20 @@ def write_queries(config, model, variables, records, ledger: Ledger, round_: Rou
     multihost_utils.sync_global_devices(f"round {round_.number} opened")
 
 
+def budget(rounds, classes: int, pixels: int, number: int, asked: int) -> int:
+    """Pixels of one image that round `number` may ask about, by `config.rounds`.
+
+    Args:
+        rounds: `config.rounds`.
+        classes: how many there are.
+        pixels: of the image.
+        number: of the round, from 0.
+        asked: pixels that earlier rounds asked about.
+    """
+    points = rounds.points * (classes * rounds.count if rounds.per_class else 1)
+    return round_budget(pixels, rounds.share, points, number, rounds.count, asked)
+
+
 def _batches(config, records):
     view = EvalView(size=config.eval.size, normalize=config.data.normalize)
     processes = jax.process_index(), jax.process_count()
@@ -61,25 +75,18 @@ def _batches(config, records):
 
 def _selection_batch(config, records, ledger, round_, batch, key):
     """What the selection step reads: images, free pixels, budgets and keys."""
-    rounds, shape = config.rounds, batch["label"].shape[1:]
-    points = rounds.points * (records.table.num_classes * rounds.count if rounds.per_class else 1)
+    shape, classes = batch["label"].shape[1:], records.table.num_classes
     available = np.zeros(batch["label"].shape, bool)
-    budget = np.zeros(len(available), np.int32)
+    budgets = np.zeros(len(available), np.int32)
     for row, index in enumerate(batch["index"].tolist()):
         if index < 0:
             continue
         name = records.names[index]
         available[row] = ~ledger.asked_mask(name, shape)
-        budget[row] = round_budget(
-            available[row].size,
-            rounds.share,
-            points,
-            round_.number,
-            rounds.count,
-            ledger.asked(name),
-        )
+        pixels, asked = available[row].size, ledger.asked(name)
+        budgets[row] = budget(config.rounds, classes, pixels, round_.number, asked)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.maximum(batch["index"], 0))
-    return {"image": batch["image"], "available": available, "budget": budget, "key": keys}
+    return {"image": batch["image"], "available": available, "budget": budgets, "key": keys}
 
 
 def _query(config, name: str, guess: np.ndarray, points: np.ndarray) -> Query:
