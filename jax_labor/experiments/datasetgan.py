@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 
 from jax_labor.classes import ClassTable
 from jax_labor.data.generated.layout import NAME as GENERATED
-from jax_labor.engine.config import check_config, write_config
-from jax_labor.engine.lock import hold
+from jax_labor.engine.config import write_config
+from jax_labor.engine.processes import from_main, together
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.errors import UserError
 from jax_labor.experiments import factory, folds, samples, segmenter_oracle
@@ -32,11 +32,9 @@ from jax_labor.experiments.pixel_training import (
     read_ensemble,
     train_ensemble,
 )
-from jax_labor.experiments.run_session import Stopped
+from jax_labor.experiments.run_session import Stopped, take
 from jax_labor.experiments.session import Session, free_settings
-from jax_labor.files import prepare_workdir
 from jax_labor.labels.effort import summary
-from jax_labor.labels.store import Round
 from jax_labor.models.pretrained import initialise
 
 _LOG = logging.getLogger(__name__)
@@ -50,7 +48,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
         Stopped: a signal came; what is done is saved.
         UserError: see the parts.
     """
-    generator = open_generator(config.generator.path)
+    generator = together(lambda: open_generator(config.generator.path))
     config = _completed(config, workdir, generator)
     _check_settings(config, workdir)
     made = _make_dataset(config, workdir, generator, force)
@@ -130,15 +128,11 @@ class Preparation:
 def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dict:
     """Brings WORKDIR/dataset about, part by part; returns what results.json says of it."""
     is_main = jax.process_index() == 0
-    if is_main:
-        prepare_workdir(workdir)
-        hold(workdir)
-    if not force:
-        check_config(workdir, config.to_dict(), free_settings(config))
-    table, weights = _check_segmenter(config), config.ensemble.weights
+    take(workdir, config, free_settings(config), force)
+    table, weights = together(lambda: _check_segmenter(config)), config.ensemble.weights
     if weights:
         channels = sum(shape[-1] for shape in generator.network.feature_sizes.values())
-        ensemble = read_ensemble(weights, table, channels)
+        ensemble = together(lambda: read_ensemble(weights, table, channels))
     else:
         check_batch_holds(config.ensemble.batch, table)
     if is_main:  # what is refused above may be corrected by the next start
@@ -162,10 +156,7 @@ def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dic
 def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table):
     """The samples with their answers, and what they cost."""
     config, workdir = preparation.config, preparation.workdir
-    if preparation.is_main:
-        samples.write_samples(config, generator, table, workdir)
-    multihost_utils.sync_global_devices("samples written")
-    round_ = Round(workdir, 0)
+    round_ = from_main(lambda: samples.write_samples(config, generator, table, workdir))
 
     def oracle():
         run = segmenter_oracle.oracle_run(config, workdir)
@@ -173,8 +164,7 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
 
     answer_round(preparation, round_, oracle)
     multihost_utils.sync_global_devices("samples answered")
-    labelled = samples.read_samples(generator, round_)
-    if preparation.is_main:
-        round_.close()
+    labelled = together(lambda: samples.read_samples(generator, round_))
+    from_main(round_.close)
     _LOG.info("%d samples are labelled", len(labelled.names))
     return labelled, {"labelled_images": len(labelled.names), "effort": summary([round_])}

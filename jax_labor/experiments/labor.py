@@ -39,7 +39,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
         if config.annotator == ORACLE:
             check_has_truth(data.target)
         _check_budget(config.rounds, data.target)
-        from_main(lambda: check_kept(workdir, config.rounds, data.target.table))
+        check_kept(workdir, config.rounds, data.target.table)
 
     with Session(config, workdir, force, check) as session:
         from_main(lambda: check_opened(workdir, phases, session.step))

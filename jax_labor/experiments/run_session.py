@@ -12,6 +12,7 @@ from jax_labor.engine.clock import Clock
 from jax_labor.engine.config import check_config, write_config
 from jax_labor.engine.finite import check_finite
 from jax_labor.engine.lock import hold
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.profile import Profiler
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.signals import StopFlag, agreed
@@ -26,6 +27,29 @@ FREE = (
     *("train.tensorboard", "train.profile", "train.pictures"),
 )
 _LOG = logging.getLogger(__name__)
+
+
+def take(workdir: str, config, free: tuple[str, ...], force: bool) -> None:
+    """Makes or takes up the work directory, for this run alone; call in all processes.
+
+    Args:
+        workdir: the work directory.
+        config: the card's settings.
+        free: names of settings that may differ from those of its first start.
+        force: take it whatever settings it was started with.
+
+    Raises:
+        UserError: it cannot be written, another process trains there, or its settings differ.
+    """
+
+    def work():
+        prepare_workdir(workdir)
+        hold(workdir)
+        remove_parts(workdir)
+        if not force:
+            check_config(workdir, config.to_dict(), free)
+
+    from_main(work)
 
 
 class Stopped(Exception):
@@ -51,13 +75,8 @@ class RunSession:
     def __init__(self, config, workdir: str, free: tuple[str, ...], force: bool):
         self.config, self.workdir = config, epath.Path(workdir)
         self.is_main = jax.process_index() == 0
-        if self.is_main:
-            prepare_workdir(workdir)
-            hold(workdir)
-            remove_parts(workdir)
         check_run(config)
-        if not force:
-            check_config(workdir, config.to_dict(), free)
+        take(workdir, config, free, force)
 
     def _open(self, steps: int) -> None:
         """Takes up the state, and opens what the run writes to."""
