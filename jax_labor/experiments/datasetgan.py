@@ -4,7 +4,6 @@ import dataclasses
 import logging
 
 import jax
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from jax_labor.classes import ClassTable
@@ -12,6 +11,7 @@ from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.engine.config import write_config
 from jax_labor.engine.processes import from_main, together
 from jax_labor.engine.signals import StopFlag, agreed
+from jax_labor.engine.workdir import take
 from jax_labor.errors import UserError
 from jax_labor.experiments import factory, folds, samples, segmenter_oracle
 from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
@@ -32,7 +32,7 @@ from jax_labor.experiments.pixel_training import (
     read_ensemble,
     train_ensemble,
 )
-from jax_labor.experiments.run_session import Stopped, take
+from jax_labor.experiments.run_session import Stopped
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.labels.effort import summary
 from jax_labor.models.pretrained import initialise
@@ -128,7 +128,7 @@ class Preparation:
 def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dict:
     """Brings WORKDIR/dataset about, part by part; returns what results.json says of it."""
     is_main = jax.process_index() == 0
-    take(workdir, config, free_settings(config), force)
+    take(workdir, config.to_dict(), free_settings(config), force)
     table, weights = together(lambda: _check_segmenter(config)), config.ensemble.weights
     if weights:
         channels = sum(shape[-1] for shape in generator.network.feature_sizes.values())
@@ -163,7 +163,6 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
         return segmenter_oracle.predictor(run, round_, table)
 
     answer_round(preparation, round_, oracle)
-    multihost_utils.sync_global_devices("samples answered")
     labelled = together(lambda: samples.read_samples(generator, round_))
     from_main(round_.close)
     _LOG.info("%d samples are labelled", len(labelled.names))

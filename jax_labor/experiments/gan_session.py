@@ -82,7 +82,7 @@ class GanSession(run_session.RunSession):
         return metrics | {"kimg": kimg}, {"kimg": kimg} | shown
 
     def _save(self, step: int, iterator) -> None:
-        meta = {"position": iterator.get_state(), "clock": self.clock.state()}
+        meta = {"position": iterator.get_state(), **self._meta()}
         self.checkpoints.save(step, self.state, meta)
 
     def _first_state(self):

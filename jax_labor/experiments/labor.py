@@ -4,7 +4,6 @@ import logging
 import math
 
 import numpy as np
-from jax.experimental import multihost_utils
 
 from jax_labor.classes import IGNORE
 from jax_labor.engine.processes import from_main
@@ -66,27 +65,20 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
     if not round_.is_open:
         _LOG.info("round %d: asking about %d images", phase.round, len(session.data.target))
         ledger = Ledger(session.workdir, phase.round)
-        if session.is_main:
-            round_.remove_parts()
-        multihost_utils.sync_global_devices(f"round {phase.round} begins")
-        write_queries(
-            session.config,
-            session.network.model,
-            session.variables,
-            session.data.target,
-            ledger,
-            round_,
-        )
+        from_main(round_.remove_parts)
+        write_queries(session, ledger, round_)
     answer_round(session, round_, lambda: truth_of(session.data.target))
-    multihost_utils.sync_global_devices(f"round {phase.round} answered")
-    # Once training has taken them, answers cannot be mended any more: a resume need not look again.
-    if session.config.annotator == PEOPLE:
-        from_main(lambda: round_.is_closed or round_.check_answers())
-    if session.is_main:
-        round_.close()
+    from_main(lambda: _take(round_, session.config.annotator))
     ledger = Ledger(session.workdir, phase.round + 1)
     _LOG.info("round %d: %d pixels asked in all rounds", phase.round, ledger.total)
     return ledger
+
+
+def _take(round_: Round, annotator: str) -> None:
+    """Closes a round: once training has taken its answers, they cannot be mended any more."""
+    if annotator == PEOPLE and not round_.is_closed:
+        round_.check_answers()
+    round_.close()
 
 
 class AnswersByIndex:

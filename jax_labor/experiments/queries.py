@@ -9,6 +9,7 @@ from jax.experimental import multihost_utils
 from jax_labor.classes import IGNORE
 from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
+from jax_labor.engine.processes import from_main
 from jax_labor.experiments.annotators import PEOPLE
 from jax_labor.experiments.evaluation import shared_batch
 from jax_labor.labels.budget import round_budget
@@ -19,19 +20,21 @@ from jax_labor.steps import parallel
 from jax_labor.steps.select import make_selection_step
 
 
-def write_queries(config, model, variables, records, ledger: Ledger, round_: Round) -> None:
+def write_queries(session, ledger: Ledger, round_: Round) -> None:
     """Writes the queries of `round_` for this process's share of the target, then opens it.
 
     Args:
-        config: the card's settings.
-        model: a LaborNet.
-        variables: {"params", "batch_stats"} on the host.
-        records: the target's images.
+        session: a Session.
         ledger: what earlier rounds asked.
         round_: the round to write.
+
+    Raises:
+        Stopped: a signal came; the next start writes the same queries again.
     """
-    step = parallel.local_map(make_selection_step(model, config.rounds, config.align_corners))
-    variables = parallel.place(variables, jax.local_devices())
+    config, records = session.config, session.data.target
+    select = make_selection_step(session.network.model, config.rounds, config.align_corners)
+    step = parallel.local_map(select)
+    variables = parallel.place(session.variables, jax.local_devices())
     key = jax.random.fold_in(jax.random.key(config.seed), round_.number)
 
     def write(index, guess, points):
@@ -42,15 +45,14 @@ def write_queries(config, model, variables, records, ledger: Ledger, round_: Rou
 
     with ThreadPoolExecutor(max(1, config.data.threads)) as pool:
         for batch in _batches(config, records):
+            session.check_stop()  # every process has as many batches
             selection = _selection_batch(config, records, ledger, round_, batch, key)
             chosen = parallel.merge(step(variables, parallel.split(selection)))
             # Files take longer than the choice where a device is fast.
             list(pool.map(write, batch["index"].tolist(), *chosen))
     multihost_utils.sync_global_devices(f"round {round_.number}")
-    if jax.process_index() == 0:
-        rounds = config.rounds
-        round_.open(rounds.strategy, records.names, records.table, rounds.smallest, rounds.specks)
-    multihost_utils.sync_global_devices(f"round {round_.number} opened")
+    asked = config.rounds.strategy, records.names, records.table
+    from_main(lambda: round_.open(*asked, config.rounds.smallest, config.rounds.specks))
 
 
 def budget(rounds, classes: int, pixels: int, number: int, asked: int) -> int:

@@ -123,21 +123,17 @@ class Session(RunSession):
         self._positions |= {role: it.get_state() for role, it in iterators.items()}
         if phase.round is None and step == phase.end < self.steps:
             self._save_warmup(step, phase)
-        self.checkpoints.save(step, self.state, self._meta(phase))
+        self.checkpoints.save(step, self.state, self._beside(phase))
 
     def _save_warmup(self, step: int, phase: Phase) -> None:
         """Keeps the end of the warm-up for good, for other runs to start from."""
         warmup = Checkpoints(self.workdir / "warmup", keep=1)
-        warmup.save(step, self.state, self._meta(phase))
+        warmup.save(step, self.state, self._beside(phase))
         warmup.close()
 
-    def _meta(self, phase: Phase) -> dict:
-        return {
-            "positions": self._positions,
-            "round": phase.round,
-            "clock": self.clock.state(),
-            "warmup": self.config.rounds.warmup,
-        }
+    def _beside(self, phase: Phase) -> dict:
+        own = {"positions": self._positions, "round": phase.round}
+        return {**own, "warmup": self.config.rounds.warmup, **self._meta()}
 
     def _first_state(self):
         """The newest checkpoint's state, else the warm-up's to start from, else a fresh one."""
