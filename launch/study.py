@@ -84,8 +84,8 @@ def parse(argv: list[str]) -> list[str]:
 
 def main(extra):
     """Runs the study."""
-    setup_log()
     with exit_on_mistake():
+        setup_log()
         asked = DOMAIN.value, METHODS.value, SEEDS.value
         make(Study(*asked, Path(WORKDIR.value), extra, FACTORY.value))
 
