@@ -1,7 +1,11 @@
-"""The command line of the launchers: every mistake in it is one message, and nothing is ignored."""
+"""The command line of the launchers: every mistake in it is one message, and nothing is ignored.
+
+Once this is imported, Ctrl-C where nobody else hears it is one line too: imports take seconds.
+"""
 
 import os
 import re
+import sys
 import traceback
 from collections.abc import Sequence
 
@@ -12,6 +16,16 @@ from jax_labor.errors import UserError, exit_on_mistake
 _IN_HOME = re.compile(r"(--[\w.]+=)(~.*)", re.DOTALL)
 _SETTING = re.compile(r"--?(\w+\.[\w.]+)(=.*)?", re.DOTALL)
 _FLAG = re.compile("--|-[A-Za-z]")
+
+
+def _end(kind, error, trace) -> None:
+    if issubclass(kind, KeyboardInterrupt):  # whose status for a shell, 130, Python sees to
+        print("stopped by Ctrl-C", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _end
 
 
 def parse(argv: Sequence[str]) -> None:

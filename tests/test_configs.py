@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -194,6 +195,13 @@ def test_a_command_ends_on_a_mistake_in_its_line_with_status_2(script):
     assert found.returncode == 2
     assert found.stderr.startswith("error: ")
     assert "Traceback" not in found.stderr
+
+
+def test_ctrl_c_is_one_line():
+    code = "import jax_labor.command_line\nraise KeyboardInterrupt"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == -signal.SIGINT  # 130 for a shell
+    assert found.stderr == "stopped by Ctrl-C\n"
 
 
 def test_help_is_still_given():
