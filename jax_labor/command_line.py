@@ -1,7 +1,11 @@
-"""The command line of the launchers: every mistake in it is one message, and nothing is ignored."""
+"""The command line of the launchers: every mistake in it is one message, and nothing is ignored.
+
+Once this is imported, Ctrl-C where nobody else hears it is one line too: imports take seconds.
+"""
 
 import os
 import re
+import sys
 import traceback
 from collections.abc import Sequence
 
@@ -10,6 +14,18 @@ from absl import flags
 from jax_labor.errors import UserError, exit_on_mistake
 
 _IN_HOME = re.compile(r"(--[\w.]+=)(~.*)", re.DOTALL)
+_SETTING = re.compile(r"--?(\w+\.[\w.]+)(=.*)?", re.DOTALL)
+_FLAG = re.compile("--|-[A-Za-z]")
+
+
+def _end(kind, error, trace) -> None:
+    if issubclass(kind, KeyboardInterrupt):  # whose status for a shell, 130, Python sees to
+        print("stopped by Ctrl-C", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _end
 
 
 def parse(argv: Sequence[str]) -> None:
@@ -26,7 +42,7 @@ def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> N
             read, or a word that is no flag.
     """
     try:
-        words = values(expand_home(argv))
+        words = values(last_of_each(expand_home(argv)))
         for name in values:  # a card that is missing says so only when it is used
             _check_card(name, values[name].value)
     except (AttributeError, IndexError, KeyError) as error:
@@ -50,6 +66,24 @@ def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> N
 def expand_home(words: Sequence[str]) -> list[str]:
     """The words with the home folder in `--name=~/x`, where a shell leaves the `~` as it is."""
     return [_IN_HOME.sub(lambda m: m[1] + os.path.expanduser(m[2]), word) for word in words]
+
+
+def last_of_each(words: Sequence[str]) -> list[str]:
+    """The words with the last of several values of one setting, `--config.x=1` or `--config.x 1`.
+
+    Of a number ml_collections takes the last one too, but it joins those of a tuple.
+    """
+    kept, names = [], set()
+    for word in reversed(words):
+        if setting := _SETTING.fullmatch(word):
+            name, value = setting.groups()
+            if value is None and kept and not _FLAG.match(kept[-1]):
+                word += f"={kept.pop()}"  # `nothing_left` lets no word stand that is no value
+            if name in names:
+                continue
+            names.add(name)
+        kept.append(word)
+    return kept[::-1]
 
 
 def nothing_left(words: Sequence[str]) -> None:

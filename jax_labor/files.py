@@ -28,19 +28,19 @@ def local_folder(path: epath.PathLike, setting: str) -> Path:
     """Return `path`, the value of `setting`, with `~` resolved; `UserError` for a bucket."""
     if is_remote(path):
         raise UserError(
-            f"{setting}={os.fspath(path)} is in a bucket, and data sets are read from a disk. Copy "
-            "the folder to one (gcloud storage rsync -r), or mount the bucket, and give that path"
+            f"{setting}={os.fspath(path)} is in a bucket, and has to be on a disk. Copy the folder "
+            "to one (gcloud storage rsync -r), or mount the bucket, and give that path"
         )
     return Path(path).expanduser()
 
 
 @contextlib.contextmanager
 def disk_errors(path: epath.PathLike) -> Iterator[None]:
-    """Turn a full or forbidden disk, or a path that cannot be, met while writing `path` into a
-    `UserError`; ArrayRecord's writer and TFDS report it as a RuntimeError."""
+    """Turn a full or forbidden disk, a path that cannot be, or a bucket whose package is missing,
+    met at `path`, into a `UserError`; ArrayRecord's writer and TFDS report it as a RuntimeError."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError) as error:
         mistake = disk_mistake(path, error)
         if mistake is None:
             raise
@@ -56,6 +56,8 @@ def disk_mistake(path: epath.PathLike, error: BaseException) -> UserError | None
     chain: BaseException | None = error
     while chain is not None:
         text = str(chain)
+        if isinstance(chain, ImportError) and is_remote(path):
+            return UserError(f"{path}: {text}: pip install it, or choose a folder on a disk")
         code = getattr(chain, "errno", None)
         if code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
             return UserError(f"{path}: the disk is full. Free some space or choose another folder")

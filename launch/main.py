@@ -69,8 +69,11 @@ def _how_to_go_on(waiting, workdir: str) -> str:
 
 
 def _default_workdir() -> str:
+    """A new folder, the same in all processes although their clocks differ."""
+    from jax_labor.engine.processes import from_main
+
     card = Path(config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")[0]).stem
-    workdir = f"runs/{card}/{time.strftime('%Y%m%d-%H%M%S')}"
+    workdir = from_main(lambda: f"runs/{card}/{time.strftime('%Y%m%d-%H%M%S')}")
     print(f"workdir: {workdir}", file=sys.stderr)
     return workdir
 

@@ -26,7 +26,7 @@ from jax_labor.engine.startup import setup_log
 from jax_labor.errors import exit_on_mistake
 from jax_labor.experiments import comparison, comparison_datasetgan
 from jax_labor.experiments.study import Study
-from jax_labor.files import read_json
+from jax_labor.files import local_folder, read_json
 
 HERE = Path(__file__).resolve().parents[1]
 DOMAIN = flags.DEFINE_string("domain", "demo", "Domain preset of the cards; empty for the paper's.")
@@ -84,10 +84,11 @@ def parse(argv: list[str]) -> list[str]:
 
 def main(extra):
     """Runs the study."""
-    setup_log()
     with exit_on_mistake():
+        setup_log()
+        workdir = local_folder(WORKDIR.value, "--workdir")
         asked = DOMAIN.value, METHODS.value, SEEDS.value
-        make(Study(*asked, Path(WORKDIR.value), extra, FACTORY.value))
+        make(Study(*asked, workdir, extra, FACTORY.value))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A work directory in a bucket: rounds, the page and the ledger, over a bucket held in memory."""
 
+from types import SimpleNamespace
+
 import fsspec
 import numpy as np
 import pytest
@@ -7,10 +9,13 @@ from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 from page_rounds import open_round, page
 
+from jax_labor import files
 from jax_labor.errors import UserError
+from jax_labor.experiments import restored
 from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.page.serve import serve
 from jax_labor.labels.store import Round, newest_round
+from launch import study
 
 
 class Bucket(MemoryFileSystem):
@@ -22,6 +27,25 @@ class Bucket(MemoryFileSystem):
     @classmethod
     def _strip_protocol(cls, path):
         return "/" + str(path).split("://")[-1].strip("/")
+
+
+def test_a_bucket_needs_its_package(monkeypatch, tmp_path):
+    def fs(*_, **__):
+        raise ImportError("Please install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.filesystem", fs)
+    for work in (files.prepare_workdir, restored.read_config):
+        with pytest.raises(UserError, match="s3://bucket.*install s3fs .*: pip install it"):
+            work("s3://bucket/run")
+
+
+def test_a_study_has_its_folder_on_a_disk(monkeypatch, capsys):
+    monkeypatch.setattr(study, "setup_log", lambda: None)
+    monkeypatch.setattr(study, "WORKDIR", SimpleNamespace(value="gs://bucket/study"))
+    with pytest.raises(SystemExit) as stop:
+        study.main([])
+    assert stop.value.code == 2
+    assert "--workdir=gs://bucket/study is in a bucket" in capsys.readouterr().err
 
 
 @pytest.fixture

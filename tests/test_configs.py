@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,29 @@ def test_a_mistake_in_the_command_line_is_one_message(line, message):
     assert "\n" not in str(mistake.value)
 
 
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")  # of ml_collections
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["--config.model.dilations=(1,2,4)", "--config.model.dilations=(6,12)"],
+        ["--config.model.dilations", "(1,2,4)", "--config.model.dilations", "(6,12)"],
+        [
+            "--config.model.dilations=(1,)",
+            "--config.train.tensorboard",
+            "-config.model.dilations=6,12",
+        ],
+        ["--config.optimizer.warmup", "3", "--config.model.dilations=(6,12)", "--force"],
+    ],
+)
+def test_the_last_value_of_a_setting_counts(line):
+    line = ["main.py", f"--config={ROOT}/configs/spl.py", *line]
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=line)
+    flags.DEFINE_bool("force", False, "", values)
+    read_flags(line, values)
+    assert values.config.model.dilations == (6, 12)
+
+
 OWN = """
 from configs import common
 
@@ -171,6 +195,13 @@ def test_a_command_ends_on_a_mistake_in_its_line_with_status_2(script):
     assert found.returncode == 2
     assert found.stderr.startswith("error: ")
     assert "Traceback" not in found.stderr
+
+
+def test_ctrl_c_is_one_line():
+    code = "import jax_labor.command_line\nraise KeyboardInterrupt"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == -signal.SIGINT  # 130 for a shell
+    assert found.stderr == "stopped by Ctrl-C\n"
 
 
 def test_help_is_still_given():

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from small import command, config, environment
+from small import ROOT, command, config, environment
 from test_resume import final_state
 
 from jax_labor.engine import tree
@@ -35,6 +35,42 @@ finish.save_pictures = lambda *_: None
 config = SimpleNamespace(distance=SimpleNamespace(features=""))
 found = [stylegan2.run(config, ""), finish.finish(session)]
 assert found == [{"written": "by main"}] * 2, found
+"""
+MISTAKES = """
+import sys
+from types import SimpleNamespace
+import jax
+from ml_collections import ConfigDict
+from jax_labor.engine import startup
+from jax_labor.engine.processes import together
+from jax_labor.errors import UserError
+from jax_labor.experiments.run_session import FREE, RunSession
+startup.initialise_distributed()
+me = jax.process_index()
+
+def says(work, words):
+    try:
+        work()
+    except UserError as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(words)
+
+def reads():
+    if me == 1:
+        raise UserError("its disk holds no straße")
+    return me
+
+config = ConfigDict({"train": dict(log_every=1, keep=1, pictures=0, checkpoint_every=1), "seed": 0})
+config.data = dict(threads=0, workers=0)
+assert together(lambda: me) == me
+says(lambda: together(reads), "holds no straße" if me else "process 1: its disk holds no straße")
+from absl import flags
+from launch import main
+main.time = SimpleNamespace(strftime=lambda _: f"at-{me}")
+flags.FLAGS(["main.py", f"--config={sys.argv[2]}/configs/spl.py:demo"])
+assert main._default_workdir() == "runs/spl/at-0"
+says(lambda: RunSession(config, sys.argv[1], FREE, False), "a file stands where")
 """
 SGD = ("--config.optimizer.name=sgd", "--config.optimizer.lr=0.01")
 
@@ -112,3 +148,8 @@ def test_two_processes_equal_one(data, one, tmp_path):
 
 def test_nobody_leaves_before_the_results_are_written():
     run_each([sys.executable, "-c", ENDINGS], two())
+
+
+def test_a_mistake_of_one_process_ends_all_and_they_name_one_folder(tmp_path):
+    (tmp_path / "file").touch()
+    run_each([sys.executable, "-c", MISTAKES, str(tmp_path / "file"), str(ROOT)], two())

@@ -15,7 +15,7 @@ from etils import epath
 from jax_labor import files
 from jax_labor.data.builders.hashes import hash_files
 from jax_labor.engine.config import check_config, differences, flatten, write_config
-from jax_labor.engine.lock import hold
+from jax_labor.engine.lock import hold, release
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored
 
@@ -179,6 +179,34 @@ def test_resume_with_another_config_shows_the_difference(tmp_path):
     check_config(tmp_path, {**CONFIG, "log": {"every": 1}}, free=("log",))
     write_config(tmp_path, new)
     assert files.read_json(tmp_path / "config.json")["seed"] == 1
+
+
+@pytest.mark.parametrize("left", ["checkpoints/20", "rounds/000"])
+def test_what_settings_made_is_not_taken_over_without_them(left, tmp_path):
+    (tmp_path / left).parent.mkdir()
+    check_config(tmp_path, CONFIG)  # nothing was made yet
+    (tmp_path / left).mkdir()
+    with pytest.raises(UserError, match="config.json is missing, but there are .* restore it"):
+        check_config(tmp_path, CONFIG)
+    write_config(tmp_path, CONFIG)
+    check_config(tmp_path, CONFIG)
+
+
+def test_another_users_lock_is_held_as_well(tmp_path, monkeypatch):
+    opened, allowed = os.open, [os.O_RDONLY]
+
+    def open_(path, how, *mode):
+        if how not in allowed:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, how, *mode)
+
+    (tmp_path / ".lock").touch()
+    monkeypatch.setattr(os, "open", open_)
+    hold(tmp_path)
+    assert release() is None
+    allowed.clear()
+    with pytest.raises(UserError, match=r"\.lock: not writable"):
+        hold(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null"])

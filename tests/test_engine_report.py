@@ -108,6 +108,16 @@ def test_metrics_of_a_resumed_run_read_as_one_undisturbed(tmp_path):
     assert [line["step"] for line in lines(cut)] == [1, 2]
 
 
+def test_a_line_that_a_resume_repeats_is_written_once(tmp_path):
+    for start, lines in ((0, [{"loss": 1}]), (4, [{"miou": 0.5}]), (4, [{"miou": 0.5}])):
+        reporter = Reporter(tmp_path, start, tensorboard=False)
+        for line in lines:
+            reporter.write(4, line)
+        reporter.close()
+    kept = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in kept] == [{"step": 4, "loss": 1}, {"step": 4, "miou": 0.5}]
+
+
 def test_only_the_main_process_reports(tmp_path):
     reporter = Reporter(tmp_path, is_main=False)
     reporter.write(1, {"loss": 1.0})

@@ -199,6 +199,26 @@ def test_nothing_to_join_here(monkeypatch):
     assert startup.initialise_distributed("localhost:1", 1, 0) is None
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError(),
+        RuntimeError("Unable to initialize backend 'foo': no (set JAX_PLATFORMS='')"),
+    ],
+)
+def test_a_platform_that_is_not_here_is_named(error, monkeypatch):
+    def devices():
+        raise error
+
+    monkeypatch.setattr(jax, "devices", devices)
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    with pytest.raises(type(error)):
+        startup._start_jax()
+    monkeypatch.setenv("JAX_PLATFORMS", "foo")
+    with pytest.raises(UserError, match="JAX_PLATFORMS=foo cannot be used here .*or unset it"):
+        startup._start_jax()
+
+
 def test_setup_jax_says_what_there_is():
     assert startup.setup_jax() == "4 x cpu, 1 process"
 

@@ -61,6 +61,22 @@ def test_jobs_at_once_have_cores_of_their_own_and_name_their_lines(tmp_path, cap
     assert sorted(line for line in printed if "|" in line) == ["x | done", "y | done"]
 
 
+@needs_two_cores
+def test_a_line_of_any_length_and_a_progress_bar_are_passed_on(capfd):
+    code = """
+        import sys, time
+        sys.stdout.write("x" * 300_000 + "\\n\\n10 %\\r20 %\\r")
+        sys.stdout.flush()
+        time.sleep(0.1)
+        sys.stdout.buffer.write("30 %\\r\\nä".encode())
+    """
+    assert run_all([job("a", code), job("b", "")], 2) == 0
+    lines = [x[4:] for x in capfd.readouterr().err.split("\n") if x.startswith("a | ")]
+    long = [line for line in lines if line.startswith("x")]
+    assert "".join(long) == "x" * 300_000
+    assert lines[len(long) :] == ["10 %", "20 %", "30 %", "ä"]
+
+
 def test_one_job_at_a_time_prints_as_it_is(capfd):
     assert run_all([job("only", "print('as it is')")]) == 0
     assert capfd.readouterr().out == "as it is\n"
@@ -86,6 +102,26 @@ def test_a_failure_stops_the_others_and_begins_no_more(tmp_path):
     jobs = [waits, job("fails", fails), job("never", note(never, "x"))]
     assert run_all(jobs, 2) == 2
     assert saved.exists() and not never.exists()
+
+
+@needs_two_cores
+def test_whatever_escapes_stops_the_others_first(tmp_path, monkeypatch):
+    begun, saved = tmp_path / "begun", tmp_path / "saved"
+    says = f"""
+        import pathlib, time
+        while not pathlib.Path({str(begun)!r}).exists(): time.sleep(0.02)
+        print("word", flush=True)
+        time.sleep(60)
+    """
+
+    def closed(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("jax_labor.engine.jobs._print", closed)
+    waits = job("waits", WAITS.format(saved=str(saved), begun=str(begun)))
+    with pytest.raises(BrokenPipeError):
+        run_all([waits, job("says", says)], 2)
+    assert saved.exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -6,9 +6,12 @@ import pytest
 import tiny_data
 from PIL import Image
 
+from configs import spl
 from jax_labor.classes import get_table
 from jax_labor.errors import UserError
+from jax_labor.experiments.kept_rounds import check_kept, check_opened
 from jax_labor.experiments.labor import AnswersByIndex
+from jax_labor.experiments.phases import labor_phases
 from jax_labor.labels import oracle
 from jax_labor.labels.budget import check_budget, round_budget, share_of
 from jax_labor.labels.ledger import Ledger
@@ -257,3 +260,68 @@ def test_bad_budgets_name_the_setting(share, points):
 @pytest.mark.parametrize(("share", "points"), [(1.0, 0), (0.022, 0), (0, 40)])
 def test_good_budgets_pass(share, points):
     check_budget(share, points)
+
+
+@pytest.fixture
+def kept(tmp_path, rng):
+    """A workdir with a closed and an open round, and the settings that they were made with."""
+    rounds = spl.get_config("demo").rounds
+    rounds.count, rounds.share = 3, 0.6
+    asked = {name: np.arange(40).reshape(5, 8) < 8 for name in "ab"}
+    closed = open_round(tmp_path, 0, asked, rng)
+    oracle.answer(closed, lambda _: np.zeros((5, 8), np.uint8))
+    closed.close()
+    open_round(tmp_path, 1, asked, rng)
+    return tmp_path, rounds
+
+
+def test_rounds_of_the_same_settings_are_kept(kept):
+    check_kept(*kept, get_table("camvid11"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "table", "message"),
+    [
+        ({"strategy": "random"}, "camvid11", "000: .* by 'spl', .*strategy is 'random': go back"),
+        ({}, "cityscapes19", "000: its classes are sky, .*target's are road"),
+        (
+            {"share": 0.5},
+            "camvid11",
+            r"000/queries/[ab].json: 8 pixels .*config.rounds.share is 0.5",
+        ),
+        ({"share": 0.0, "points": 30}, "camvid11", r"pixels were asked \(mask\).* points is 30"),
+    ],
+)
+def test_rounds_of_other_settings_are_refused(changes, table, message, kept):
+    workdir, rounds = kept
+    rounds.update(changes)
+    with pytest.raises(UserError, match=message):
+        check_kept(workdir, rounds, get_table(table))
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("000/round.json", "{"),
+        ("000/queries/a.json", "{"),
+        ("000/queries/a.png", None),
+        ("000/answers/b.json", ""),
+        ("000/answers/b.png", None),
+        ("001/queries/b.json", None),
+    ],
+)
+def test_a_damaged_round_is_named_at_the_start(path, content, kept):
+    workdir, rounds = kept
+    damaged = workdir / "rounds" / path
+    damaged.unlink() if content is None else damaged.write_text(content)
+    with pytest.raises(UserError, match=f"{damaged} is missing"):
+        check_kept(workdir, rounds, get_table("camvid11"))
+
+
+def test_a_round_that_is_gone_is_named(kept):
+    workdir, _ = kept
+    phases = labor_phases(spl.get_config("demo"))
+    opens = [phase.start for phase in phases if phase.round is not None]
+    check_opened(workdir, phases, opens[2])
+    with pytest.raises(UserError, match="rounds/002 is gone, but training is past its opening"):
+        check_opened(workdir, phases, opens[2] + 1)

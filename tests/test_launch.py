@@ -1,6 +1,9 @@
 """Whole runs through the commands, as a user starts them."""
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 
@@ -16,6 +19,8 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import restored, run
 from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.experiments.evaluation import Evaluator
+from jax_labor.experiments.run_session import Stopped
+from jax_labor.experiments.session import Session
 from jax_labor.labels.store import Round
 from jax_labor.models.pretrained import export_weights, save_checkpoint
 
@@ -72,6 +77,23 @@ def test_other_settings_in_the_same_workdir_are_refused_with_a_diff(spl, data):
     assert "optimizer.lr" in log
     assert "now 0.5" in log
     assert "Traceback" not in log
+
+
+def test_a_forced_start_takes_over_no_round_of_another_strategy(spl, data, tmp_path):
+    shutil.copytree(spl[0], tmp_path / "spl")
+    shutil.rmtree(tmp_path / "spl/checkpoints")
+    with pytest.raises(UserError, match="chosen by 'spl', .*strategy is 'random'"):
+        run(config(data, **{"rounds.strategy": "random"}), str(tmp_path / "spl"), force=True)
+
+
+def test_a_damaged_answer_is_named_before_training_goes_on(spl, data, tmp_path):
+    shutil.copytree(spl[0], tmp_path / "spl")
+    next((tmp_path / "spl/rounds/000/answers").glob("*.png")).unlink()
+    with pytest.raises(UserError, match="rounds/000/answers/.*png is missing"):
+        run(config(data), str(tmp_path / "spl"))
+    shutil.rmtree(tmp_path / "spl/rounds/000")
+    with pytest.raises(UserError, match="rounds/000 is gone"):
+        run(config(data), str(tmp_path / "spl"))
 
 
 def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):
@@ -204,6 +226,43 @@ def test_a_shared_warmup_equals_an_own_one(spl, data, tmp_path):
     launch(tmp_path / "spl", data, f"--config.start_from={other / 'warmup'}")
     assert results(tmp_path / "spl")["miou"] == results(spl[0])["miou"]
     assert results(tmp_path / "spl")["asked_pixels"] == results(spl[0])["asked_pixels"]
+
+
+def test_a_signal_is_heard_before_an_evaluation_and_in_a_round_and_changes_nothing(
+    data, tmp_path, monkeypatch
+):
+    steps = {"train.steps": 2, "rounds.warmup": 1, "rounds.every": 1, "rounds.count": 1}
+    settings = config(data, **steps, **{"train.pictures": 0, "train.eval_every": 1})
+    run(settings, str(tmp_path / "undisturbed"))
+
+    def stop_at(owner, name):
+        work = getattr(owner, name)
+
+        def stops(*arguments):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return work(*arguments)
+
+        with monkeypatch.context() as patch, pytest.raises(Stopped, match="step 1 by a signal"):
+            patch.setattr(owner, name, stops)
+            run(settings, str(tmp_path / "stopped"))
+
+    round_ = Round(tmp_path / "stopped", 0)
+    stop_at(Session, "_line")  # an evaluation is due after it
+    stop_at(Round, "write_query")
+    assert len(list((round_.folder / "queries").glob("*.json"))) == 4  # of one batch
+    assert not round_.is_open
+    stop_at(Round, "write_answer")
+    assert len(round_.answered()) == 1
+    run(settings, str(tmp_path / "stopped"))
+    ours, theirs = (
+        {str(p.relative_to(w)): p.read_bytes() for p in w.glob("rounds/**/*.*")}
+        for w in (tmp_path / "stopped", tmp_path / "undisturbed")
+    )
+    assert ours == theirs
+    for name in ("miou", "iou_by_class", "asked_pixels"):
+        assert results(tmp_path / "stopped")[name] == results(tmp_path / "undisturbed")[name]
+    lines = [(tmp_path / w / "metrics.jsonl").read_text() for w in ("stopped", "undisturbed")]
+    assert lines[0] == lines[1] and "miou" in lines[0]
 
 
 BAD = [

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -102,6 +103,13 @@ def test_killed_again_and_again_at_random(undisturbed, data, tmp_path):
         process.wait()
     launch(tmp_path, data)
     assert_same(tmp_path, undisturbed)
+
+
+def test_begun_again_with_the_rounds_that_are_there(undisturbed, data, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed, workdir, ignore=shutil.ignore_patterns("checkpoints", "results*"))
+    launch(workdir, data)
+    assert_same(workdir, undisturbed)
 
 
 def test_sigterm_saves_and_loses_no_step(undisturbed, data, tmp_path):

@@ -47,7 +47,7 @@ class Counting(RunSession):
 
     def _save(self, step):
         self.events.append((step, "save"))
-        self.checkpoints.save(step, self.state, {"clock": self.clock.state(), "sum": step})
+        self.checkpoints.save(step, self.state, {**self._meta(), "sum": step})
 
     def _between(self, step):
         self.events.append((step, "between"))
@@ -90,13 +90,26 @@ def test_a_signal_saves_and_the_next_start_goes_on(when, tmp_path):
             os.kill(os.getpid(), signal.SIGTERM)
         return step
 
+    session = Counting(tmp_path, stop)
     with pytest.raises(Stopped, match=f"step {when} by a signal"):
-        Counting(tmp_path, stop).run()
+        session.run()
+    # What is between two steps may take longer than there is left: the next start begins with it.
+    assert session.events[-1] == (when, "save") and (when, "between") not in session.events
     session = Counting(tmp_path)
     assert (session.step, session.meta["sum"]) == (when, when)
     session.run()
+    assert session.events[0] == (when, "between")
+    assert session.events.count((when, "between")) == 1
     assert (session.step, int(session.state.total)) == (7, 28)
     assert lines(tmp_path) == [{"step": step, "loss": step} for step in (2, 4, 6, 7)]
+
+
+def test_a_signal_before_the_first_step_leaves_it_undone(tmp_path):
+    session = Counting(tmp_path)
+    with pytest.raises(Stopped, match="step 0"), session:
+        os.kill(os.getpid(), signal.SIGTERM)
+        session._advance(session.steps, 1, session._iterate, session._save)
+    assert session.events == []
 
 
 def test_a_signal_in_the_last_step_is_none(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from jax_labor.classes import IGNORE
 from jax_labor.models.segmenter import Outputs
-from jax_labor.steps.select import PROBS, STRATEGIES, make_selection_step
+from jax_labor.steps.select import PROBS, STRATEGIES, make_choice, make_proposal
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 CLASSES, SIZE = 5, (12, 10)
@@ -34,13 +34,14 @@ def selection(rng, strategy, window=(1, 1), **settings):
     rounds.radius, rounds.pick = window
     vars(rounds).update(settings)
     model = Fixed(rng)
-    return jax.jit(make_selection_step(model, rounds, align_corners=False)), model.outputs
+    propose, choose = make_proposal(model, strategy), make_choice(rounds, align_corners=False)
+    return jax.jit(lambda v, image, batch: choose(propose(v, image), batch)), model.outputs
 
 
 def ask(step, available, budget):
-    keys = jax.vmap(jax.random.key_data)(jax.random.split(jax.random.key(0), 2))
-    batch = dict(image=jnp.zeros((2, 4, 4, 3)), available=available, budget=budget, key=keys)
-    return jax.device_get(step({"params": {}, "batch_stats": {}}, batch))
+    keys = jax.random.split(jax.random.key(0), 2)
+    batch = dict(available=available, budget=budget, key=keys)
+    return jax.device_get(step({"params": {}, "batch_stats": {}}, jnp.zeros((2, 4, 4, 3)), batch))
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

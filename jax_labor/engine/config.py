@@ -45,10 +45,13 @@ def check_config(
       free: dotted names, or prefixes of them (`log` frees `log.every`), that may change.
 
     Raises:
-      UserError: with a line per difference outside `free`.
+      UserError: with a line per difference outside `free`; or there is none, but there are
+        checkpoints or rounds, which were made with settings that nobody knows.
     """
     path = _path(workdir)
-    if path.exists():
+    if not path.exists():
+        _check_fresh(epath.Path(workdir))
+    else:
         changed = differences(files.read_object(path), config, free)
         if changed:
             raise UserError(
@@ -61,6 +64,16 @@ def check_config(
 def write_config(workdir: epath.PathLike, config: Mapping[str, Any]) -> None:
     """Write `workdir/config.json`, in the place of one that is there."""
     files.write_json(_path(workdir), config)
+
+
+def _check_fresh(workdir: epath.Path) -> None:
+    for name in ("checkpoints", "rounds"):
+        if (workdir / name).exists() and any((workdir / name).glob("[0-9]*")):
+            raise UserError(
+                f"{_path(workdir)} is missing, but there are {name}, made with settings that it"
+                " alone tells: restore it, choose another --workdir, or pass --force to go on from"
+                " them with these settings"
+            )
 
 
 def _path(workdir: epath.PathLike) -> epath.Path:

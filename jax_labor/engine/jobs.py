@@ -1,13 +1,17 @@
 """Commands beside each other, each on CPU cores of its own, that stop together and cleanly."""
 
 import asyncio
+import contextlib
 import dataclasses
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 
 from jax_labor.engine.signals import EXIT_STOPPED
+
+_LONGEST = 2**16  # bytes of a line; a longer one is printed as several
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +56,18 @@ class _Jobs:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, EXIT_STOPPED)
         tasks = set()
-        while True:
-            while self._free and (job := self._next()):
-                tasks.add(loop.create_task(self._run(job, self._free.pop())))
-            if not tasks:
-                return self._status
-            ended, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                task.result()  # raises what stopped it
+        try:
+            while True:
+                while self._free and (job := self._next()):
+                    tasks.add(loop.create_task(self._run(job, self._free.pop())))
+                if not tasks:
+                    return self._status
+                ended, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.gather(*ended)  # raises what stopped one
+        finally:
+            if tasks:  # something escapes: the other jobs save first
+                self._stop(1)
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     def _next(self) -> Job | None:
         """Takes the first job that may begin out of those that wait."""
@@ -84,22 +92,47 @@ class _Jobs:
             pipe, stdout = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
             process = await asyncio.create_subprocess_exec(*job.command, stdout=pipe, stderr=stdout)
             # Before its interpreter has started a thread: those inherit it.
-            os.sched_setaffinity(process.pid, cores)
+            with contextlib.suppress(ProcessLookupError):
+                os.sched_setaffinity(process.pid, cores)
         self._running[job.name] = process
         if self._status:  # the stop came while the process was being made
-            process.send_signal(signal.SIGTERM)
-        if process.stdout:
-            async for line in process.stdout:
-                text = line.decode(errors="replace")
-                print(f"{job.name} | {text}", end="", file=sys.stderr, flush=True)
-        status = await process.wait()
-        del self._running[job.name]
-        return status
+            _terminate(process)
+        try:
+            if process.stdout:
+                await _pass_on(job.name, process.stdout)
+            return await process.wait()
+        except BaseException:
+            _terminate(process)
+            await process.communicate()
+            raise
+        finally:
+            del self._running[job.name]
 
     def _stop(self, status: int) -> None:
         self._status = self._status or status
         for process in self._running.values():
-            process.send_signal(signal.SIGTERM)
+            _terminate(process)
+
+
+async def _pass_on(name: str, stream: asyncio.StreamReader) -> None:
+    """Prints what `stream` brings behind `name`; of progress bars each state is a line."""
+    rest = b""
+    while chunk := await stream.read(_LONGEST):
+        *lines, rest = re.split(rb"[\r\n]+", rest + chunk)
+        if len(rest) > _LONGEST:
+            lines, rest = [*lines, rest], b""
+        _print(name, lines)
+    _print(name, [rest])
+
+
+def _print(name: str, lines: Sequence[bytes]) -> None:
+    for line in filter(None, lines):
+        print(f"{name} | {line.decode(errors='replace')}", file=sys.stderr, flush=True)
+
+
+def _terminate(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has just ended
+        process.send_signal(signal.SIGTERM)
 
 
 def _usable_cores() -> list[int]:

@@ -6,7 +6,7 @@ import os
 from etils import epath
 
 from jax_labor.errors import UserError
-from jax_labor.files import is_remote
+from jax_labor.files import disk_errors, is_remote
 
 _HELD: dict[str, int] = {}
 
@@ -18,12 +18,12 @@ def hold(workdir: epath.PathLike) -> None:
     knows no locks.
 
     Raises:
-      UserError: another process trains there.
+      UserError: another process trains there, or its file of a lock cannot be opened.
     """
     path = os.path.realpath(workdir)
     if is_remote(workdir) or path in _HELD:
         return
-    handle = os.open(os.path.join(path, ".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    handle = _open(os.path.join(path, ".lock"))
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -36,6 +36,14 @@ def hold(workdir: epath.PathLike) -> None:
         os.close(handle)
         return
     _HELD[path] = handle
+
+
+def _open(path: str) -> int:
+    with disk_errors(path):
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except PermissionError:  # another user made it: to be read is enough for a lock
+            return os.open(path, os.O_RDONLY)
 
 
 def release() -> None:

@@ -31,6 +31,32 @@ def from_main(work: Callable[[], T]) -> T:
     return result
 
 
+def together(work: Callable[[], T]) -> T:
+    """Do `work` in every process; a `UserError` of any is raised in all of them.
+
+    For what may fail in one alone, such as reading its machine's disk: the others would wait for it
+    in vain. All processes must call this together, and `work` must not wait for the others.
+    """
+    if jax.process_count() == 1:
+        return work()
+    ok, result = _outcome(work)
+    mistakes = _from_all("" if ok else result)
+    if not ok:
+        raise UserError(result)
+    for process, mistake in enumerate(mistakes):
+        if mistake:
+            raise UserError(f"process {process}: {mistake}")
+    return result
+
+
+def _from_all(text: str) -> list[str]:
+    """The `text` of every process."""
+    content = np.frombuffer(text.encode(), np.uint8)
+    longest = int(multihost_utils.process_allgather(np.int32(len(content))).max())
+    padded = np.pad(content, (0, longest - len(content)))
+    return [bytes(row).rstrip(b"\0").decode() for row in multihost_utils.process_allgather(padded)]
+
+
 def _outcome(work: Callable[[], T]) -> tuple[bool, T | str]:
     try:
         return True, work()

@@ -35,7 +35,8 @@ class Reporter:
         Args:
           workdir: the work directory; it exists.
           start_step: the steps done by the checkpoint that the run goes on from; lines of later
-            steps are cut off. At 0, nothing was kept, and every line is.
+            steps are cut off. At 0, nothing was kept, and every line is. A line of this step that
+            is there already is not written again.
           tensorboard: also write `workdir/tensorboard`.
           is_main: whether this process reports at all.
         """
@@ -43,7 +44,7 @@ class Reporter:
         if not is_main:
             return
         path = epath.Path(workdir) / "metrics.jsonl"
-        cut_metrics(path, start_step)
+        self._kept = [line for line in cut_metrics(path, start_step) if _step(line) == start_step]
         self._lines = _RemoteLines(path) if files.is_remote(path) else _LocalLines(path)
         if tensorboard:
             # Imported here: it costs a second and is not needed to read a checkpoint.
@@ -57,7 +58,9 @@ class Reporter:
         if self._lines is None:
             return
         values = {name: float(value) for name, value in metrics.items()}
-        self._lines.append(json.dumps(files.plain({"step": int(step), **values})))
+        line = json.dumps(files.plain({"step": int(step), **values}))
+        if line not in self._kept:
+            self._lines.append(line)
         for name, value in values.items() if self._board else ():
             self._board.add_scalar(name, value, step)
 
@@ -79,16 +82,20 @@ class Reporter:
                     board.close()
 
 
-def cut_metrics(path: epath.PathLike, last_step: int) -> None:
-    """Drop the lines after step `last_step`, all of them at 0, and a line that was cut short."""
+def cut_metrics(path: epath.PathLike, last_step: int) -> list[str]:
+    """Drop the lines after step `last_step`, all of them at 0, and a line that was cut short.
+
+    Returns the lines that are left.
+    """
     path = epath.Path(path)
     if not path.exists():
-        return
+        return []
     text = path.read_text()
     kept = [line for line in text.splitlines() if last_step and _step(line) <= last_step]
     new = "".join(f"{line}\n" for line in kept)
     if new != text:
         files.write_text(path, new)
+    return kept
 
 
 def _step(line: str) -> float:

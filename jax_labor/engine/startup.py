@@ -141,15 +141,33 @@ def setup_log() -> None:
     """Send our log to stderr: all of it in process 0, warnings only in the others.
 
     The libraries below log by absl at every start and checkpoint; only errors are let through.
+
+    Raises:
+      UserError: JAX_PLATFORMS names what is not here.
     """
     # The handlers, as some libraries set the loggers' levels anew; first, as the rest starts JAX.
     for inherited in logging.getLogger().handlers:
         inherited.setLevel(logging.ERROR)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S"))
+    _start_jax()
     ours = logging.getLogger("jax_labor")
     ours.handlers, ours.propagate = [handler], False
     ours.setLevel(logging.INFO if jax.process_index() == 0 else logging.WARNING)
+
+
+def _start_jax() -> None:
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError) as error:  # without CUDA's plugin an assertion, no text
+        asked = os.environ.get("JAX_PLATFORMS")
+        if not asked or not (str(error) == "" or "nitialize backend" in str(error)):
+            raise
+        reason = str(error).partition(" (set JAX_PLATFORMS")[0] or "it is not installed"
+        raise UserError(
+            f"JAX_PLATFORMS={asked} cannot be used here ({reason}): install what it needs, name"
+            " another, such as cpu, or unset it"
+        ) from error
 
 
 def setup_jax(cache_dir: str | None = None) -> str:

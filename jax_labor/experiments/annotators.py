@@ -1,5 +1,6 @@
 """Who answers a round: a program, or people through the files of the round."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -8,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from jax.experimental import multihost_utils
 
+from jax_labor.engine.processes import from_main
+from jax_labor.engine.signals import StopFlag
 from jax_labor.errors import UserError
 from jax_labor.labels import oracle
-from jax_labor.labels.answer_checks import ORACLE, SEGMENTER
 from jax_labor.labels.store import Round
 
 PEOPLE = "people"
@@ -37,6 +39,7 @@ class Desk(Protocol):
 
     config: object
     is_main: bool
+    stop: StopFlag
 
     def check_stop(self) -> None:
         """Raises Stopped if a signal came."""
@@ -59,14 +62,28 @@ def answer_round(desk: Desk, round_: Round, truth: Callable[[], Truth]) -> None:
 
     Raises:
         Waiting: people have not answered all, and `config.annotator_wait` does not say to wait.
-        Stopped: a signal came while waiting.
+        Stopped: a signal came; the answers so far are kept.
     """
     if desk.config.annotator == PEOPLE:
         _ask_people(desk, round_)
     elif _left(desk, round_):
         known = truth()
-        if desk.is_main:
-            oracle.answer(round_, known, desk.config.annotator)
+        from_main(lambda: _answer(desk, round_, known))
+        desk.check_stop()
+
+
+class _Heard(Exception):
+    """Process 0 heard a signal, which all have to agree about."""
+
+
+def _answer(desk: Desk, round_: Round, known: Truth) -> None:
+    def unless_stopped(name: str) -> np.ndarray:
+        if desk.stop.set:
+            raise _Heard
+        return known(name)
+
+    with contextlib.suppress(_Heard):
+        oracle.answer(round_, unless_stopped, desk.config.annotator)
 
 
 def truth_of(target) -> Truth:

@@ -6,13 +6,12 @@ from jax_labor.data.views import EvalView, TrainView
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
 from jax_labor.experiments.bounds import check_least, check_positive
-from jax_labor.experiments.phases import ASK_SELECTOR
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
 from jax_labor.ops.disagreement import BOTH, PROBABILITIES
 from jax_labor.ops.prototypes import SIMILARITIES
 from jax_labor.steps.pseudo_labels import RULES
-from jax_labor.steps.select import PROBS, STRATEGIES
+from jax_labor.steps.select import ASK_SELECTOR, PROBS, STRATEGIES
 
 CHOICES = {
     "train.statistics": ("each", "shared", "target"),

@@ -4,18 +4,17 @@ import dataclasses
 import logging
 
 import jax
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
 from jax_labor.classes import ClassTable
 from jax_labor.data.generated.layout import NAME as GENERATED
-from jax_labor.engine.config import check_config, write_config
-from jax_labor.engine.lock import hold
-from jax_labor.engine.processes import from_main
+from jax_labor.engine.config import write_config
+from jax_labor.engine.processes import from_main, together
 from jax_labor.engine.signals import StopFlag, agreed
+from jax_labor.engine.workdir import take
 from jax_labor.errors import UserError
 from jax_labor.experiments import factory, folds, samples, segmenter_oracle
-from jax_labor.experiments.annotators import SEGMENTER, answer_round, check_annotator
+from jax_labor.experiments.annotators import answer_round, check_annotator
 from jax_labor.experiments.assembly import (
     blank_variables,
     build_network,
@@ -37,7 +36,7 @@ from jax_labor.experiments.pixel_training import (
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.experiments.sample_checks import check_labels
 from jax_labor.experiments.session import Session, free_settings
-from jax_labor.files import prepare_workdir
+from jax_labor.labels.answer_checks import SEGMENTER
 from jax_labor.labels.effort import summary
 from jax_labor.models.pretrained import initialise
 
@@ -132,15 +131,11 @@ class Preparation:
 def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dict:
     """Brings WORKDIR/dataset about, part by part; returns what results.json says of it."""
     is_main = jax.process_index() == 0
-    if is_main:
-        prepare_workdir(workdir)
-        hold(workdir)
-    if not force:
-        check_config(workdir, config.to_dict(), free_settings(config))
-    table, weights = _check_segmenter(config), config.ensemble.weights
+    take(workdir, config.to_dict(), free_settings(config), force)
+    table, weights = together(lambda: _check_segmenter(config)), config.ensemble.weights
     if weights:
         channels = sum(shape[-1] for shape in generator.network.feature_sizes.values())
-        ensemble = read_ensemble(weights, table, channels)
+        ensemble = together(lambda: read_ensemble(weights, table, channels))
     else:
         check_batch_holds(config.ensemble.batch, table)
     if is_main:  # what is refused above may be corrected by the next start
@@ -171,8 +166,7 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
         return segmenter_oracle.predictor(run, round_, table)
 
     answer_round(preparation, round_, oracle)
-    multihost_utils.sync_global_devices("samples answered")
-    labelled = samples.read_samples(generator, round_)
+    labelled = together(lambda: samples.read_samples(generator, round_))
     check_labels(round_, labelled.labels, table, config.ensemble.smallest)
     from_main(round_.close)
     _LOG.info("%d samples are labelled", len(labelled.names))

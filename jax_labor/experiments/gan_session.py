@@ -2,6 +2,7 @@
 
 import jax
 
+from jax_labor.engine.processes import together
 from jax_labor.experiments import gan_assembly, run_session
 from jax_labor.experiments.assembly import load_domain
 from jax_labor.experiments.gan_pictures import progress_picture
@@ -30,7 +31,7 @@ class GanSession(run_session.RunSession):
         steps = gan_assembly.iterations(config)
         self.gan = gan_assembly.build_gan(config)
         super().__init__(config, workdir, FREE, force)
-        self.records = load_domain(config, "train")
+        self.records = together(lambda: load_domain(config, "train"))
         size = self.gan.generator.pyramid.image_size
         self.images = gan_assembly.Images(config, self.records, size)
         each = config.data.train_batch // jax.device_count()
@@ -81,7 +82,7 @@ class GanSession(run_session.RunSession):
         return metrics | {"kimg": kimg}, {"kimg": kimg} | shown
 
     def _save(self, step: int, iterator) -> None:
-        meta = {"position": iterator.get_state(), "clock": self.clock.state()}
+        meta = {"position": iterator.get_state(), **self._meta()}
         self.checkpoints.save(step, self.state, meta)
 
     def _first_state(self):

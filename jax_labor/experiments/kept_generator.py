@@ -7,7 +7,7 @@ import dataclasses
 
 from etils import epath
 
-from jax_labor.engine.processes import from_main
+from jax_labor.engine.processes import from_main, together
 from jax_labor.errors import UserError
 from jax_labor.experiments.generator_file import OpenGenerator, open_generator, save_generator
 from jax_labor.experiments.sample_files import manifest_path, read_manifest
@@ -30,7 +30,8 @@ def kept_generator(workdir) -> epath.Path:
 def open_samples_generator(config, workdir) -> OpenGenerator:
     """The generator of the samples: the copy of it once round 0 is open, before what is set.
 
-    Work directories of earlier versions have no copy: there it is always what is set.
+    Call in all processes. Work directories of earlier versions have no copy: there it is always
+    what is set.
 
     Raises:
         UserError: the copy is of another generator than what is set, or is damaged; or what
@@ -39,7 +40,11 @@ def open_samples_generator(config, workdir) -> OpenGenerator:
     path, round_, kept = config.generator.path, Round(workdir, 0), kept_generator(workdir)
     asked = from_main(lambda: round_.is_open and kept.exists())
     if config.ensemble.weights or not asked:
-        return open_generator(path)
+        return together(lambda: open_generator(path))
+    return together(lambda: _open_kept(path, round_, kept))
+
+
+def _open_kept(path: str, round_: Round, kept: epath.Path) -> OpenGenerator:
     manifest = read_manifest(round_)
     if manifest.source != path:
         raise UserError(

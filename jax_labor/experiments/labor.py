@@ -4,13 +4,10 @@ import logging
 import math
 
 import numpy as np
-from jax.experimental import multihost_utils
 
 from jax_labor.classes import IGNORE
 from jax_labor.engine.processes import from_main
-from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import (
-    ORACLE,
     PEOPLE,
     answer_round,
     check_annotator,
@@ -19,9 +16,11 @@ from jax_labor.experiments.annotators import (
 )
 from jax_labor.experiments.checks import check_rounds
 from jax_labor.experiments.finish import finish
+from jax_labor.experiments.kept_rounds import check_kept, check_opened
 from jax_labor.experiments.phases import Phase, labor_phases
 from jax_labor.experiments.queries import write_queries
 from jax_labor.experiments.session import Session
+from jax_labor.labels.answer_checks import ORACLE
 from jax_labor.labels.budget import check_budget_of
 from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.store import Round
@@ -39,8 +38,10 @@ def run(config, workdir: str, force: bool = False) -> dict:
         if config.annotator == ORACLE:
             check_has_truth(data.target)
         _check_budget(config.rounds, data.target)
+        check_kept(workdir, config.rounds, data.target.table)
 
     with Session(config, workdir, force, check) as session:
+        from_main(lambda: check_opened(workdir, phases, session.step))
         for phase in phases:
             if session.step >= phase.end:
                 continue
@@ -62,34 +63,22 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
     """Brings the phase's round about where it is missing; returns all answers so far."""
     round_ = Round(session.workdir, phase.round)
     if not round_.is_open:
-        if session.step > phase.start:
-            raise UserError(
-                f"{round_.folder} is gone, but training is past its opening: restore it, or start"
-                " in another workdir."
-            )
         _LOG.info("round %d: asking about %d images", phase.round, len(session.data.target))
         ledger = Ledger(session.workdir, phase.round)
-        if session.is_main:
-            round_.remove_parts()
-        multihost_utils.sync_global_devices(f"round {phase.round} begins")
-        write_queries(
-            session.config,
-            session.network.model,
-            session.variables,
-            session.data.target,
-            ledger,
-            round_,
-        )
+        from_main(round_.remove_parts)
+        write_queries(session, ledger, round_)
     answer_round(session, round_, lambda: truth_of(session.data.target))
-    multihost_utils.sync_global_devices(f"round {phase.round} answered")
-    # Once training has taken them, answers cannot be mended any more: a resume need not look again.
-    if session.config.annotator == PEOPLE:
-        from_main(lambda: round_.is_closed or round_.check_answers())
-    if session.is_main:
-        round_.close()
+    from_main(lambda: _take(round_, session.config.annotator))
     ledger = Ledger(session.workdir, phase.round + 1)
     _LOG.info("round %d: %d pixels asked in all rounds", phase.round, ledger.total)
     return ledger
+
+
+def _take(round_: Round, annotator: str) -> None:
+    """Closes a round: once training has taken its answers, they cannot be mended any more."""
+    if annotator == PEOPLE and not round_.is_closed:
+        round_.check_answers()
+    round_.close()
 
 
 class AnswersByIndex:

@@ -4,9 +4,9 @@ import dataclasses
 
 from jax_labor.errors import UserError
 from jax_labor.experiments.bounds import check_share
+from jax_labor.steps.select import ASK_SELECTOR
 
 NONE, FULL, ANSWERS = "none", "full", "answers"
-ASK_SELECTOR = ("spl", "ppl")
 
 
 @dataclasses.dataclass(frozen=True)

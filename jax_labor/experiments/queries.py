@@ -1,5 +1,6 @@
 """Asks: one round's queries for every target image."""
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -9,6 +10,7 @@ from jax.experimental import multihost_utils
 from jax_labor.classes import IGNORE
 from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
+from jax_labor.engine.processes import from_main
 from jax_labor.experiments.annotators import PEOPLE
 from jax_labor.experiments.evaluation import shared_batch
 from jax_labor.labels.budget import round_budget
@@ -16,22 +18,26 @@ from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.segments import LEAVE, pieces
 from jax_labor.labels.store import MASK, POINTS, Query, Round
 from jax_labor.steps import parallel
-from jax_labor.steps.select import make_selection_step
+from jax_labor.steps.select import make_choice, make_proposal
 
 
-def write_queries(config, model, variables, records, ledger: Ledger, round_: Round) -> None:
+def write_queries(session, ledger: Ledger, round_: Round) -> None:
     """Writes the queries of `round_` for this process's share of the target, then opens it.
 
     Args:
-        config: the card's settings.
-        model: a LaborNet.
-        variables: {"params", "batch_stats"} on the host.
-        records: the target's images.
+        session: a Session.
         ledger: what earlier rounds asked.
         round_: the round to write.
+
+    Raises:
+        Stopped: a signal came; the next start writes the same queries again.
     """
-    step = parallel.local_map(make_selection_step(model, config.rounds, config.align_corners))
-    variables = parallel.place(variables, jax.local_devices())
+    config, records = session.config, session.data.target
+    step = parallel.local_choice(
+        make_proposal(session.network.model, config.rounds.strategy),
+        make_choice(config.rounds, config.align_corners),
+    )
+    variables = parallel.place(session.variables, jax.local_devices())
     key = jax.random.fold_in(jax.random.key(config.seed), round_.number)
 
     def write(index, guess, points):
@@ -40,17 +46,41 @@ def write_queries(config, model, variables, records, ledger: Ledger, round_: Rou
             if config.annotator == PEOPLE:
                 round_.write_image(records.names[index], records[index]["image"])
 
+    def free_pixels(index, shape):
+        if index < 0:
+            return np.zeros(shape, bool)
+        return ~ledger.asked_mask(records.names[index], shape)
+
+    written = iter(())
     with ThreadPoolExecutor(max(1, config.data.threads)) as pool:
         for batch in _batches(config, records):
-            selection = _selection_batch(config, records, ledger, round_, batch, key)
-            chosen = parallel.merge(step(variables, parallel.split(selection)))
-            # Files take longer than the choice where a device is fast.
-            list(pool.map(write, batch["index"].tolist(), *chosen))
+            session.check_stop()  # every process has as many batches
+            rows = batch["index"].tolist()
+            free = list(pool.map(free_pixels, rows, itertools.repeat(batch["label"].shape[1:])))
+            selection = _selection_batch(config, records, ledger, round_, rows, free, key)
+            chosen = step(variables, *parallel.split((batch["image"], selection)))
+            # While the device chooses, the files of the batch before are written, which take longer
+            # than the choice where a device is fast.
+            list(written)
+            written = pool.map(write, rows, *parallel.merge(chosen))
+        list(written)
     multihost_utils.sync_global_devices(f"round {round_.number}")
-    if jax.process_index() == 0:
-        rounds = config.rounds
-        round_.open(rounds.strategy, records.names, records.table, rounds.smallest, rounds.specks)
-    multihost_utils.sync_global_devices(f"round {round_.number} opened")
+    asked = config.rounds.strategy, records.names, records.table
+    from_main(lambda: round_.open(*asked, config.rounds.smallest, config.rounds.specks))
+
+
+def budget(rounds, classes: int, pixels: int, number: int, asked: int) -> int:
+    """Pixels of one image that round `number` may ask about, by `config.rounds`.
+
+    Args:
+        rounds: `config.rounds`.
+        classes: how many there are.
+        pixels: of the image.
+        number: of the round, from 0.
+        asked: pixels that earlier rounds asked about, and that count.
+    """
+    points = rounds.points * (classes * rounds.count if rounds.per_class else 1)
+    return round_budget(pixels, rounds.share, points, number, rounds.count, asked)
 
 
 def _batches(config, records):
@@ -59,27 +89,18 @@ def _batches(config, records):
     return eval_batches(records, view, shared_batch(config), *processes, name="config.data.target")
 
 
-def _selection_batch(config, records, ledger, round_, batch, key):
-    """What the selection step reads: images, free pixels, budgets and keys."""
-    rounds, shape = config.rounds, batch["label"].shape[1:]
-    points = rounds.points * (records.table.num_classes * rounds.count if rounds.per_class else 1)
-    available = np.zeros(batch["label"].shape, bool)
-    budget = np.zeros(len(available), np.int32)
-    for row, index in enumerate(batch["index"].tolist()):
-        if index < 0:
-            continue
-        name = records.names[index]
-        available[row] = ~ledger.asked_mask(name, shape)
-        budget[row] = round_budget(
-            available[row].size,
-            rounds.share,
-            points,
-            round_.number,
-            rounds.count,
-            ledger.asked(name),
-        )
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.maximum(batch["index"], 0))
-    return {"image": batch["image"], "available": available, "budget": budget, "key": keys}
+def _selection_batch(config, records, ledger, round_, rows, free, key):
+    """What a choice reads of the records at `rows` (-1: none): free pixels, budgets and keys."""
+    rounds, classes = config.rounds, records.table.num_classes
+    spent = ledger.asked if rounds.void_counts else ledger.answered
+    budgets = [
+        budget(rounds, classes, mask.size, round_.number, spent(records.names[index]))
+        if index >= 0
+        else 0
+        for index, mask in zip(rows, free, strict=True)
+    ]
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.maximum(rows, 0))
+    return {"available": np.stack(free), "budget": np.array(budgets, np.int32), "key": keys}
 
 
 def _query(config, name: str, guess: np.ndarray, points: np.ndarray) -> Query:

@@ -18,7 +18,7 @@ from jax_labor.experiments.assembly import (
     state_shape,
 )
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
-from jax_labor.files import read_json, read_object, write_json
+from jax_labor.files import disk_errors, read_json, read_object, write_json
 from jax_labor.models.pretrained import load_variables
 
 _TABLE = "class_table.json"
@@ -31,7 +31,9 @@ def read_config(workdir: str) -> ConfigDict:
         UserError: there is no run.
     """
     path = epath.Path(workdir) / "config.json"
-    if not path.exists():
+    with disk_errors(path):
+        exists = path.exists()
+    if not exists:
         raise UserError(f"{path} is missing: name the --workdir of a run of launch/main.py.")
     config = read_object(path)
     if "experiment" not in config:

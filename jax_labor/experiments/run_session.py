@@ -9,14 +9,13 @@ from etils import epath
 
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.clock import Clock
-from jax_labor.engine.config import check_config, write_config
+from jax_labor.engine.config import write_config
 from jax_labor.engine.finite import check_finite
-from jax_labor.engine.lock import hold
 from jax_labor.engine.profile import Profiler
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.signals import StopFlag, agreed
+from jax_labor.engine.workdir import take
 from jax_labor.experiments.bounds import check_run
-from jax_labor.files import prepare_workdir, remove_parts
 from jax_labor.steps import parallel
 
 # Settings that may change between a start and its resume: they do not change what is computed.
@@ -45,19 +44,15 @@ class RunSession:
         steps: at which step the training ends.
         clock: of training alone.
         checkpoints: of the work directory.
+        stop: set by a signal.
         state: the present state; its `step` counts the steps done.
     """
 
     def __init__(self, config, workdir: str, free: tuple[str, ...], force: bool):
         self.config, self.workdir = config, epath.Path(workdir)
         self.is_main = jax.process_index() == 0
-        if self.is_main:
-            prepare_workdir(workdir)
-            hold(workdir)
-            remove_parts(workdir)
         check_run(config)
-        if not force:
-            check_config(workdir, config.to_dict(), free)
+        take(workdir, config.to_dict(), free, force)
 
     def _open(self, steps: int) -> None:
         """Takes up the state, and opens what the run writes to."""
@@ -65,16 +60,17 @@ class RunSession:
         self.steps, self.clock = steps, Clock()
         self._profiler = Profiler(train.profile, self.workdir / "profile")
         self.checkpoints = Checkpoints(self.workdir, train.keep)
+        self._owes = False
         self.state = parallel.place(self._first_state())
         self._progress = Progress(steps, self.clock, is_main=self.is_main)
-        self._stop, self._unchecked = StopFlag(), []
+        self.stop, self._unchecked = StopFlag(), []
         # Last, as everything above may refuse the settings: the next start may correct them.
         if self.is_main:
             write_config(self.workdir, self.config.to_dict())
         self._reporter = Reporter(self.workdir, self.step, train.tensorboard, self.is_main)
 
     def __enter__(self):
-        self._stop.__enter__()
+        self.stop.__enter__()
         return self
 
     def __exit__(self, *error):
@@ -82,7 +78,7 @@ class RunSession:
             parts.callback(self.checkpoints.close)
             parts.callback(self._reporter.close)
             parts.callback(self._profiler.close)
-            parts.callback(self._stop.__exit__, *error)
+            parts.callback(self.stop.__exit__, *error)
 
     @property
     def step(self) -> int:
@@ -91,7 +87,7 @@ class RunSession:
 
     def check_stop(self) -> None:
         """Raises Stopped if a signal came since the last checkpoint; call in all processes."""
-        if agreed(self._stop.set):
+        if agreed(self.stop.set):
             raise self._stopped(self.step)
 
     def _first_state(self):
@@ -113,8 +109,13 @@ class RunSession:
             return None
         step, state, meta = found
         self.clock.load(meta["clock"])
+        self._owes = meta.get("owes", False)
         _LOG.info("%s: going on from step %d", self.workdir, step)
         return state, meta
+
+    def _meta(self) -> dict:
+        """What every checkpoint keeps beside its state."""
+        return {"clock": self.clock.state(), "owes": self._owes}
 
     def _advance(
         self, end: int, images: int, iterate: Callable[[int], dict], save: Callable[[int], None]
@@ -132,6 +133,10 @@ class RunSession:
             NonFiniteLoss: a loss term is not finite; the last good checkpoint is kept.
         """
         step = self.step
+        self.check_stop()
+        if self._owes:
+            self._between(step)
+            self._owes = False
         self.clock.start()
         while step < end:
             self._profiler.before(step)
@@ -147,21 +152,26 @@ class RunSession:
             self._after(step, step == end, save)
 
     def _after(self, step: int, last: bool, save) -> None:
-        """What follows a step, in this order: look at losses, log, what is between, save, stop."""
+        """What follows a step, in this order: look at losses, log, what is between, save, stop.
+
+        A stop leaves no time for what is between, which the next start then owes.
+        """
         train = self.config.train
         logs = last or step % train.log_every == 0
         saves = last or (train.checkpoint_every and step % train.checkpoint_every == 0)
         if logs or saves:
             self._look(step, logs)
-        stops = agreed(self._stop.set) if self._agrees(step) else False
+        stops = step < self.steps and self._agrees(step) and agreed(self.stop.set)
+        self._owes = stops
         # Lines of a step come before its checkpoint: a resume repeats what is not saved.
-        self._between(step)
+        if not stops:
+            self._between(step)
         if saves or stops:
             with self.clock.pause():
                 if self._unchecked:
                     self._look(step, logs=False)
                 save(step)
-        if stops and step < self.steps:
+        if stops:
             raise self._stopped(step)
 
     def _agrees(self, step: int) -> bool:
@@ -179,4 +189,4 @@ class RunSession:
         self._unchecked.clear()
 
     def _stopped(self, step: int) -> Stopped:
-        return Stopped(f"stopped at step {step} by a signal; its checkpoint is saved")
+        return Stopped(f"stopped at step {step} by a signal; all work is saved")

@@ -7,6 +7,7 @@ import jax
 
 from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
 from jax_labor.engine.checkpoint import Checkpoints
+from jax_labor.engine.processes import together
 from jax_labor.errors import UserError
 from jax_labor.experiments import folds
 from jax_labor.experiments.assembly import (
@@ -55,18 +56,13 @@ class Session(RunSession):
     def __init__(
         self, config, workdir: str, force: bool = False, check: Callable[[Data], None] | None = None
     ):
-        """`check` may refuse the data, by a UserError, before anything is written down."""
+        """`check` may refuse the data, by a UserError, before anything is written down.
+
+        It is called in all processes, and must not wait for the others.
+        """
         check_training(config)
         super().__init__(config, workdir, free_settings(config), force)
-        self.data = load_data(config)
-        if not self.data.source.has_labels:
-            raise UserError(
-                f"config.data.source ({self.data.source.description}) has no labels to learn from:"
-                " choose a labelled split or data set."
-            )
-        if check:
-            check(self.data)
-        check_data(workdir, self.data, force)
+        self.data = together(lambda: _checked_data(config, workdir, force, check))
         self.network = build_network(config, self.data.table.num_classes)
         parts = config.eval.folds
         self.evaluator = Evaluator(config, self.network.model, self.data.eval, parts)
@@ -132,21 +128,17 @@ class Session(RunSession):
         self._positions |= {role: it.get_state() for role, it in iterators.items()}
         if phase.round is None and step == phase.end < self.steps:
             self._save_warmup(step, phase)
-        self.checkpoints.save(step, self.state, self._meta(phase))
+        self.checkpoints.save(step, self.state, self._beside(phase))
 
     def _save_warmup(self, step: int, phase: Phase) -> None:
         """Keeps the end of the warm-up for good, for other runs to start from."""
         warmup = Checkpoints(self.workdir / "warmup", keep=1)
-        warmup.save(step, self.state, self._meta(phase))
+        warmup.save(step, self.state, self._beside(phase))
         warmup.close()
 
-    def _meta(self, phase: Phase) -> dict:
-        return {
-            "positions": self._positions,
-            "round": phase.round,
-            "clock": self.clock.state(),
-            "warmup": self.config.rounds.warmup,
-        }
+    def _beside(self, phase: Phase) -> dict:
+        own = {"positions": self._positions, "round": phase.round}
+        return {**own, "warmup": self.config.rounds.warmup, **self._meta()}
 
     def _first_state(self):
         """The newest checkpoint's state, else the warm-up's to start from, else a fresh one."""
@@ -155,7 +147,7 @@ class Session(RunSession):
         found = self._resumed(shape)
         if found is None and self.config.start_from:
             found = self._from_warmup(shape)
-        state, meta = found or (initial_state(*parts), {"positions": {}})
+        state, meta = found or (together(lambda: initial_state(*parts)), {"positions": {}})
         self._positions = meta["positions"]
         return state
 
@@ -213,6 +205,20 @@ class Session(RunSession):
             size = view.size if view.resize == "fixed" else None
             self._cached[role] = CachedRecords(records, size)
         return self._cached[role]
+
+
+def _checked_data(config, workdir, force: bool, check) -> Data:
+    """This process's data; a UserError where it is not there, or not what the run needs."""
+    data = load_data(config)
+    if not data.source.has_labels:
+        raise UserError(
+            f"config.data.source ({data.source.description}) has no labels to learn from: choose a"
+            " labelled split or data set."
+        )
+    if check:
+        check(data)
+    check_data(workdir, data, force)
+    return data
 
 
 def _target_labels(phase: Phase, overlay) -> dict:

@@ -149,9 +149,8 @@ class Study:
 
 
 def _by_name(words: Sequence[str]) -> dict[str, str]:
-    """Flag -> its value; one that is repeated has them all."""
-    pairs = [word.partition("=")[::2] for word in words]
-    return {name: " ".join(value for n, value in pairs if n == name) for name, _ in pairs}
+    """Flag -> its value, the last where it is repeated, as a run takes it."""
+    return dict(word.partition("=")[::2] for word in words)
 
 
 def _hold(path: Path, asked: dict[str, str], runs: str) -> None:

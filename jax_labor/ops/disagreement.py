@@ -54,8 +54,8 @@ def disagreement(
       logits2: float [B,h,w,K] of the second.
       size: static (H, W) of the labels.
       align_corners: as in `resize_bilinear`.
-      class_of_pixel: whose argmax is the class of a pixel: `mean` of both, `c1` or `c2`; with `both`
-        a pixel has two classes.
+      class_of_pixel: whose argmax is the class of a pixel: `mean` of both, `c1` or `c2`; with
+        `both` a pixel has two classes.
 
     Returns:
       A `Disagreement` of arrays [B,H,W].

@@ -39,6 +39,17 @@ def parallel_evaluation(infer, count):
     return lambda variables, images, label: count(infer(variables, images), label)
 
 
+def local_choice(propose, choose):
+    """Maps propose(variables, images) and choose(its result, batch) over this process's devices.
+
+    Returns (variables, images, batch) -> per-example outputs.
+    """
+    devices = jax.local_devices()
+    propose = jax.pmap(propose, AXIS, in_axes=(None, 0), devices=devices)
+    choose = jax.pmap(choose, AXIS, devices=devices)
+    return lambda variables, images, batch: choose(propose(variables, images), batch)
+
+
 def local_map(function):
     """Maps function(state, batch) -> per-example outputs over this process's devices only."""
     return jax.pmap(function, AXIS, in_axes=(None, 0), devices=jax.local_devices())

@@ -1,4 +1,7 @@
-"""The per-device step of a round: which pixels to ask about."""
+"""The per-device steps of a round: what the network says, and which pixels to ask about.
+
+Two functions for the reason given in `evaluate`: the second alone is compiled for every label size.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -12,29 +15,43 @@ from jax_labor.ops.select import select_spl, select_top
 from jax_labor.ops.uncertainty import region_impurity, uncertainty, window_sum
 from jax_labor.steps.forward import infer
 
+ASK_SELECTOR = ("spl", "ppl")
 SEGMENTER = "segmenter"
 PROBS = (*PROBABILITIES, SEGMENTER)
 
 
-def make_selection_step(model, rounds, align_corners: bool):
-    """Builds step(variables, batch) -> guess uint8[B, H, W], points int32[B, n].
+def make_proposal(model, strategy: str):
+    """Builds step(variables, image) -> outputs, of which `strategy` reads some.
 
-    The batch holds "image" float32[B, h, w, 3], "available" bool[B, H, W] (pixels not yet asked),
-    "budget" int32[B] in pixels and "key" uint32[B, 2], one per image. `guess` is the segmenter's
-    class at every asked pixel and 255 elsewhere; `points` are the flat indices of PPL's points in
-    their order, padded with -1 (n = 0 for the other strategies).
+    `image` is float32[B, h, w, 3]; the outputs are those of a LaborNet without feature maps, and
+    without the two classifiers unless they are asked.
+    """
+
+    def step(variables, image):
+        outputs = infer(model, variables["params"], variables["batch_stats"], image)
+        if strategy not in ASK_SELECTOR:
+            outputs = outputs._replace(classifier1=None, classifier2=None)
+        return outputs._replace(aux=None, features={})
+
+    return step
+
+
+def make_choice(rounds, align_corners: bool):
+    """Builds step(outputs, batch) -> guess uint8[B, H, W], points int32[B, n].
+
+    The batch holds "available" bool[B, H, W] (pixels not yet asked), "budget" int32[B] in pixels
+    and "key" key[B], one per image. `guess` is the segmenter's class at every asked pixel and 255
+    elsewhere; `points` are the flat indices of PPL's points in their order, padded with -1 (n = 0
+    for the other strategies).
 
     Args:
-        model: a LaborNet.
         rounds: settings of a card: `strategy`, `points`, `similarity`, `probs`, `class_of_pixel`,
             `per_class`, `radius`, `pick`.
         align_corners: how logits are raised to label resolution.
-
     """
     choose = STRATEGIES[rounds.strategy]
 
-    def step(variables, batch):
-        outputs = infer(model, variables["params"], variables["batch_stats"], batch["image"])
+    def step(outputs, batch):
         size = batch["available"].shape[-2:]
         asked, points = choose(outputs, batch, rounds, align_corners)
         guess = predict(outputs.main, size, align_corners)
