@@ -1,6 +1,7 @@
 """Checkpoints: whole or not at all, on any devices, past damage, past kill -9, past a full disk."""
 
 import errno
+import json
 import logging
 import os
 import random
@@ -187,7 +188,20 @@ def data_files(folder):
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
 
 
-@pytest.mark.parametrize("seed", range(5))
+def test_numbers_that_changed_on_disk_are_noticed_by_their_checksum(tmp_path, caplog):
+    """Orbax itself reads them."""
+    saved(tmp_path).close()
+    path = tmp_path / "checkpoints" / "3" / "meta" / "metadata"
+    content = json.loads(path.read_text())
+    assert content["round"] == 3
+    path.write_text(json.dumps(content | {"round": 7}))
+    with caplog.at_level(logging.WARNING, "jax_labor"):
+        number, _, meta = Checkpoints(tmp_path).restore(small(0))
+    assert (number, meta) == (2, {"round": 2})
+    assert "its checksum is wrong" in caplog.text
+
+
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("how", ["cut", "flip", "remove"])
 def test_damaged_latest_falls_back_and_says_so(tmp_path, caplog, seed, how):
     saved(tmp_path).close()

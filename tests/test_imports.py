@@ -70,6 +70,10 @@ def test_imports_go_down(path):
         there = room(name)
         if name.split(".")[0] in ("tensorflow", "clu"):
             pytest.fail(f"{path} imports {name}")
+        if here in ("jax_labor.data", "jax_labor.labels"):
+            assert name.split(".")[0] not in ("jax", "flax", "optax"), f"{path} imports {name}"
+        if here.startswith("jax_labor"):
+            assert name.split(".")[0] != "configs", f"{path} knows a card"
         if here == "configs":
             assert name.split(".")[0] in ("configs", "ml_collections", "difflib"), name
         elif there in FLOOR and there != here:

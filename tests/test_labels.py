@@ -243,6 +243,14 @@ def test_budgets_add_up_and_roll_over(rng):
         assert asked == total
 
 
+def test_a_budget_is_spread_evenly_over_the_rounds():
+    spent = [
+        round_budget(100, 0, 10, number, 4, asked) for number, asked in enumerate((0, 2, 5, 7))
+    ]
+    assert spent == [2, 3, 2, 3]
+    assert round_budget(100, 0, 10, 2, 4, 1) == 6  # with what two rounds left
+
+
 @pytest.mark.parametrize(("pixels", "share"), [(172800, 0.35), (172800, 0.175), (1000, 0.001)])
 def test_a_share_is_the_decimal_number_as_it_is_written(pixels, share):
     assert share_of(pixels, share) == int(Decimal(str(share)) * pixels)
@@ -276,7 +284,10 @@ def kept(tmp_path, rng):
 
 
 def test_rounds_of_the_same_settings_are_kept(kept):
-    check_kept(*kept, get_table("camvid11"))
+    workdir, rounds = kept
+    check_kept(workdir, rounds, get_table("camvid11"))
+    rounds.share, rounds.points = 0.0, 30  # as many pixels; only ppl's queries are of points
+    check_kept(workdir, rounds, get_table("camvid11"))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +300,7 @@ def test_rounds_of_the_same_settings_are_kept(kept):
             "camvid11",
             r"000/queries/[ab].json: 8 pixels .*config.rounds.share is 0.5",
         ),
-        ({"share": 0.0, "points": 30}, "camvid11", r"pixels were asked \(mask\).* points is 30"),
+        ({"share": 0.0, "points": 3}, "camvid11", r"pixels were asked \(mask\).* points is 3"),
     ],
 )
 def test_rounds_of_other_settings_are_refused(changes, table, message, kept):

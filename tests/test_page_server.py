@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
@@ -20,7 +21,10 @@ from PIL import Image
 
 from jax_labor.errors import UserError
 from jax_labor.labels.page import checks, rounds
+from jax_labor.labels.page.auth import Auth
 from jax_labor.labels.page.cache import Cache
+from jax_labor.labels.page.database import Database
+from jax_labor.labels.page.refusal import Refusal
 from jax_labor.labels.page.serve import serve
 from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED, Answer, Query
 
@@ -931,3 +935,16 @@ def test_the_cache_holds_its_bound_and_makes_a_value_once():
         with pytest.raises(OSError, match="broken"):
             cache.get("bad", fail, len)
     assert cache.get("bad", lambda: "x", len) == "x"
+
+
+def test_a_session_ends(tmp_path, monkeypatch):
+    with_database = Database(tmp_path / "page.sqlite")
+    auth = Auth(with_database, "secret", secure=False)
+    value, attributes = auth.login("here", "secret", "ann")
+    request = SimpleNamespace(cookies={attributes["key"]: value})
+    assert auth.annotator(request) == "ann"
+    later = time.time() + attributes["max_age"] + 1
+    monkeypatch.setattr("jax_labor.labels.page.auth.time.time", lambda: later)
+    with pytest.raises(Refusal) as refused:
+        auth.annotator(request)
+    assert refused.value.status == 401

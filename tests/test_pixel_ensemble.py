@@ -104,7 +104,7 @@ def test_a_step_in_training_is_that_of_torch(tmp_path):
     tx = optax.adam(1e-3, eps=1e-3)
     x = RNG.standard_normal((3, 4, 6, 7)).astype(np.float32)
     labels = RNG.integers(0, 4, (3, 4, 6))
-    state = create_ensemble(model, tx, jax.random.key(0), 7, [0])
+    state = create_ensemble(model, tx, jax.random.key(0), 7, [2])
     state = state.replace(params=stacked["params"], batch_stats=stacked["batch_stats"])
     key, pixels = jax.random.key(5), find_labelled(labels)
     train = jax.jit(make_training(model, tx, (4, 6), steps=3, batch=16))
@@ -113,7 +113,7 @@ def test_a_step_in_training_is_that_of_torch(tmp_path):
     optimizer = torch.optim.Adam(theirs.parameters(), 1e-3, eps=1e-3)
     theirs.train()
     for step in range(3):
-        own = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, step), 0))[0]
+        own = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, step), 2))[0]
         place, label = drawn(pixels, own, 16, True)
         logits = theirs["layers"](torch.from_numpy(x[tuple(np.asarray(place).T)]))
         loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(np.array(label)).long())

@@ -12,6 +12,7 @@ from jax_labor.experiments import labor
 from jax_labor.experiments.assembly import Data
 from jax_labor.experiments.bounds import check_run
 from jax_labor.experiments.checks import check_training
+from jax_labor.experiments.phases import labor_phases
 from jax_labor.experiments.same_data import check_data, write_data
 from jax_labor.labels.budget import check_budget_of
 from jax_labor.models import build_model
@@ -95,6 +96,16 @@ def test_models_that_cannot_be(setting, value):
     changed(settings, setting, value)
     with pytest.raises(UserError, match=f"model.{setting}"):
         build_model(settings, 5)
+
+
+@pytest.mark.parametrize(("strategy", "asked"), [("spl", True), ("ripu", False)])
+def test_the_selector_is_trained_while_somebody_will_ask_it(strategy, asked):
+    config = spl.get_config("demo")
+    config.rounds.strategy = strategy
+    warmup, *rounds, last = labor_phases(config)
+    assert warmup.trains_selector  # the same for every strategy, which may share it
+    assert [phase.trains_selector for phase in rounds] == [asked] * (config.rounds.count - 1)
+    assert not last.trains_selector
 
 
 def test_a_budget_must_be_one_for_its_images():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from small_stylegan2 import generator
 
+from jax_labor.steps.samples import LABELLED, PICTURES, STOPS, WRITTEN
+
 
 @pytest.fixture(scope="module")
 def small():
@@ -75,3 +77,7 @@ def test_every_layer_and_every_sample_has_noise_of_its_own(small, batch):
     assert np.allclose(np.diag(alike), 1)
     assert np.abs(alike - np.diag(np.diag(alike))).max() < 0.6
     assert np.abs(alike - np.diag(np.diag(alike))).mean() < 0.2
+
+
+def test_samples_of_different_purposes_are_never_the_same():
+    assert len({int(each) for each in (PICTURES, STOPS, LABELLED, WRITTEN)}) == 4
