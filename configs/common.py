@@ -149,7 +149,7 @@ def schedule(lr: float, **settings):
 
 def small(c: ConfigDict, size) -> None:
     """A network that learns from scratch within minutes on two CPU cores."""
-    c.model.backbone, c.model.style, c.model.bn = "pyramid", "torchvision", "train"
+    c.model.backbone, c.model.style, c.model.bn = "unet", "torchvision", "train"
     c.model.head, c.model.width, c.model.dilations, c.model.aux = "v2", 32, (1,), False
     c.model.dropout = 0.0
     c.model.selector = "shared"

@@ -23,7 +23,7 @@ def test_every_backbone_builds_with_every_head(backbone, head):
     cfg = {"backbone": backbone, "head": head, "aux": True, "selector": "shared"}
     out, variables = outputs(cfg | {"style": "torchvision"})
     size = (9, 13) if head == "v3plus" else (5, 7)
-    if backbone == "pyramid":
+    if backbone == "unet":
         size = (17, 25)  # its heads read the map of stride 2
     assert out.main.shape == out.classifier2.shape == (1, *size, 7)
     assert out.aux.shape == (1, 5, 7, 7)  # on layer3, of stride 8 in all of them

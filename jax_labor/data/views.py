@@ -69,23 +69,18 @@ class EvalView:
     Attributes:
         size: (H, W) in pixels, or None for each image's own size.
         scale: factor on that size, for multi-scale evaluation.
-        multiple: height and width are rounded to a multiple of this many pixels.
         normalize: as in `TrainView`.
     """
 
     size: tuple[int, int] | None = None
     scale: float = 1.0
-    multiple: int = 1
     normalize: str = "imagenet"
 
     def __post_init__(self):
         object.__setattr__(self, "size", _checked_size("config.eval.size", self.size))
         _check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
-        if self.scale <= 0 or self.multiple < 1:
-            raise UserError(
-                f"config.eval.scales: {self.scale} must be above 0, multiple={self.multiple} at "
-                "least 1"
-            )
+        if self.scale <= 0:
+            raise UserError(f"config.eval.scales: {self.scale} must be above 0")
 
     def input_size(self, native: tuple[int, int]) -> tuple[int, int]:
         """(H, W) the net sees of an image of `native` (H, W) pixels."""
@@ -93,7 +88,7 @@ class EvalView:
         return self._rounded(height), self._rounded(width)
 
     def _rounded(self, length: int) -> int:
-        return max(1, round(length * self.scale / self.multiple)) * self.multiple
+        return max(1, round(length * self.scale))
 
 
 def _checked_size(setting: str, size) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax_labor.errors import UserError
 from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 from jax_labor.models.norm import BN_MODES
-from jax_labor.models.pyramid import PyramidNet
+from jax_labor.models.unet import UNet
 from jax_labor.models.resnet import STYLES, VARIANTS, ResNet
 from jax_labor.models.segmenter import LaborNet
 from jax_labor.models.selector import PixelSelector
@@ -15,7 +15,7 @@ DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 COPIED = "copied"
 OWN_BACKBONE = ("own", COPIED)
 CHOICES = {
-    "backbone": ("pyramid", *VARIANTS),
+    "backbone": ("unet", *VARIANTS),
     "style": STYLES,
     "head": ("v2", "v3", "v3plus"),
     "selector": ("none", "shared", *OWN_BACKBONE),
@@ -46,7 +46,7 @@ def build_model(cfg, num_classes: int, axis_name: str | None = None) -> LaborNet
 
     `cfg` is a mapping, a ConfigDict or an object with attributes; absent keys take DEFAULTS:
 
-    * backbone, style, width: see ResNet; width only matters to resnettiny and pyramid.
+    * backbone, style, width: see ResNet; width only matters to resnettiny and unet.
     * head: v2, v3 or v3plus; dilations, channels: its settings, () and 0 for the published ones;
       dropout: of v3 (published 0.5) and v3plus (0.1).
     * aux: an ASPPV2 on layer3; selector: none, a shared backbone, its own one, or one that is made
@@ -106,8 +106,8 @@ def _settings(cfg) -> dict:
 
 
 def _backbone(settings, common) -> nn.Module:
-    if settings["backbone"] == "pyramid":
-        return PyramidNet(settings["width"], **common)
+    if settings["backbone"] == "unet":
+        return UNet(settings["width"], **common)
     width = settings["width"] if settings["backbone"] == "resnettiny" else 64
     return ResNet(settings["backbone"], settings["style"], width, **common)
 

@@ -34,14 +34,13 @@ VARIANTS = {
 class ResNet(nn.Module):
     """Residual network (He et al., CVPR 2016) dilated to output stride 8 (DeepLab-V2).
 
-    The published dialects differ in four places:
+    The published dialects differ in three places:
 
     | `style`                         | caffe                  | torchvision                 |
     |---------------------------------|------------------------|-----------------------------|
     | stride of a bottleneck          | first 1x1 convolution  | 3x3 convolution             |
     | first block of a dilated stage  | dilation of the stage  | dilation of the stage before|
     | 3x3 max-pool                    | ceil mode              | floor mode                  |
-    | shortcut of layer3 and layer4   | projection             | projection                  |
 
     For an input H x W the maps of layer2 to layer4 are h x w with h = ceil(H / 8) in the
     torchvision style; in the caffe style h = ceil((floor(ceil(H/2) / 2) + 1) / 2). layer1 has

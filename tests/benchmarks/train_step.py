@@ -47,8 +47,8 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = F
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
 
 
-class Pyramid(nn.Module):
-    """PyramidNet: to stride 16 and back to stride 2, layers named as in Flax."""
+class UNet(nn.Module):
+    """UNet: to stride 16 and back to stride 2, layers named as in Flax."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -93,7 +93,7 @@ class Net(nn.Module):
         def head():
             return nn.ModuleDict({"branch0": conv(width, num_classes, 3, bias=True)})
 
-        self.backbone, self.head = Pyramid(width), head()
+        self.backbone, self.head = UNet(width), head()
         self.selector = nn.ModuleDict({"classifier1": head(), "classifier2": head()})
 
     def forward(self, image):

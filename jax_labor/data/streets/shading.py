@@ -6,8 +6,6 @@ from PIL import Image, ImageDraw, ImageFilter
 from jax_labor.data.streets import textures
 from jax_labor.data.streets.canvas import SUPER
 
-SKY_DEPTH = 1e4
-
 
 def develop(canvas, air, noise):
     """The finished picture uint8[H, W, 3] and label uint8[H, W] of a painted canvas.

@@ -9,7 +9,7 @@ from jax_labor.models.resnet import conv
 from jax_labor.ops.resize import resize_bilinear
 
 
-class PyramidNet(nn.Module):
+class UNet(nn.Module):
     """A U-Net (Ronneberger et al., MICCAI 2015) whose heads read the map of stride 2.
 
     At the sizes that a CPU can train, a map of stride 8 has no room for poles and signs, and
