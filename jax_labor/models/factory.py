@@ -6,10 +6,10 @@ import jax.numpy as jnp
 from jax_labor.errors import UserError
 from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 from jax_labor.models.norm import BN_MODES
-from jax_labor.models.unet import UNet
 from jax_labor.models.resnet import STYLES, VARIANTS, ResNet
 from jax_labor.models.segmenter import LaborNet
 from jax_labor.models.selector import PixelSelector
+from jax_labor.models.unet import UNet
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 COPIED = "copied"

@@ -14,8 +14,6 @@ from jax_labor.labels.segments import describe, pieces
 from jax_labor.labels.store import FULL, MASK, POINTS, Round
 from jax_labor.pixels import encode_png
 
-NOTHING = 0  # in `Task.ids`, outside every piece
-
 
 @dataclasses.dataclass(frozen=True)
 class Task:
