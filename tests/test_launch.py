@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from small import FLAGS, ROOT, command, config, environment, launch
 
-from configs import ppl
+from configs import ppl, segmentation
 from configs import spl as card
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
@@ -163,10 +163,10 @@ def test_a_file_of_weights_is_evaluated_as_a_card_says(spl, data, tmp_path):
         restored.evaluate(settings)
 
 
-@pytest.mark.parametrize("strategy", ["random", "ripu"])
-def test_every_strategy_spends_the_same_budget_exactly(strategy, data, tmp_path):
+@pytest.mark.parametrize(("strategy", "selector"), [("random", "shared"), ("ripu", "copied")])
+def test_every_strategy_spends_the_same_budget_exactly(strategy, selector, data, tmp_path):
     """Each alone: test_selection_step."""
-    changes = {"rounds.strategy": strategy, "train.pictures": 0, "model.selector": "copied"}
+    changes = {"rounds.strategy": strategy, "train.pictures": 0, "model.selector": selector}
     run(config(data, **changes), str(tmp_path))
     assert results(tmp_path)["asked_pixels"] == 6 * int(0.022 * 32 * 48)
 
@@ -191,7 +191,10 @@ def test_ppl_asks_points_of_every_class_in_every_round(data, tmp_path):
 
 @pytest.mark.parametrize("method", ["source", "adversarial", "supervised"])
 def test_the_baselines_run(method, data, tmp_path):
-    launch(tmp_path, data, card=f"segmentation.py:{method},demo")
+    if method == "adversarial":
+        launch(tmp_path, data, card="segmentation.py:adversarial,demo")
+    else:
+        run(config(data, segmentation, f"{method},demo"), str(tmp_path))
     found = results(tmp_path)
     assert found["asked_share"] == (1.0 if method == "supervised" else 0.0)
     assert not (tmp_path / "rounds").exists()

@@ -83,7 +83,8 @@ ALL_TERMS = {
 }
 
 
-@pytest.mark.parametrize("statistics", ["shared", "each", "target"])
+# "each" differs from "target" in what is stored alone, see below.
+@pytest.mark.parametrize("statistics", ["shared", "target"])
 def test_four_devices_equal_one(statistics):
     config = small_config(**ALL_TERMS, **{"train.statistics": statistics, "optimizer.name": "sgd"})
     config.optimizer.lr = 0.05
