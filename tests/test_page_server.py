@@ -763,7 +763,7 @@ def test_a_malformed_answer_file_stops_nobody(tmp_path, caplog, content):
             assert ann.claim()["name"] == "c"  # neither done nor handed out
             time.sleep(1.1)
             assert ann_images(ann)["done"] == 1
-        (line,) = caplog.messages
+        (line,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
         assert "b.json" in line
         reply = ann.post("claim", name="b")
         assert (reply.status_code, reply.json()["reason"]) == (409, "unreadable")
