@@ -257,7 +257,7 @@ def test_a_signal_is_heard_before_an_evaluation_and_in_a_round_and_changes_nothi
     assert len(list((round_.folder / "queries").glob("*.json"))) == 4  # of one batch
     assert not round_.is_open
     stop_at(Round, "write_answer")
-    assert len(round_.answered()) == 1
+    assert round_.answered() and not round_.is_closed  # of each thread perhaps one
     run(settings, str(tmp_path / "stopped"))
     ours, theirs = (
         {str(p.relative_to(w)): p.read_bytes() for p in w.glob("rounds/**/*.*")}
