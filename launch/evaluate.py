@@ -18,6 +18,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from jax_labor.command_line import parse
+from jax_labor.engine.alarm import end_together
 from jax_labor.engine.startup import compile_faster, initialise_distributed, setup_jax, setup_log
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import restored
@@ -45,11 +46,12 @@ def main(_):
         initialise_distributed()
         setup_log()
         setup_jax()
-        if JSON.value:
-            check_writable(JSON.value)
-        evaluation = restored.evaluate(_config(), WORKDIR.value, STEP.value, PREDICTIONS.value)
-        if JSON.value:
-            write_json(JSON.value, evaluation.report())
+        with end_together():
+            if JSON.value:
+                check_writable(JSON.value)
+            evaluation = restored.evaluate(_config(), WORKDIR.value, STEP.value, PREDICTIONS.value)
+            if JSON.value:
+                write_json(JSON.value, evaluation.report())
         print(evaluation.text())
 
 

@@ -29,6 +29,7 @@ COMPILED = flags.DEFINE_string(
 
 def main(_):
     """Runs the card in the work directory."""
+    from jax_labor.engine.alarm import end_together
     from jax_labor.engine.signals import EXIT_STOPPED, EXIT_WAITING
     from jax_labor.engine.startup import (
         compile_faster,
@@ -50,8 +51,9 @@ def main(_):
                 share_cores(*shared_sizes(CONFIG.value))
             setup_log()
             setup_jax(COMPILED.value)
-            workdir = WORKDIR.value or _default_workdir()
-            run(CONFIG.value, workdir, FORCE.value)
+            with end_together(agreed=(Stopped, Waiting)):
+                workdir = WORKDIR.value or _default_workdir()
+                run(CONFIG.value, workdir, FORCE.value)
     except Stopped as stopped:
         print(f"{stopped}: the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_STOPPED)

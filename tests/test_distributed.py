@@ -72,6 +72,21 @@ flags.FLAGS(["main.py", f"--config={sys.argv[2]}/configs/spl.py:demo"])
 assert main._default_workdir() == "runs/spl/at-0"
 says(lambda: RunSession(config, sys.argv[1], FREE, False), "a file stands where")
 """
+ALONE = """
+import sys
+import jax
+from jax.experimental import multihost_utils
+from jax_labor.engine import alarm
+from jax_labor.engine.startup import initialise_distributed
+from jax_labor.errors import UserError, exit_on_mistake
+alarm._EVERY = alarm._PATIENCE = alarm._LAST = 0.5
+initialise_distributed()
+multihost_utils.sync_global_devices("begun")
+with exit_on_mistake(), alarm.end_together(agreed=(LookupError,)):
+    if jax.process_index() == int(sys.argv[2]):
+        raise {"mistake": UserError, "bug": ValueError}[sys.argv[1]]("no straße")
+    multihost_utils.sync_global_devices("waited in vain")
+"""
 SGD = ("--config.optimizer.name=sgd", "--config.optimizer.lr=0.01")
 
 
@@ -80,14 +95,14 @@ def run(workdir, data, environments):
     return run_each(command(workdir, data, *SGD), environments)
 
 
-def run_each(line, environments):
-    """Runs a command in one process for each environment; all must end well."""
+def run_each(line, environments, status=0):
+    """Runs a command in one process for each environment; all must end with `status`."""
     processes = [
         subprocess.Popen(line, env=environment(**env), stderr=subprocess.PIPE, text=True)
         for env in environments
     ]
     logs = [process.communicate(timeout=300)[1] for process in processes]
-    assert [p.returncode for p in processes] == [0] * len(processes), "\n".join(logs)[-4000:]
+    assert [p.returncode for p in processes] == [status] * len(processes), "\n".join(logs)[-4000:]
     return logs
 
 
@@ -153,3 +168,11 @@ def test_nobody_leaves_before_the_results_are_written():
 def test_a_mistake_of_one_process_ends_all_and_they_name_one_folder(tmp_path):
     (tmp_path / "file").touch()
     run_each([sys.executable, "-c", MISTAKES, str(tmp_path / "file"), str(ROOT)], two())
+
+
+@pytest.mark.parametrize("what, alone, status", [("mistake", 1, 2), ("bug", 0, 1)])
+def test_nobody_waits_for_one_that_failed(what, alone, status):
+    logs = run_each([sys.executable, "-c", ALONE, what, str(alone)], two(), status)
+    kind = "ValueError: " if what == "bug" else ""
+    assert f"error: process {alone} ended: {kind}no straße" in logs[1 - alone]
+    assert "Traceback" not in logs[1 - alone]

@@ -34,8 +34,9 @@ def from_main(work: Callable[[], T]) -> T:
 def together(work: Callable[[], T]) -> T:
     """Do `work` in every process; a `UserError` of any is raised in all of them.
 
-    For what may fail in one alone, such as reading its machine's disk: the others would wait for it
-    in vain. All processes must call this together, and `work` must not wait for the others.
+    For what a start may refuse in one alone, such as reading its machine's disk: nothing of the run
+    is written then (later, `alarm.end_together` ends them). All processes must call this together,
+    and `work` must not wait for the others.
     """
     if jax.process_count() == 1:
         return work()
