@@ -34,12 +34,27 @@ def parse(argv: Sequence[str]) -> None:
         read_flags(argv)
 
 
+def parse_words(argv: Sequence[str]) -> list[str]:
+    """Reads the flags as `read_words` does; a mistake ends the command. For `app.run`."""
+    with exit_on_mistake():
+        return read_words(argv)
+
+
 def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> None:
-    """Reads into `values` the flags in `argv`, whose first word is the command's name.
+    """Reads into `values` what is in `argv`: the command's name and flags, see `read_words`.
 
     Raises:
-        UserError: an unknown flag or setting, a value that is none for it, a card that cannot be
-            read, or a word that is no flag.
+        UserError: also at a word that is no flag.
+    """
+    nothing_left(read_words(argv, values)[1:])
+
+
+def read_words(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> list[str]:
+    """Reads into `values` the flags in `argv`; returns its words that are none.
+
+    Raises:
+        UserError: an unknown flag or setting, a value that is none for it, or a card that cannot be
+            read.
     """
     try:
         words = values(last_of_each(expand_home(argv)))
@@ -60,7 +75,7 @@ def read_flags(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> N
         raise
     except Exception as error:  # what else the code of a card can raise
         raise UserError(f"--config: {_place(error)}: {type(error).__name__}: {error}") from error
-    nothing_left(words[1:])
+    return words
 
 
 def expand_home(words: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout n
 
 from absl import app, flags
 
+from jax_labor.command_line import parse_words
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.labels.store import Round, newest_round
 
@@ -151,4 +152,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(main, flags_parser=parse_words)

@@ -9,6 +9,9 @@ defects and writes nothing. Exit status: 0 done, 2 a mistake in the input or a d
 """
 
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout not installed
 
 from absl import app, flags
 

@@ -21,6 +21,8 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `configs` is not installed
+
 import jax
 import numpy as np
 from absl import flags
@@ -213,5 +215,4 @@ def _trained(workdir: str, layout: str) -> dict:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # `configs` is not installed
     sys.exit(main())

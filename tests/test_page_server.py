@@ -1,5 +1,6 @@
 import contextlib
 import io
+import os
 import resource
 import signal
 import socket
@@ -948,3 +949,20 @@ def test_a_session_ends(tmp_path, monkeypatch):
     with pytest.raises(Refusal) as refused:
         auth.annotator(request)
     assert refused.value.status == 401
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["serve", "--workdir=~/none"], "--workdir=/home/ann/none: no such folder"),
+        (["--workdr=x", "serve"], "'workdr'. Did you mean: workdir ?"),
+        (["serve", "--workdir=x", "more"], "name one command: serve | report"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line(words, message):
+    line = [sys.executable, "launch/annotate.py", *words]
+    environment = {**os.environ, "HOME": "/home/ann"}
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
