@@ -72,23 +72,25 @@ def wait_for(condition, seconds=120):
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        # In the middle of writing a checkpoint, of writing queries and of answering them.
-        "checkpoints/2*",
-        "checkpoints/4*",
-        "rounds/000/queries/*.png",
-        "rounds/001/queries/*.json",
-        "rounds/001/answers/*.png",
-    ],
+MOMENTS = (
+    # In the middle of writing a checkpoint, of writing queries and of answering them; before the
+    # kill of a moment the run was killed at all earlier ones.
+    "checkpoints/2*",
+    "rounds/000/queries/*.png",
+    "checkpoints/4*",
+    "rounds/001/queries/*.json",
+    "rounds/001/answers/*.png",
 )
-def test_killed_at_a_delicate_moment(moment, undisturbed, data, tmp_path):
-    process = start(tmp_path, data)
-    wait_for(lambda: any(tmp_path.glob(moment)))
-    process.kill()
-    process.wait()
-    assert not (tmp_path / "results.json").exists()
+
+
+def test_killed_at_delicate_moments(undisturbed, data, tmp_path):
+    for moment in MOMENTS:
+        assert not any(tmp_path.glob(moment))
+        process = start(tmp_path, data)
+        wait_for(lambda: any(tmp_path.glob(moment)))  # noqa: B023 - at once
+        process.kill()
+        process.wait()
+        assert not (tmp_path / "results.json").exists()
     launch(tmp_path, data)
     assert_same(tmp_path, undisturbed)
 
@@ -128,7 +130,7 @@ def test_sigterm_saves_and_loses_no_step(undisturbed, data, tmp_path):
 
 
 def test_a_truncated_checkpoint_falls_back_to_the_one_before(undisturbed, data, tmp_path):
-    launch(tmp_path, data)
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
     newest = tmp_path / "checkpoints" / "9"
     for path in newest.glob("state/**/*"):
         if path.is_file() and path.stat().st_size > 100:

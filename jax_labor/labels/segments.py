@@ -1,7 +1,7 @@
 """The connected pieces of a mask: each is one question to a person."""
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
@@ -33,7 +33,7 @@ def pieces(asked: np.ndarray, smallest: int = 0, specks: str = MERGE) -> np.ndar
     Returns:
         int32[H, W]: 0 outside, then 1..n by decreasing size, equal ones from the top left.
     """
-    ids, count = ndimage.label(asked, _NEIGHBOURS)
+    ids, count = scipy.ndimage.label(asked, _NEIGHBOURS)
     sizes = np.bincount(ids.ravel(), minlength=count + 1)
     sizes[0] = 0
     large = sizes >= smallest
@@ -54,9 +54,9 @@ def pieces(asked: np.ndarray, smallest: int = 0, specks: str = MERGE) -> np.ndar
 def _merge(ids: np.ndarray, large: np.ndarray) -> np.ndarray:
     """Gives each speck, whole, to the large piece that its nearest pixel is nearest to."""
     home = large[ids]
-    distance, nearest = ndimage.distance_transform_edt(~home, return_indices=True)
+    distance, nearest = scipy.ndimage.distance_transform_edt(~home, return_indices=True)
     specks = np.flatnonzero(~large)[1:]
-    closest = ndimage.minimum_position(distance, ids, specks)
+    closest = scipy.ndimage.minimum_position(distance, ids, specks)
     owner = np.arange(len(large))
     for speck, (row, column) in zip(specks, closest, strict=True):
         owner[speck] = ids[nearest[0, row, column], nearest[1, row, column]]
@@ -95,17 +95,17 @@ def describe(ids: np.ndarray, guess: np.ndarray) -> list[dict]:
             "guess": int(best[item - 1]) if most[item - 1] else None,
             "guess_share": float(most[item - 1] / sizes[item - 1]),
         }
-        for item, box in enumerate(ndimage.find_objects(ids), start=1)
+        for item, box in enumerate(scipy.ndimage.find_objects(ids), start=1)
     ]
 
 
 def _inmost(ids, pixels, owner, count: int) -> np.ndarray:
     """Flat index of a pixel of each piece that is furthest from its outside (chessboard)."""
-    same = ndimage.minimum_filter(ids, 3, mode="constant") == ids
-    same &= ndimage.maximum_filter(ids, 3, mode="constant") == ids
+    same = scipy.ndimage.minimum_filter(ids, 3, mode="constant") == ids
+    same &= scipy.ndimage.maximum_filter(ids, 3, mode="constant") == ids
     # Pixels all of whose neighbours are of their own piece; depth 0 is the piece's border.
     inner = np.pad(same & (ids > 0), 1)
-    depth = ndimage.distance_transform_cdt(inner)[1:-1, 1:-1].ravel()[pixels]
+    depth = scipy.ndimage.distance_transform_cdt(inner)[1:-1, 1:-1].ravel()[pixels]
     order = np.lexsort((pixels, -depth, owner))
     return pixels[order[np.searchsorted(owner[order], np.arange(1, count + 1))]]
 
