@@ -23,6 +23,8 @@ from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.tree import fill, host_arrays
 from jax_labor.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 class Net(nn.Module):
     classes: int = 5

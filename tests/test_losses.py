@@ -5,6 +5,8 @@ import pytest
 
 from jax_labor.steps import losses, pseudo_labels
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))

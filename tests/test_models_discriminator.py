@@ -12,6 +12,8 @@ from model_variables import random_variables
 from jax_labor.errors import UserError
 from jax_labor.models import FCDiscriminator
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def recipe_params(golden, module):
     """Weights by the recipe of golden/README.md, as our tree; keys in order of the layers."""

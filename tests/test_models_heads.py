@@ -11,6 +11,8 @@ from model_variables import random_variables
 from jax_labor.models.dropout import dropout
 from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 RNG = np.random.default_rng(0)
 MAPS = {
     "layer1": RNG.normal(size=(2, 17, 22, 6)).astype(np.float32),

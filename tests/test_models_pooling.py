@@ -7,6 +7,8 @@ import pytest
 
 from jax_labor.models.pooling import global_average, max_pool
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SIZES = ["33x65", "49x81", "32x64", "48x81", "5x2"]
 
 

@@ -7,6 +7,8 @@ import pytest
 from jax_labor.models import discriminator, heads, resnet, segmenter, selector
 from jax_labor.models.pretrained import detect_layout, export_weights, import_weights
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 torch = pytest.importorskip("torch", reason="the development extra torch is not installed")
 import torch_nets  # noqa: E402
 

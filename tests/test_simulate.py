@@ -19,6 +19,8 @@ from jax_labor.labels.simulate import check_url, read_segments, simulate
 from jax_labor.labels.simulated import Person, bands, runs
 from jax_labor.labels.store import Query, Round
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("a", "b", "c", "d")
 TABLE = ClassTable("t", NAMES, ((0, 0, 0),) * 4, (0, 1, 2, 3), (255,), "")
