@@ -1,6 +1,5 @@
 """What a notebook does with a run: the README's lines, predictions without the data."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from small import ROOT, config
-from test_own_data import own_card
 
 from configs import spl
-from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored, run
 from jax_labor.experiments.segmenter_file import open_segmenter
@@ -57,18 +54,6 @@ def test_predictions_are_those_of_the_evaluation(workdir, tmp_path):
         expected = np.asarray(Image.open(tmp_path / f"{name}.png"))
         # Another program may round the logits of two equal classes apart.
         assert np.mean(segmenter.table.decode(label) == expected) > 0.995
-
-
-def test_a_copied_run_knows_its_own_classes_without_its_data(data, tmp_path):
-    c = own_card(data, tmp_path)
-    c.train.steps, c.rounds.warmup, c.rounds.count, c.rounds.every = 2, 1, 1, 1
-    run(c, str(tmp_path / "run"))
-    shutil.move(tmp_path / "run", tmp_path / "copy")
-    for folder in ("mysource", "mydata"):
-        shutil.rmtree(tmp_path / folder)
-    segmenter = open_segmenter(str(tmp_path / "copy"))
-    assert segmenter.table.names == get_table("camvid11").names
-    assert segmenter.predict(np.zeros((20, 30, 3), np.uint8)).shape == (20, 30)
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8)])

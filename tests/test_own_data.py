@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 from small import SETTINGS
@@ -12,6 +13,7 @@ from jax_labor.classes import get_table
 from jax_labor.data.streets import render
 from jax_labor.errors import UserError
 from jax_labor.experiments import run
+from jax_labor.experiments.segmenter_file import open_segmenter
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -42,10 +44,16 @@ def own_card(data, tmp_path):
     return c
 
 
-def test_a_card_for_own_images(data, tmp_path):
+def test_a_card_for_own_images_and_a_copy_of_its_run_without_them(data, tmp_path):
     results = run(own_card(data, tmp_path), str(tmp_path / "run"))
     assert results["classes"] == list(get_table("camvid11").names)
     assert 0 < results["asked_share"] <= 0.022
+    shutil.move(tmp_path / "run", tmp_path / "copy")
+    for folder in ("mysource", "mydata"):
+        shutil.rmtree(tmp_path / folder)
+    segmenter = open_segmenter(str(tmp_path / "copy"))
+    assert segmenter.table.names == get_table("camvid11").names
+    assert segmenter.predict(np.zeros((20, 30, 3), np.uint8)).shape == (20, 30)
 
 
 def test_without_labels_to_evaluate_against_there_are_pictures_and_no_figures(data, tmp_path):
