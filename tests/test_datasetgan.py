@@ -128,22 +128,15 @@ def test_labelled_samples_stay_with_their_images(finished):
         np.testing.assert_array_equal(records.label(index)[..., 0], round_.read_answer(name))
 
 
-def test_people_label_the_samples(tmp_path, data, generator):
-    settings = config(data, generator, annotator="people")
-    with pytest.raises(Waiting) as waiting:
-        experiments.run(settings, str(tmp_path))
-    assert waiting.value.left == 3
-    oracle.answer(waiting.value.round, bands, "anna")
-    results = experiments.run(settings, str(tmp_path))
-    assert results["labelled_images"] == 3
-    assert Round(tmp_path, 0).is_closed
-    assert not (tmp_path / "oracle").exists()
-    card = read_json(tmp_path / "dataset/card.json")
-    assert card["splits"]["labelled"]["class_pixels"] == [3 * 3 * SIZE[1]] * TABLE.num_classes
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, data, generator):
+    """The workdir of a run up to its data set, on all devices, and the files of that."""
+    workdir = tmp_path_factory.mktemp("whole")
+    return workdir, _until_the_dataset(workdir, config(data, generator))
 
 
-def test_the_same_bytes_on_any_number_of_devices(tmp_path, data, generator, monkeypatch):
-    first = _until_the_dataset(tmp_path / "four", config(data, generator))
+def test_the_same_bytes_on_any_number_of_devices(tmp_path, data, generator, whole, monkeypatch):
+    _, first = whole
     devices = jax.local_devices()[:1]
     monkeypatch.setattr(jax, "local_devices", lambda *args, **kwargs: devices)
     monkeypatch.setattr(jax, "local_device_count", lambda *args, **kwargs: 1)
@@ -153,9 +146,9 @@ def test_the_same_bytes_on_any_number_of_devices(tmp_path, data, generator, monk
 
 
 @pytest.mark.parametrize("stops", [1, 3, 5])
-def test_stopped_and_resumed_is_undisturbed(tmp_path, data, generator, stops, monkeypatch):
+def test_stopped_and_resumed_is_undisturbed(tmp_path, data, generator, stops, whole, monkeypatch):
     """A stop after each number of looks: in the ensemble's training, and between blocks."""
-    whole = _until_the_dataset(tmp_path / "whole", config(data, generator))
+    undisturbed, files = whole
     looks = []
 
     def check_stop(self):
@@ -168,8 +161,8 @@ def test_stopped_and_resumed_is_undisturbed(tmp_path, data, generator, stops, mo
         with pytest.raises(Stopped):
             _until_the_dataset(tmp_path / "cut", config(data, generator))
     assert not (tmp_path / "cut/dataset/generated").exists()
-    assert _until_the_dataset(tmp_path / "cut", config(data, generator)) == whole
-    lines = [(tmp_path / name / "ensemble/metrics.jsonl").read_text() for name in ("cut", "whole")]
+    assert _until_the_dataset(tmp_path / "cut", config(data, generator)) == files
+    lines = [(w / "ensemble/metrics.jsonl").read_text() for w in (tmp_path / "cut", undisturbed)]
     assert lines[0] == lines[1]
 
 

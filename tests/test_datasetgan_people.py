@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small import ROOT, environment
-from small_factory import config, make_generator
+from small_factory import SIZE, config, make_generator
 from test_datasetgan import TABLE, bands, launch
 
 from jax_labor.data import catalogue
@@ -91,6 +91,9 @@ def test_samples_are_labelled_on_the_page(waiting, unanswered):
     assert (results["annotator"], results["labelled_images"]) == ("people", 3)
     assert results["effort"]["images_answered"] == 3
     assert results["effort"]["seconds"] > 0
+    assert round_.is_closed and not (workdir / "oracle").exists()
+    card = json.loads((workdir / "dataset/card.json").read_text())
+    assert card["splits"]["labelled"]["class_pixels"] == [3 * 3 * SIZE[1]] * TABLE.num_classes
     records = catalogue.load(
         "generated", root=str(workdir / "dataset"), split="labelled", classes=""
     )
