@@ -13,7 +13,7 @@ from test_resume import final_state
 from jax_labor.engine import tree
 from jax_labor.experiments.assembly import build_network, initial_state
 
-FOUR = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+ONE, FOUR = ({"JAX_NUM_CPU_DEVICES": str(count)} for count in (1, 4))
 ENDINGS = """
 import contextlib, time
 import jax
@@ -109,7 +109,7 @@ def run_each(line, environments, status=0):
 @pytest.fixture(scope="module")
 def one(tmp_path_factory, data):
     workdir = tmp_path_factory.mktemp("one")
-    run(workdir, data, [{}])
+    run(workdir, data, [ONE])
     return workdir
 
 
@@ -122,7 +122,7 @@ def free_port():
 def two():
     """Environments of two processes of one run."""
     shared = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
-    return [{**shared, "JAX_PROCESS_ID": str(i)} for i in range(2)]
+    return [{**shared, **ONE, "JAX_PROCESS_ID": str(i)} for i in range(2)]
 
 
 def assert_close(workdir, one, data):
