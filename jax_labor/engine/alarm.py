@@ -30,7 +30,7 @@ def end_together(agreed: tuple[type[BaseException], ...] = ()) -> Iterator[None]
     Args:
       agreed: exceptions with which all processes leave the block by agreement.
     """
-    if jax.process_count() == 1:
+    if not jax.distributed.is_initialized():
         yield
         return
     client = multihost.get_jax_distributed_client()
