@@ -13,7 +13,7 @@ import pytest
 from small import ROOT, environment
 from small_factory import FLAGS, make_generator
 from test_datasetgan import bands, written
-from test_distributed import free_port
+from test_distributed import two
 from test_resume import final_state, wait_for
 
 from jax_labor.labels import oracle
@@ -146,8 +146,7 @@ def test_killed_at_random(tmp_path, begin, asked, undisturbed):
 
 def begin_two(begin, workdir, *flags):
     """Starts two processes of one run."""
-    shared = {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", "JAX_NUM_PROCESSES": "2"}
-    return [begin(workdir, *flags, **shared, JAX_PROCESS_ID=str(i)) for i in range(2)]
+    return [begin(workdir, *flags, **env) for env in two()]
 
 
 def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed):
@@ -159,15 +158,23 @@ def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed)
     (_, ours), (_, theirs) = (final_state(w / "ensemble") for w in (workdir, undisturbed))
     for name in theirs:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+    # What only the first of them finds out ends both with the same words.
+    (workdir / "dataset/card.json").unlink()
+    (workdir / "dataset/README.md").unlink()
+    (workdir / "dataset/README.md").mkdir()
+    Path(f"{workdir}.log").unlink()
+    for process in begin_two(begin, workdir):
+        ends(process, workdir, status=2)
+    assert Path(f"{workdir}.log").read_text().count("a folder stands where a file is needed") == 2
 
 
 def test_two_processes_train_the_oracle(tmp_path, begin):
-    """Until its labels are taken: what follows is the test above."""
+    """Until the ensemble learns from its labels: what follows is the test above."""
     workdir = tmp_path / "run"
     short = ("train.steps=1", "train.eval_every=0", "eval.folds=0")
     short = (f"--config.{setting}" for setting in short)
     processes = begin_two(begin, workdir, "--config.annotator=segmenter", *short)
-    wait_for(lambda: (workdir / "rounds/000/closed.json").exists(), LONGEST)
+    wait_for(lambda: any(workdir.glob("ensemble/checkpoints/2*")), LONGEST)
     for process in processes:
         kill(process, workdir)
     round_ = Round(workdir, 0)
