@@ -49,12 +49,7 @@ def real_data():
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """Folder of prepared scenes and compiled programs, shared by all small runs."""
-    folder = tmp_path_factory.mktemp("data")
-    if "PYTEST_XDIST_WORKER" in os.environ:  # the test processes of a session share programs
-        programs = tmp_path_factory.getbasetemp().parent / "compiled"
-        programs.mkdir(exist_ok=True)
-        (folder / "compiled").symlink_to(programs)
-    return folder
+    return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="session", autouse=True)
