@@ -1,9 +1,10 @@
 """A run small enough to repeat: rendered streets of 32x48 pixels, a handful of steps."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
+
+import forked
 
 from configs import spl
 
@@ -57,9 +58,8 @@ def environment(**more):
     return {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **more}
 
 
-def launch(workdir, data, *flags, card="spl.py:demo", status=0, **env):
+def launch(workdir, data, *flags, card="spl.py:demo", status=0):
     """Runs a small run to its end; returns what it printed on stderr."""
-    line = command(workdir, data, *flags, card=card)
-    done = subprocess.run(line, env=environment(**env), capture_output=True, text=True)
+    done = forked.run(command(workdir, data, *flags, card=card), env=environment())
     assert done.returncode == status, done.stderr[-3000:]
     return done.stderr

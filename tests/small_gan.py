@@ -1,9 +1,9 @@
 """A generator's training small enough to repeat: 8x12 pixels, a handful of iterations."""
 
-import subprocess
 import sys
 from pathlib import Path
 
+from forked import Command
 from small import environment
 
 from configs import stylegan2
@@ -46,7 +46,7 @@ def config(data=None, **changes):
     return settings
 
 
-def start(workdir, data):
+def start(workdir, data, process=Command):
     """The run as a user starts it, without LEFT_OUT; what it prints goes to WORKDIR.log."""
     command = [sys.executable, str(ROOT / "launch" / "main.py")]
     command += [f"--config={ROOT}/configs/stylegan2.py:small", f"--workdir={workdir}"]
@@ -54,4 +54,4 @@ def start(workdir, data):
     changes = SETTINGS | LEFT_OUT
     command += [f"--config.{name}={value}" for name, value in changes.items()]
     with open(f"{workdir}.log", "a") as log:
-        return subprocess.Popen(command, env=environment(), stdout=log, stderr=log)
+        return process(command, env=environment(), stdout=log, stderr=log)

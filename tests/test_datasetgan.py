@@ -4,12 +4,12 @@ import dataclasses
 import json
 import re
 import shutil
-import subprocess
 import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import forked
 import jax
 import numpy as np
 import optax
@@ -59,7 +59,7 @@ def launch(workdir, data, generator, *flags, status=0):
     line += [f"--config={ROOT}/configs/datasetgan.py:demo", f"--workdir={workdir}", *FLAGS]
     line += [f"--config.data.dir={data}", f"--compilation_cache={data}/compiled"]
     line += [f"--config.generator.path={generator}", *flags]
-    done = subprocess.run(line, env=environment(), capture_output=True, text=True)
+    done = forked.run(line, env=environment())
     assert done.returncode == status, done.stderr[-3000:]
     return done.stderr
 

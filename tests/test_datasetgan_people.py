@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 from small import ROOT, environment
@@ -53,7 +54,7 @@ def run(unanswered, tmp_path):
 def annotate(command, workdir, *flags, status=0):
     """Runs launch/annotate.py to its end; returns what it printed."""
     line = [sys.executable, str(ROOT / "launch/annotate.py"), command, f"--workdir={workdir}"]
-    done = subprocess.run([*line, *flags], env=environment(), capture_output=True, text=True)
+    done = forked.run([*line, *flags], env=environment())
     assert done.returncode == status, done.stderr[-3000:]
     return done.stdout if status == 0 else done.stderr
 
@@ -86,7 +87,7 @@ def test_samples_are_labelled_on_the_page(waiting, unanswered):
     for name in round_.names():
         np.testing.assert_array_equal(round_.read_answer(name), bands(name))
     on = [sys.executable, *shlex.split(said["to go on"])[1:]]
-    subprocess.run(on, env=environment(), check=True, capture_output=True)
+    assert forked.run(on, env=environment()).returncode == 0
     results = json.loads((workdir / "results.json").read_text())
     assert (results["annotator"], results["labelled_images"]) == ("people", 3)
     assert results["effort"]["images_answered"] == 3

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import Command
 from small import ROOT, environment
 from small_factory import FLAGS, make_generator
 from test_datasetgan import bands, written
@@ -40,15 +41,17 @@ def generator(tmp_path_factory):
 def begin(data, generator):
     """Starts the run of a workdir in a process of its own; it logs beside the workdir."""
 
-    def start(workdir, *flags, **env):
+    def begin(workdir, *flags, **env):
         line = [sys.executable, str(ROOT / "launch/main.py")]
         line += [f"--config={ROOT}/configs/datasetgan.py:demo", f"--workdir={workdir}"]
         line += [*FLAGS, f"--config.data.dir={data}", f"--compilation_cache={data}/compiled"]
         line += [f"--config.generator.path={generator}", "--config.annotator=people", *flags]
         with Path(f"{workdir}.log").open("a") as log:
-            return subprocess.Popen(line, env=environment(**env), stdout=log, stderr=log)
+            # Settings of JAX's own are for processes that import it.
+            start = subprocess.Popen if env else Command
+            return start(line, env=environment(**env), stdout=log, stderr=log)
 
-    return start
+    return begin
 
 
 def ends(process, workdir, status=0):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -9,18 +10,19 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from forked import Command
 from small_gan import start
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, data):
     workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
-    finish(workdir, data)
+    finish(workdir, data, subprocess.Popen)
     return workdir
 
 
-def finish(workdir, data):
-    status = start(workdir, data).wait()
+def finish(workdir, data, process=Command):
+    status = start(workdir, data, process).wait()
     assert status == 0, Path(f"{workdir}.log").read_text()[-3000:]
 
 

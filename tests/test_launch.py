@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import forked
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,7 +31,10 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 @pytest.fixture(scope="module")
 def spl(tmp_path_factory, data):
     workdir = tmp_path_factory.mktemp("runs") / "spl"
-    return workdir, launch(workdir, data)
+    line = command(workdir, data)
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return workdir, done.stderr
 
 
 def read(path):
@@ -108,13 +112,7 @@ def test_evaluate_gives_the_runs_figures_and_pngs(spl, tmp_path):
     files = list((tmp_path / "out").glob("*.png"))
     assert len(files) == 4
     assert read(files[0]).shape == (32, 48)
-    done = subprocess.run(
-        [*line, "--flip", "--scales=1,1.5"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = forked.run([*line, "--flip", "--scales=1,1.5"], cwd=ROOT, env=environment())
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out.json").read_text()) != found
 
@@ -133,7 +131,7 @@ def test_evaluate_of_nothing_says_so(arguments, message, data, tmp_path):
     line = [sys.executable, "launch/evaluate.py", *(a.format(tmp_path) for a in arguments)]
     if "demo" in line[-1]:
         line += [f"--config.data.dir={data}", *FLAGS]
-    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True)
+    done = forked.run(line, cwd=ROOT, env=environment())
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -241,7 +239,8 @@ def test_a_signal_is_heard_before_an_evaluation_and_in_a_round_and_changes_nothi
     data, tmp_path, monkeypatch
 ):
     steps = {"train.steps": 2, "rounds.warmup": 1, "rounds.every": 1, "rounds.count": 1}
-    settings = config(data, **steps, **{"train.pictures": 0, "train.eval_every": 1})
+    steps |= {"train.pictures": 0, "train.eval_every": 1, "data.target.options.train": 12}
+    settings = config(data, **steps)
     run(settings, str(tmp_path / "undisturbed"))
 
     def stop_at(owner, name):
@@ -258,7 +257,8 @@ def test_a_signal_is_heard_before_an_evaluation_and_in_a_round_and_changes_nothi
     round_ = Round(tmp_path / "stopped", 0)
     stop_at(Session, "_line")  # an evaluation is due after it
     stop_at(Round, "write_query")
-    assert len(list((round_.folder / "queries").glob("*.json"))) == 4  # of one batch
+    # A thread of the first batch gives it: the second may have begun, the third does not.
+    assert len(list((round_.folder / "queries").glob("*.json"))) in (4, 8)
     assert not round_.is_open
     stop_at(Round, "write_answer")
     assert round_.answered() and not round_.is_closed  # of each thread perhaps one

@@ -4,12 +4,12 @@ import json
 import random
 import shutil
 import signal
-import subprocess
 import time
 
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from forked import Command
 from small import command, environment, launch
 
 
@@ -57,12 +57,7 @@ def assert_same(workdir, undisturbed):
 
 
 def start(workdir, data):
-    return subprocess.Popen(
-        command(workdir, data),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    return Command(command(workdir, data), env=environment())
 
 
 def wait_for(condition, seconds=120):
