@@ -68,6 +68,9 @@ def base() -> ConfigDict:
     c.loss = ConfigDict()
     c.loss.source = 1.0  # L1
     c.loss.target = 1.0  # L2: answered pixels, or every labelled one in full supervision
+    # Power of the inverse of a class's share of the source's labelled pixels, by which its pixels
+    # weigh in all cross-entropies: 0 = alike, 1 = median frequency balancing (SegNet on CamVid).
+    c.loss.balance = 0.0
     c.loss.aux = 0.1  # the auxiliary head's share in L1 and L2
     c.loss.adversarial = 0.001  # L3 on the main output; 0 trains no discriminator
     c.loss.adversarial_aux = 0.0002  # L3 on the auxiliary output

@@ -18,7 +18,7 @@ from configs import spl as card
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored, run
-from jax_labor.experiments.assembly import build_network, initial_state
+from jax_labor.experiments.assembly import build_network, initial_state, load_domain
 from jax_labor.experiments.evaluation import Evaluator
 from jax_labor.experiments.run_session import Stopped
 from jax_labor.experiments.session import Session
@@ -292,6 +292,7 @@ BAD = [
     ("train.keep", 0, "config.train.keep"),
     ("train.eval_every", -1, "config.train.eval_every"),
     ("optimizer.lr", -1.0, "config.optimizer.lr"),
+    ("loss.balance", -0.5, "config.loss.balance"),
     ("rounds.warmup", -3, "warmup is -3"),
     ("rounds.every", 0, "every is 0"),
     ("annotator", "somebody", "config.annotator"),
@@ -337,6 +338,24 @@ def test_a_refused_first_start_does_not_stand_in_the_way_of_its_correction(data,
         run(config(data, **settings, **{"optimizer.name": "sdg"}), str(tmp_path))
     run(config(data, **settings, **{"optimizer.name": "sgd"}), str(tmp_path))
     assert sorted(p.name for p in (tmp_path / "checkpoints").glob("[0-9]*")) == ["1", "2", "3"]
+
+
+def test_rare_classes_of_the_source_weigh_more(data, tmp_path, monkeypatch):
+    class Built(Exception):
+        pass
+
+    def build(*arguments):
+        raise Built(arguments[-1])
+
+    monkeypatch.setattr("jax_labor.experiments.session.make_train_step", build)
+    with pytest.raises(Built) as built:
+        run(config(data, **{"loss.balance": 0.5}), str(tmp_path / "half"))
+    pixels = load_domain(config(data), "source").class_pixels
+    weights = built.value.args[0]
+    assert weights[pixels.argmax()] == weights.min() < 1 < weights.max()
+    with pytest.raises(Built) as built:
+        run(config(data), str(tmp_path / "alike"))
+    assert built.value.args == (None,)
 
 
 def test_a_missing_data_set_says_what_is_expected_where(tmp_path):

@@ -31,6 +31,34 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels(void, rng):
     assert (np.asarray(gradient)[labels == 255] == 0).all()
 
 
+@pytest.mark.parametrize("void", [0.4, 1.0])
+def test_weighted_cross_entropy_is_pytorchs(void, rng):
+    torch = pytest.importorskip("torch")
+    logits = rng.normal(size=(2, 5, 7, 4)).astype(np.float32)
+    labels = np.where(rng.random((2, 5, 7)) < void, 255, rng.integers(0, 4, (2, 5, 7)))
+    weights = rng.uniform(0.1, 3, 4).astype(np.float32)
+    total, count = losses.cross_entropy(
+        jnp.asarray(logits), jnp.asarray(labels), class_weights=weights
+    )
+    np.testing.assert_allclose(count, weights[labels[labels != 255]].sum(), rtol=1e-6)
+    theirs = torch.nn.functional.cross_entropy(
+        torch.tensor(logits).movedim(-1, 1),
+        torch.tensor(labels),
+        torch.tensor(weights),
+        ignore_index=255,
+        reduction="sum",
+    )
+    np.testing.assert_allclose(total, theirs, rtol=1e-5)
+
+
+def test_class_weights_by_hand():
+    pixels = np.array([400, 100, 0, 25])
+    np.testing.assert_allclose(losses.class_weights(pixels, 1), [0.25, 1, 4, 4])
+    np.testing.assert_allclose(losses.class_weights(pixels, 0.5), [0.5, 1, 2, 2])
+    assert losses.class_weights(pixels, 0) is None
+    assert losses.class_weights(np.zeros(3, int), 1) is None
+
+
 def test_cross_entropy_raises_the_logits_to_the_labels(rng):
     # Aligned corners: the corner pixels of the labels see the corner logits.
     logits = jnp.asarray(rng.normal(size=(1, 3, 4, 5)), jnp.float32)

@@ -175,6 +175,10 @@ def test_names_choose_records(read):
     chosen = read(names="*train0|0006R0_*")
     assert chosen.names == ("0001TP_train0", "0006R0_train2")
     np.testing.assert_array_equal(chosen[1]["image"], tiny_data.image(2))
+    # Of these alone; what is known of the whole split is not counted again.
+    counted = sum(np.bincount(chosen.label(i).ravel(), minlength=256) for i in range(2))
+    np.testing.assert_array_equal(chosen.class_pixels, counted[:11])
+    assert chosen.class_pixels.sum() < read().class_pixels.sum()
     with pytest.raises(UserError, match="no name matches 'Seq05VD_.*names look like 0001TP_train0"):
         read(names="Seq05VD_*")
 

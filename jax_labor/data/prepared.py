@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 from jax_labor.classes import ClassTable
 from jax_labor.data.builders import codec
 from jax_labor.errors import UserError
+from jax_labor.pixels import count_values
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,6 @@ class PreparedRecords:
       names: name of every record.
       has_labels: whether records have a label.
       description: one sentence for reports.
-      class_pixels: int64[C] pixels per class in the whole prepared splits, before any choice by
-        name (all 0 without labels).
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class PreparedRecords:
         table: ClassTable,
         has_labels: bool,
         description: str,
-        class_pixels: np.ndarray,
+        class_pixels: np.ndarray | None,
     ):
         self._parts = parts
         self._positions = np.array(positions, np.int32).reshape(-1, 2)  # part, record in it
@@ -67,7 +66,7 @@ class PreparedRecords:
         self.table = table
         self.has_labels = has_labels
         self.description = description
-        self.class_pixels = class_pixels
+        self._class_pixels = class_pixels
         self._files = [None] * len(parts)
 
     def __len__(self) -> int:
@@ -97,6 +96,19 @@ class PreparedRecords:
         """(height, width) of record `index`, without reading it."""
         height, width = self._sizes[index]
         return int(height), int(width)
+
+    @property
+    def class_pixels(self) -> np.ndarray:
+        """int64[C] pixels of each class, all 0 without labels.
+
+        Known of whole splits; of records chosen by name every label is read, once.
+        """
+        if self._class_pixels is None:
+            counts = np.zeros(self.table.num_classes, np.int64)
+            for index in range(len(self) if self.has_labels else 0):
+                counts += count_values(self.label(index)[..., 0])[: counts.size]
+            self._class_pixels = counts
+        return self._class_pixels
 
     def _folder(self, index: int) -> str:
         return self._parts[self._positions[index][0]].directory

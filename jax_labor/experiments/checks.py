@@ -44,6 +44,7 @@ def check_training(config) -> None:
     check_positive(config, ("optimizer.lr", "discriminator.lr"))
     check_least(config, {"train.steps": 1, "train.eval_every": 0, "data.eval_batch": 1})
     check_least(config, {"optimizer.decay_steps": 0, "discriminator.decay_steps": 0})
+    check_least(config, {"loss.balance": 0})
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(
             "config.loss.adversarial_aux is set, but there is no auxiliary output: set"

@@ -25,7 +25,7 @@ from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
 from jax_labor.experiments.same_data import check_data, write_data
 from jax_labor.models.factory import COPIED
-from jax_labor.steps import parallel
+from jax_labor.steps import losses, parallel
 from jax_labor.steps.adapt import make_train_step
 from jax_labor.steps.state import copy_backbone
 
@@ -167,7 +167,8 @@ class Session(RunSession):
     def _mapped_step(self, trains_selector: bool, self_trains: bool):
         kind = trains_selector, self_trains and bool(self.config.loss.pseudo)
         if kind not in self._train_steps:
-            step = make_train_step(self.network, self.config, *kind)
+            weights = losses.class_weights(self.data.source.class_pixels, self.config.loss.balance)
+            step = make_train_step(self.network, self.config, *kind, weights)
             self._train_steps[kind] = parallel.parallel_step(step)
         return self._train_steps[kind]
 

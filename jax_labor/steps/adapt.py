@@ -16,7 +16,7 @@ from jax_labor.steps.parallel import AXIS
 from jax_labor.steps.state import TrainState
 
 
-def make_train_step(network, config, trains_selector: bool, self_trains: bool):
+def make_train_step(network, config, trains_selector: bool, self_trains: bool, class_weights=None):
     """Builds step(state, batch) -> (state, metrics) for one device of the axis "data".
 
     Args:
@@ -25,6 +25,8 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
         config: settings `loss`, `discriminator`, `pseudo`, `model`, `train` of a card.
         trains_selector: whether the two classifiers learn, where the network has them.
         self_trains: whether the segmenter learns from pseudo-labels, weighted `loss.pseudo`.
+        class_weights: float32[C], what a pixel of each class weighs in every cross-entropy; None
+            = 1.
 
     The batch holds "source" and, where the phase uses the target domain, "target": each a dict of
     image float32[B, H, W, 3] and label int32[B, H, W] (255 = none). Metrics are float32[] by loss
@@ -35,6 +37,9 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
     trains_selector = trains_selector and config.model.selector != "none"
     self_trains = self_trains and config.loss.pseudo
     wants_pseudo = self_trains or (trains_selector and config.loss.selector_pseudo)
+    labelled = functools.partial(
+        losses.cross_entropy, align_corners=config.align_corners, class_weights=class_weights
+    )
 
     def step(state: TrainState, batch):
         keys = dropout_keys(config, state.step, batch) if config.model.dropout else None
@@ -47,10 +52,11 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
             thresholds, pseudo = make_pseudo_labels(
                 config, state.thresholds, outputs.get("target"), wants_pseudo
             )
-            terms = dict(_segmenter_terms(config, outputs, batch, pseudo if self_trains else None))
+            trusted = pseudo if self_trains else None
+            terms = dict(_segmenter_terms(config.loss, labelled, outputs, batch, trusted))
             terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
             if trains_selector:
-                terms |= _selector_terms(config, outputs, batch, pseudo)
+                terms |= _selector_terms(config.loss, labelled, outputs, batch, pseudo)
                 again = functools.partial(passes, batch_stats=state.batch_stats)
                 terms |= _discrepancy_terms(config, params, outputs, again)
             shares, means = _normalise(terms)
@@ -81,22 +87,18 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool):
     return step
 
 
-def _segmenter_terms(config, outputs, batch, pseudo):
+def _segmenter_terms(weights, cross_entropy, outputs, batch, pseudo):
     """L1 and L2 on both outputs, and IAST's self-training where it is asked for."""
-    weights, align = config.loss, config.align_corners
     for domain, weight in (("source", weights.source), ("target", weights.target)):
         if domain not in batch or not weight:
             continue
         label = batch[domain]["label"]
-        yield domain, (weight, losses.cross_entropy(outputs[domain].main, label, align))
+        yield domain, (weight, cross_entropy(outputs[domain].main, label))
         if outputs[domain].aux is not None:
-            term = losses.cross_entropy(outputs[domain].aux, label, align)
+            term = cross_entropy(outputs[domain].aux, label)
             yield f"{domain}_aux", (weight * weights.aux, term)
     if pseudo is not None:
-        yield (
-            "pseudo",
-            (weights.pseudo, losses.cross_entropy(outputs["target"].main, pseudo, align)),
-        )
+        yield "pseudo", (weights.pseudo, cross_entropy(outputs["target"].main, pseudo))
 
 
 def _adversarial_terms(config, discriminator, params, outputs, batch):
@@ -114,9 +116,9 @@ def _adversarial_terms(config, discriminator, params, outputs, batch):
     return terms
 
 
-def _selector_terms(config, outputs, batch, pseudo):
+def _selector_terms(weights, cross_entropy, outputs, batch, pseudo):
     """What trains the two classifiers to be right: cross-entropy on labels, and L5."""
-    terms, weights, align = {}, config.loss, config.align_corners
+    terms = {}
     labels = {"source": batch["source"]["label"]}
     if "target" in batch:
         labels |= {"target": batch["target"]["label"], "pseudo": pseudo}
@@ -126,7 +128,7 @@ def _selector_terms(config, outputs, batch, pseudo):
             continue
         out = outputs["source" if name == "source" else "target"]
         for i, logits in enumerate((out.classifier1, out.classifier2), 1):
-            terms[f"selector{i}_{name}"] = (weight, losses.cross_entropy(logits, label, align))
+            terms[f"selector{i}_{name}"] = (weight, cross_entropy(logits, label))
     return terms
 
 
@@ -178,7 +180,8 @@ def _normalise(terms):
     """This device's share of the objective, and every term's mean over all devices."""
     shares, means = jnp.zeros(()), {}
     for name, (weight, (total, count)) in terms.items():
-        count = jnp.maximum(jax.lax.psum(jax.lax.stop_gradient(count), AXIS), 1)
+        count = jax.lax.psum(jax.lax.stop_gradient(count), AXIS)
+        count = jnp.where(count > 0, count, 1)  # weights may sum to less than 1
         shares += weight * total / count
         means[name] = jax.lax.psum(jax.lax.stop_gradient(total), AXIS) / count
     means["loss"] = jax.lax.psum(jax.lax.stop_gradient(shares), AXIS)

@@ -7,6 +7,7 @@ unevenly over them.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jax_labor.classes import IGNORE
@@ -15,21 +16,51 @@ from jax_labor.ops.resize import resize_bilinear
 Term = tuple[jax.Array, jax.Array]
 
 
-def cross_entropy(logits: jax.Array, labels: jax.Array, align_corners: bool = True) -> Term:
+def cross_entropy(
+    logits: jax.Array,
+    labels: jax.Array,
+    align_corners: bool = True,
+    class_weights: jax.Array | None = None,
+) -> Term:
     """Pixel cross-entropy over labelled pixels: L1, L2 and L5 of LabOR (Shin et al., ICCV 2021).
 
     Args:
         logits: float32[B, h, w, C], raised to the labels' size bilinearly.
         labels: int32[B, H, W] train ids, 255 where there is none.
         align_corners: how the logits are raised.
+        class_weights: float32[C], what a pixel of each class weighs; None = 1.
 
     Returns:
-        (sum over labelled pixels, number of labelled pixels).
+        (weighted sum over labelled pixels, sum of their weights: their number without any).
     """
     logits = resize_bilinear(logits, labels.shape[-2:], align_corners)
     valid = labels != IGNORE
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.where(valid, labels, 0))
-    return jnp.where(valid, loss, 0.0).sum(), valid.sum()
+    labels = jnp.where(valid, labels, 0)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if class_weights is None:
+        return jnp.where(valid, loss, 0.0).sum(), valid.sum()
+    weights = jnp.where(valid, jnp.asarray(class_weights)[labels], 0.0)
+    return (weights * loss).sum(), weights.sum()
+
+
+def class_weights(pixels: np.ndarray, power: float) -> np.ndarray | None:
+    """(median f / f_c) ** power: median frequency balancing (Eigen and Fergus, ICCV 2015) at 1.
+
+    Here f_c is class c's share of all labelled pixels. A class without any weighs as the rarest
+    that has some.
+
+    Args:
+        pixels: int[C], how many pixels each class has.
+        power: 0 weighs all pixels alike.
+
+    Returns:
+        float32[C], or None where they are 1: with the power 0, or without any pixels.
+    """
+    if not power or not pixels.any():
+        return None
+    present = pixels[pixels > 0]
+    weights = (np.median(present) / np.maximum(pixels, present.min())) ** power
+    return weights.astype(np.float32)
 
 
 def adversarial(logits: jax.Array, is_target: bool, kind: str) -> Term:
