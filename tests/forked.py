@@ -34,26 +34,19 @@ class Command:
         self._process = FORKS.Process(target=_run, args=(line[1:], env, files, str(cwd)))
         with mock.patch.dict(os.environ, env, clear=True):  # the first one starts the server
             self._process.start()
-        self.pid = self._process.pid
 
     def poll(self):
         return self._process.exitcode
 
-    def wait(self, timeout=None):
-        self._process.join(timeout)
-        if self.poll() is None:
-            raise subprocess.TimeoutExpired("a forked command", timeout)
+    def wait(self):
+        self._process.join()
         return self.poll()
 
     def send_signal(self, number):
-        if self.poll() is None:
-            os.kill(self.pid, number)
+        os.kill(self._process.pid, number)
 
     def kill(self):
         self._process.kill()
-
-    def terminate(self):
-        self._process.terminate()
 
 
 def run(line, *, env, cwd="."):
