@@ -11,9 +11,9 @@ Presets: synthia, streets_camvid, camvid_dusk, demo.
 from configs import common
 
 # Prototypes are only as good as the predictions they are made of: after 100 steps, as SPL's rounds
-# begin, rare classes are not predicted at all. And 40 points are easily outvoted by the source, and
-# leave out most of an image, where the segmenter's own surest labels serve.
-_DUSK = {"rounds.warmup": 500, "rounds.every": 60, "loss.source": 0.3, "loss.pseudo": 0.5}
+# begin, rare classes are not predicted at all. 40 points hold few pixels of those, which have to
+# weigh more, and leave out most of an image, where the segmenter's own surest labels serve.
+_DUSK = {"rounds.warmup": 500, "rounds.every": 60, "loss.balance": 0.5, "loss.pseudo": 0.5}
 SETTINGS = {"camvid_dusk": _DUSK}
 
 
