@@ -167,10 +167,13 @@ class Session(RunSession):
     def _mapped_step(self, trains_selector: bool, self_trains: bool):
         kind = trains_selector, self_trains and bool(self.config.loss.pseudo)
         if kind not in self._train_steps:
-            weights = losses.class_weights(self.data.source.class_pixels, self.config.loss.balance)
-            step = make_train_step(self.network, self.config, *kind, weights)
+            step = make_train_step(self.network, self.config, *kind, self._class_weights())
             self._train_steps[kind] = parallel.parallel_step(step)
         return self._train_steps[kind]
+
+    def _class_weights(self):
+        balance = self.config.loss.balance
+        return losses.class_balance(self.data.source.class_pixels, balance) if balance else None
 
     def _iterators(self, phase: Phase, overlay):
         roles = ("source", "target") if phase.uses_target else ("source",)

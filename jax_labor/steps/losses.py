@@ -43,21 +43,19 @@ def cross_entropy(
     return (weights * loss).sum(), weights.sum()
 
 
-def class_weights(pixels: np.ndarray, power: float) -> np.ndarray | None:
+def class_balance(pixels: np.ndarray, power: float) -> np.ndarray:
     """(median f / f_c) ** power: median frequency balancing (Eigen and Fergus, ICCV 2015) at 1.
 
     Here f_c is class c's share of all labelled pixels. A class without any weighs as the rarest
     that has some.
 
     Args:
-        pixels: int[C], how many pixels each class has.
+        pixels: int[C], how many pixels each class has, not all 0.
         power: 0 weighs all pixels alike.
 
     Returns:
-        float32[C], or None where they are 1: with the power 0, or without any pixels.
+        float32[C], `class_weights` of the cross-entropy.
     """
-    if not power or not pixels.any():
-        return None
     present = pixels[pixels > 0]
     weights = (np.median(present) / np.maximum(pixels, present.min())) ** power
     return weights.astype(np.float32)
