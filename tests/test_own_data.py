@@ -74,6 +74,16 @@ def test_a_source_without_labels_is_refused(data, tmp_path):
         run(c, str(tmp_path / "run"))
 
 
+def test_a_source_of_void_alone_balances_nothing(data, tmp_path):
+    c = own_card(data, tmp_path)
+    c.loss.balance = 0.5
+    for path in (tmp_path / "mysource/labels/train").iterdir():
+        Image.fromarray(np.full((32, 48), 255, np.uint8)).save(path)
+    with pytest.raises(UserError, match="config.loss.balance .* are all void"):
+        run(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run/config.json").exists()
+
+
 @pytest.mark.parametrize(
     ("experiment", "changes", "message"),
     [

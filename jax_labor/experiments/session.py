@@ -219,6 +219,11 @@ def _checked_data(config, workdir, force: bool, check) -> Data:
             f"config.data.source ({data.source.description}) has no labels to learn from: choose a"
             " labelled split or data set."
         )
+    if config.loss.balance and not data.source.class_pixels.any():
+        raise UserError(
+            "config.loss.balance weighs classes by their pixels in config.data.source, whose labels"
+            " are all void: mend them, or set it to 0."
+        )
     if check:
         check(data)
     check_data(workdir, data, force)
