@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("quick_compilation")
 @pytest.fixture(scope="module")
 def spl(tmp_path_factory, data):
     workdir = tmp_path_factory.mktemp("runs") / "spl"
-    line = command(workdir, data)
+    line = command(workdir, data)  # as a user starts it, while `launch` forks
     done = subprocess.run(line, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return workdir, done.stderr

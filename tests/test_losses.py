@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from jax_labor.steps import losses, pseudo_labels
 
@@ -33,7 +34,6 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels(void, rng):
 
 @pytest.mark.parametrize("void", [0.4, 1.0])
 def test_weighted_cross_entropy_is_pytorchs(void, rng):
-    torch = pytest.importorskip("torch")
     logits = rng.normal(size=(2, 5, 7, 4)).astype(np.float32)
     labels = np.where(rng.random((2, 5, 7)) < void, 255, rng.integers(0, 4, (2, 5, 7)))
     weights = rng.uniform(0.1, 3, 4).astype(np.float32)

@@ -84,17 +84,21 @@ ALL_TERMS = {
 }
 
 
+# They sum to less than 1, as those of a few pixels may.
+WEIGHTS = np.array([4e-3, 1e-3, 2e-3, 1e-3, 8e-3], np.float32)
+
+
 # "each" differs from "target" in what is stored alone, see below.
-@pytest.mark.parametrize("statistics", ["shared", "target"])
-def test_four_devices_equal_one(statistics):
+@pytest.mark.parametrize(
+    ("statistics", "class_weights"), [("shared", None), ("target", None), ("target", WEIGHTS)]
+)
+def test_four_devices_equal_one(statistics, class_weights):
     config = small_config(**ALL_TERMS, **{"train.statistics": statistics, "optimizer.name": "sgd"})
     config.optimizer.lr = 0.05
     rng = np.random.default_rng(0)
     batches = [make_batch(rng) for _ in range(3)]
-    # With weights that sum to less than 1, as those of a few pixels may.
-    weights = np.array([4e-3, 1e-3, 2e-3, 1e-3, 8e-3], np.float32)
-    one, metrics1 = run_steps(config, 1, batches, class_weights=weights)
-    four, metrics4 = run_steps(config, 4, batches, class_weights=weights)
+    one, metrics1 = run_steps(config, 1, batches, class_weights=class_weights)
+    four, metrics4 = run_steps(config, 4, batches, class_weights=class_weights)
     assert metrics1.keys() == metrics4.keys()
     for name in metrics1:
         np.testing.assert_allclose(

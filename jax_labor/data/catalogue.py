@@ -123,16 +123,16 @@ def _records(
     **fields,
 ) -> PreparedRecords:
     """The records of `parts`, with the metadata of each, whose name matches."""
-    chosen, whole = _choose(metadata, names, title), None
-    if len(chosen) == sum(len(each["names"]) for each in metadata):
-        whole = np.sum([each["class_pixels"] for each in metadata], axis=0, dtype=np.int64)
+    chosen = _choose(metadata, names, title)
+    whole = len(chosen) == sum(len(each["names"]) for each in metadata)
+    class_pixels = np.sum([m["class_pixels"] for m in metadata], axis=0, dtype=np.int64)
     return PreparedRecords(
         parts=parts,
         positions=[(part, index) for part, index, _ in chosen],
         names=tuple(record for _, _, record in chosen),
         sizes=[metadata[part]["sizes"][index] for part, index, _ in chosen],
         description=description + (f", {names}" if names != "*" else ""),
-        class_pixels=whole,
+        class_pixels=class_pixels if whole else None,
         **fields,
     )
 

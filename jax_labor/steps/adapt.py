@@ -37,7 +37,7 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool, c
     trains_selector = trains_selector and config.model.selector != "none"
     self_trains = self_trains and config.loss.pseudo
     wants_pseudo = self_trains or (trains_selector and config.loss.selector_pseudo)
-    labelled = functools.partial(
+    cross_entropy = functools.partial(
         losses.cross_entropy, align_corners=config.align_corners, class_weights=class_weights
     )
 
@@ -53,10 +53,10 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool, c
                 config, state.thresholds, outputs.get("target"), wants_pseudo
             )
             trusted = pseudo if self_trains else None
-            terms = dict(_segmenter_terms(config.loss, labelled, outputs, batch, trusted))
+            terms = dict(_segmenter_terms(config.loss, cross_entropy, outputs, batch, trusted))
             terms |= _adversarial_terms(config, discriminator, state.discriminator, outputs, batch)
             if trains_selector:
-                terms |= _selector_terms(config.loss, labelled, outputs, batch, pseudo)
+                terms |= _selector_terms(config.loss, cross_entropy, outputs, batch, pseudo)
                 again = functools.partial(passes, batch_stats=state.batch_stats)
                 terms |= _discrepancy_terms(config, params, outputs, again)
             shares, means = _normalise(terms)
