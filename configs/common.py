@@ -44,7 +44,7 @@ def base() -> ConfigDict:
     c.model = ConfigDict()
     c.model.backbone = "resnet101"
     c.model.style = "caffe"  # caffe | torchvision: where a bottleneck strides
-    c.model.width = 32  # of pyramid and resnettiny only
+    c.model.width = 32  # of unet and resnettiny only
     c.model.head = "v2"  # v2 | v3 | v3plus
     c.model.dilations = ()  # of the head; () = the published ones
     c.model.channels = 0  # of the v3 and v3plus heads; 0 = the published number

@@ -45,6 +45,8 @@ def base() -> ConfigDict:
 
     c.samples = ConfigDict()
     c.samples.count = 16  # samples to label
+    # Drawn for each of them; those chosen stand for all by their styles. 1 = the first ones drawn.
+    c.samples.candidates = 16
 
     c.oracle = ConfigDict()
     c.oracle.run = ""  # a finished run of configs/segmentation.py; "" trains one in WORKDIR/oracle

@@ -136,3 +136,11 @@ def regions(score, available, budget, radius, suppress):
         for q in windows(y, x, suppress, score.shape):
             centres[q] = False
     return asked | top(score, available & ~asked, budget - asked.sum())
+
+
+def medoid_costs(points, chosen):
+    """float64[N]: for every point, the sum of distances to the nearest of `chosen` and it."""
+    x = points.astype(float)
+    return np.array(
+        [sum(min(math.dist(p, x[c]) for c in [*chosen, n]) for p in x) for n in range(len(x))]
+    )

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from small_stylegan2 import generator
 
-from jax_labor.steps.samples import LABELLED, PICTURES, STOPS, WRITTEN
+from jax_labor.ops.medoids import greedy_medoids
+from jax_labor.steps.samples import (
+    LABELLED,
+    PICTURES,
+    STOPS,
+    WRITTEN,
+    choose_samples,
+    draw_latents,
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +89,14 @@ def test_every_layer_and_every_sample_has_noise_of_its_own(small, batch):
 
 def test_samples_of_different_purposes_are_never_the_same():
     assert len({int(each) for each in (PICTURES, STOPS, LABELLED, WRITTEN)}) == 4
+
+
+@pytest.mark.parametrize(("candidates", "count"), [(40, 5), (6, 6)])
+def test_samples_that_stand_for_the_others_by_their_styles(small, candidates, count):
+    network, variables = small
+    choose = jax.jit(lambda v: choose_samples(network, v, 3, LABELLED, candidates, count))
+    numbers = choose(variables).tolist()
+    z = draw_latents(network, 3, LABELLED, jnp.arange(candidates)).z
+    ws = network.apply(variables, z, method="map")[:, 0]
+    assert len(set(numbers)) == count
+    assert numbers == greedy_medoids(ws, count).tolist()

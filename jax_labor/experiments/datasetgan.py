@@ -67,7 +67,8 @@ def _check_settings(config) -> None:
     """Refuses settings of any part before the first begins: people label in between."""
     check_run(config)
     check_annotator(config.annotator, SEGMENTER)
-    check_least(config, {"samples.count": 1, "generator.psi": 0, "generator.cutoff": 0})
+    check_least(config, dict.fromkeys(("samples.count", "samples.candidates"), 1))
+    check_least(config, {"generator.psi": 0, "generator.cutoff": 0})
     check_ensemble(config)
     check_training(config)
     segmentation_phases(config)

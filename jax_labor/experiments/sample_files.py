@@ -1,8 +1,8 @@
 """What keeps the samples of round 0 what they are, whatever draws latents later.
 
 `rounds/000/samples.json` is the manifest: the generator's checksum, truncation and, for every
-sample, its name, its number and the SHA-256 of its pixels; `rounds/000/latents.npz` holds the
-latents and noise keys. The generator itself: `kept_generator`.
+sample, its name, its number among those drawn and the SHA-256 of its pixels;
+`rounds/000/latents.npz` holds the latents and noise keys. The generator itself: `kept_generator`.
 """
 
 import dataclasses
@@ -48,8 +48,10 @@ def manifest_path(round_: Round) -> epath.Path:
     return round_.folder / "samples.json"
 
 
-def write_manifest(round_: Round, generator, config, names, images: np.ndarray) -> None:
-    """Writes the manifest of samples `names` with pixels uint8[N, H, W, 3]."""
+def write_manifest(
+    round_: Round, generator, config, names, numbers: np.ndarray, images: np.ndarray
+) -> None:
+    """Writes the manifest of samples `names`, drawn as `numbers`, with pixels uint8[N, H, W, 3]."""
     content = {
         "generator": {"source": generator.source, "sha256": generator.checksum},
         "psi": config.generator.psi,
@@ -57,7 +59,7 @@ def write_manifest(round_: Round, generator, config, names, images: np.ndarray) 
         "seed": config.seed,
         "samples": [
             {"name": name, "number": number, "sha256": digest(image)}
-            for number, (name, image) in enumerate(zip(names, images, strict=True))
+            for name, number, image in zip(names, numbers.tolist(), images, strict=True)
         ],
     }
     write_json(manifest_path(round_), content)

@@ -13,7 +13,7 @@ from jax_labor.experiments.batches import filled_batches
 from jax_labor.experiments.generator_file import OpenGenerator
 from jax_labor.experiments.kept_generator import keep_generator
 from jax_labor.labels.store import ANSWERED, FULL, Query, Round
-from jax_labor.steps.samples import LABELLED, draw_latents, make_render
+from jax_labor.steps.samples import LABELLED, choose_samples, draw_latents, make_render
 
 _BATCH = 4
 
@@ -38,7 +38,8 @@ class LabelledSamples:
 def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) -> Round:
     """Writes `config.samples.count` samples as the queries of round 0, and opens it.
 
-    Main process only. A round that is open already is left alone.
+    They stand for `config.samples.candidates` times as many. Main process only. A round that is
+    open already is left alone.
 
     Raises:
         UserError: a sample is not finite; an open round asks in other classes than `table`'s.
@@ -50,11 +51,7 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     count, settings = config.samples.count, config.generator
     round_.remove_parts()
     names = [f"sample-{number:04d}" for number in range(count)]
-    latents = jax.device_get(
-        jax.jit(lambda n: draw_latents(generator.network, config.seed, LABELLED, n))(
-            np.arange(count)
-        )
-    )
+    numbers, latents = jax.device_get(_draw(generator, config))
     images, _ = _render(generator, latents, settings.psi, settings.cutoff, names, maps=False)
     nothing = np.full(images.shape[1:3], IGNORE, np.uint8)
     for name, image in zip(names, images, strict=True):
@@ -64,7 +61,7 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
         round_.write_query(Query(name, nothing, FULL, np.zeros((0, 2), int)))
     sample_files.write_latents(round_, latents)
     keep_generator(workdir, generator)
-    sample_files.write_manifest(round_, generator, config, names, images)
+    sample_files.write_manifest(round_, generator, config, names, numbers, images)
     round_.open("samples", names, table)
     return round_
 
@@ -92,6 +89,18 @@ def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
     for name, image in zip(answered, images, strict=True):
         sample_checks.check_image(round_, manifest, name, image)
     return LabelledSamples(tuple(answered), images, labels, maps)
+
+
+def _draw(generator, config):
+    """Numbers and latents of the samples to label."""
+    network, count = generator.network, config.samples.count
+    candidates = config.samples.candidates * count
+
+    def draw(variables):
+        numbers = choose_samples(network, variables, config.seed, LABELLED, candidates, count)
+        return numbers, draw_latents(network, config.seed, LABELLED, numbers)
+
+    return jax.jit(draw)(generator.variables)
 
 
 def _render(generator, latents, psi, cutoff, names, maps=True):

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jax_labor.ops.medoids import greedy_medoids
+
 # What samples are drawn for. Far from the numbers of training steps, which the same seed is folded
 # with; apart from each other, so that no labelled sample comes again in the written data set.
 PICTURES, STOPS, LABELLED, WRITTEN = (np.uint32(2**32 - n) for n in (1, 2, 3, 4))
@@ -38,6 +40,29 @@ def draw_latents(generator, seed: int, purpose: np.uint32, numbers: jax.Array) -
         drawn = jax.vmap(lambda k: jax.random.randint(k, (), 0, generator.c_dim))(thirds)
         c = jax.nn.one_hot(drawn, generator.c_dim)
     return Latents(z, keys[:, 1], c)
+
+
+def choose_samples(
+    generator, variables, seed: int, purpose: np.uint32, candidates: int, count: int
+) -> jax.Array:
+    """Chooses among the first samples of a stream those that stand for all of them.
+
+    They are the medoids of the styles w before truncation, whose distances follow what is seen
+    better than those of the latents z do (Karras et al., CVPR 2019, section 4.1).
+
+    Args:
+      generator: a StyleGAN2Generator.
+      variables: of it.
+      seed, purpose: of the stream.
+      candidates: samples to choose from.
+      count: samples to choose, at most as many.
+
+    Returns:
+      int32[count] numbers of samples, the one that stands for most first.
+    """
+    latents = draw_latents(generator, seed, purpose, jnp.arange(candidates))
+    ws = generator.apply(variables, latents.z, latents.c, method="map")
+    return greedy_medoids(ws[:, 0], count)
 
 
 def to_pixels(images: jax.Array) -> jax.Array:
