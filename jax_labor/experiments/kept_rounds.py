@@ -47,6 +47,26 @@ def check_opened(workdir, phases: list[Phase], step: int) -> None:
                 )
 
 
+def check_classes(round_: Round, table) -> None:
+    """Refuses an open round that asks in other classes than `table`'s.
+
+    The ids of its answers mean what stood there, whatever was edited since.
+
+    Args:
+        round_: the round.
+        table: the classes of the labels now.
+
+    Raises:
+        UserError: naming both and what to do.
+    """
+    if round_.class_names != tuple(table.names):
+        raise UserError(
+            f"{round_.folder / 'round.json'}: its classes are {', '.join(round_.class_names)}, but"
+            f" those of config.data.classes are {', '.join(table.names)}: put back the former"
+            " classes in their order, or start in another --workdir."
+        )
+
+
 def _check_facts(round_: Round, strategy: str, table) -> None:
     found = round_.facts()["strategy"]
     if found != strategy:
@@ -54,11 +74,7 @@ def _check_facts(round_: Round, strategy: str, table) -> None:
             f"{round_.folder}: its pixels were chosen by {found!r}, but config.rounds.strategy is"
             f" {strategy!r}: {_ANEW}"
         )
-    if round_.class_names != tuple(table.names):
-        raise UserError(
-            f"{round_.folder}: its classes are {', '.join(round_.class_names)}, the target's are"
-            f" {', '.join(table.names)}: {_ANEW}"
-        )
+    check_classes(round_, table)
 
 
 def _check_files(round_: Round, rounds, table, name: str) -> None:

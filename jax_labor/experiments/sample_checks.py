@@ -11,20 +11,6 @@ from jax_labor.labels.store import Round
 _ROUNDING = 2.0
 
 
-def check_table(round_: Round, table: ClassTable) -> None:
-    """Raises a UserError where the round asks in other classes than `table`'s.
-
-    The ids of its answers mean what stood there, whatever was edited since.
-    """
-    if round_.class_names != tuple(table.names):
-        raise UserError(
-            f"{round_.folder / 'round.json'}: people label in the classes"
-            f" {', '.join(round_.class_names)}, but config.data.classes are now"
-            f" {', '.join(table.names)}: put back the former classes in their order, or start in"
-            " another workdir."
-        )
-
-
 def check_generator(round_: Round, manifest: Manifest, generator) -> None:
     """Raises a UserError where the OpenGenerator is not the manifest's."""
     was, now = manifest.checksum, generator.checksum

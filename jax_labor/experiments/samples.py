@@ -12,6 +12,7 @@ from jax_labor.experiments import sample_checks, sample_files
 from jax_labor.experiments.batches import filled_batches
 from jax_labor.experiments.generator_file import OpenGenerator
 from jax_labor.experiments.kept_generator import keep_generator
+from jax_labor.experiments.kept_rounds import check_classes
 from jax_labor.labels.store import ANSWERED, FULL, Query, Round
 from jax_labor.steps.samples import LABELLED, choose_samples, draw_latents, make_render
 
@@ -46,7 +47,7 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     """
     round_ = Round(workdir, 0)
     if round_.is_open:
-        sample_checks.check_table(round_, table)
+        check_classes(round_, table)
         return round_
     count, settings = config.samples.count, config.generator
     round_.remove_parts()
