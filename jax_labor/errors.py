@@ -24,9 +24,21 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
 
 @contextlib.contextmanager
 def exit_on_mistake() -> Iterator[None]:
-    """Ends the command on a `UserError`: its message on stderr, status 2, no traceback."""
+    """Ends the command on a `UserError`: its message on stderr, status 2, no traceback.
+
+    So does a file or folder that may not be read or written, which may be any that is looked at.
+    """
     try:
         yield
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"error: {error.filename}: {error.strerror}. Give this user the right, or name another"
+            " file or folder.",
+            file=sys.stderr,
+        )
         sys.exit(2)

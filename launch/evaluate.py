@@ -35,6 +35,7 @@ NAMES = flags.DEFINE_string(
     "names", "", "Only names that match, such as '0001TP_*'; default the run's."
 )
 ROOT = flags.DEFINE_string("root", "", "Folder of the data sets; default the run's.")
+DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of prepared data; default the run's.")
 PREDICTIONS = flags.DEFINE_string("predictions", "", "Folder for label-id PNGs.")
 JSON = flags.DEFINE_string("json", "", "File for the figures.")
 
@@ -68,6 +69,7 @@ def _config():
     config.eval.flip = FLIP.value
     config.eval.scales = read_scales(SCALES.value, "--scales")
     config.data.root = ROOT.value or config.data.root
+    config.data.dir = DATA_DIR.value or config.data.dir
     config.data.eval.split = SPLIT.value or config.data.eval.split
     config.data.eval.names = NAMES.value or config.data.eval.names
     return config

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -375,6 +376,17 @@ def test_image_folder_mistakes(tmp_path):
     (root / "classes.txt").unlink()
     with pytest.raises(UserError, match="no classes.json or classes.txt"):
         make_source("image_folder", root, "own")
+    tiny_data.save(root / "images/loose.png", tiny_data.image(0))
+    with pytest.raises(UserError, match="both files and folders"):
+        make_source("image_folder", root, "camvid11")
+    (root / "images/loose.png").unlink()
+    tiny_data.save(root / "images/day-1_a/one.png", tiny_data.image(0))
+    assert "day-1_a" in make_source("image_folder", root, "camvid11").splits()
+    for name in ("all", "day 1", "v1.0", "a+b"):  # which TFDS reads otherwise
+        (root / "images/day-1_a").rename(root / "images" / name)
+        with pytest.raises(UserError, match=rf"images/{re.escape(name)}: a split's name has"):
+            make_source("image_folder", root, "camvid11")
+        (root / "images" / name).rename(root / "images/day-1_a")
     tiny_data.save(root / "images/loose.png", tiny_data.image(0))
     with pytest.raises(UserError, match="both files and folders"):
         make_source("image_folder", root, "camvid11")

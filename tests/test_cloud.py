@@ -193,6 +193,13 @@ class TestTpu:
         assert needed <= names
         assert not any(name.startswith((".git/", ".venv/", "runs/")) for name in names)
 
+    def test_leaves_data_at_home(self):
+        script, ignored = (CLOUD / "tpu_vm.sh").read_text(), (ROOT / ".gitignore").read_text()
+        for folder in ("data", "datasets", "runs"):
+            assert f"--exclude=./{folder} " in script
+            assert f"{folder}/" in ignored
+        assert "\ndata/" not in ignored  # which would be jax_labor/data as well
+
     def test_copies_prepared_data_to_the_disk(self, tmp_path):
         _, calls = run_tpu(tmp_path, *TPU, "--config.seed=1", DATA="gs://bucket/data sets")
         install, train = (call for call in calls if call.startswith("tpu-vm ssh"))

@@ -1,5 +1,6 @@
 """Preparation: what is kept, redone, dropped and refused; `launch/prepare.py`."""
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -22,7 +23,7 @@ from tensorflow_datasets.core import shuffle
 
 from configs import common, spl
 from jax_labor.classes import get_table
-from jax_labor.data import array_record, report
+from jax_labor.data import array_record, preparation, report
 from jax_labor.data.builders import hashes
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.catalogue import load
@@ -105,7 +106,7 @@ def test_a_disk_that_failed_once_is_asked_again(tmp_path, monkeypatch):
 def test_prepared_data_without_its_files(read, root, tmp_path, caplog):
     before = read("train+val")
     shutil.rmtree(root)
-    after = read("train+val", prepare=False)
+    after = read("train+val")
     warnings = [record for record in caplog.records if record.levelname == "WARNING"]
     for split, record in zip(("train", "val"), warnings, strict=True):
         assert re.search(rf"there is no folder {root}; its split {split} is taken from {tmp_path}"
@@ -153,6 +154,29 @@ def test_own_classes_moved_and_then_without_their_files(tmp_path):
     assert read("b").names == ("photo0", "photo1", "photo2")
     assert len([*(tmp_path / "p/image_folder").glob("*/")]) == 1
     assert read("c").table == table
+
+
+def test_what_was_prepared_for_others_too_is_found_without_its_files(tmp_path):
+    """Images without labels are prepared alike whether or not labels were asked for."""
+
+    def read(**options):
+        return load("image_folder", root=root, data_dir=str(tmp_path / "p"), split="extra",
+                    classes="own", options=options)  # fmt: skip
+
+    root = tiny_data.image_folder(tmp_path / "mine")
+    shutil.rmtree(root / "labels/extra", ignore_errors=True)
+    names = read().names
+    assert read(unlabelled=True).names == names
+    assert len([*(tmp_path / "p/image_folder").glob("*/")]) == 1
+    shutil.rmtree(root)
+    assert read().names == read(unlabelled=True).names == names
+
+
+def test_a_disk_without_locks(tmp_path, read, monkeypatch, caplog):
+    error = OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(preparation.fcntl, "flock", Mock(side_effect=error))
+    assert len(read()) == 3
+    assert "cannot be locked (" in caplog.text
 
 
 def test_splits_of_two_folders_of_one_name(tmp_path):
@@ -287,13 +311,6 @@ def test_empty_split_is_refused(tmp_path):
         with pytest.raises(UserError, match="train: the split has no images"):
             load("camvid", root=root, data_dir=str(tmp_path), split="train", classes="camvid11",
                  drop_bad=drop_bad)  # fmt: skip
-
-
-def test_without_preparing(read):
-    with pytest.raises(UserError, match="not prepared in .*launch/prepare.py --dataset=camvid"):
-        read(prepare=False)
-    read()
-    assert len(read(prepare=False)) == 3
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\0" * 100_000])

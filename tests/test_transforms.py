@@ -110,9 +110,9 @@ def test_jitter_by_hand_clips_and_keeps_grey_grey():
 
 def test_crop_pads_below_and_right():
     array = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    inside = transforms.crop_label(array, Window(0, 1, 2, 2))
+    inside = transforms.crop(array, Window(0, 1, 2, 2), 255)
     np.testing.assert_array_equal(inside, [[1, 2], [4, 5]])
-    outside = transforms.crop_label(array, Window(1, 0, 2, 4))
+    outside = transforms.crop(array, Window(1, 0, 2, 4), 255)
     np.testing.assert_array_equal(outside, [[3, 4, 5, 255], [255] * 4])
     image = np.zeros((1, 1, 3), np.uint8)
     padded = transforms.crop(image, Window(0, 0, 1, 2), np.array([1, 2, 3], np.uint8))

@@ -26,7 +26,6 @@ def load(
     names: str = "*",
     drop_bad: bool = False,
     options: Mapping | None = None,
-    prepare: bool = True,
 ) -> PreparedRecords:
     """Records of a data set, prepared to ArrayRecord when they are not yet.
 
@@ -43,15 +42,12 @@ def load(
       names: only records whose name matches one of these patterns, e.g. "0001TP_*|Seq05VD_*".
       drop_bad: leave out records with a defect, and log them, instead of stopping.
       options: see `builders.make_source`; generated has none.
-      prepare: False on all but one of several processes that start together: they read what the
-        one has prepared.
 
     Returns:
       Records in order of splits and names.
 
     Raises:
-      UserError: a missing folder, split or map; defects without `drop_bad`; no matching name; data
-        that is not prepared although `prepare` is False.
+      UserError: a missing folder, split or map; defects without `drop_bad`; no matching name.
     """
     if name == GENERATED:
         if options:
@@ -65,7 +61,7 @@ def load(
         folders = [left_of(name, p, asked, data_dir, drop_bad, str(missing)) for p in splits]
     else:
         _check_splits(source, splits)
-        folders = [prepared(source, part, data_dir, drop_bad, prepare) for part in splits]
+        folders = [prepared(source, part, data_dir, drop_bad) for part in splits]
     metadata = [read_metadata(folder) for folder in folders]
     return _records(
         tuple(Part(str(f), part) for f, part in zip(folders, splits, strict=True)),

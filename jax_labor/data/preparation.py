@@ -16,7 +16,7 @@ from jax_labor.data.builders.source import Listing, Problem, Source
 from jax_labor.data.builders.writing import DROPPED_FILE, report_problems, write_examples
 from jax_labor.data.prepared import undamaged
 from jax_labor.errors import UserError
-from jax_labor.files import disk_errors, local_folder
+from jax_labor.files import disk_errors, local_folder, write_json
 
 _LOG = logging.getLogger(__name__)
 _METADATA_FILE = "metadata.json"
@@ -30,13 +30,11 @@ def read_metadata(folder: Path) -> dict:
         return json.loads((folder / _METADATA_FILE).read_text())
 
 
-def prepared(
-    source: Source, split: str, data_dir: str | None, drop_bad: bool, prepare: bool
-) -> Path:
-    """Folder of the prepared split, which is made when it is missing and `prepare` allows it.
+def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -> Path:
+    """Folder of the prepared split, which is made when it is missing.
 
     Raises:
-      UserError: it is missing and must not or cannot be made; defects without `drop_bad`.
+      UserError: it is missing and cannot be made; defects without `drop_bad`.
     """
     root = _root(data_dir)
     source.check_split(split)
@@ -46,17 +44,28 @@ def prepared(
     digest = source.digest(listing, split, hashes)
     folder = root / source.name / f"{source.table.name}-{split}-{digest}" / VERSION
     if not folder.is_dir():
-        if not prepare:
-            raise UserError(
-                f"{source.name} {split} is not prepared in {root}; run launch/prepare.py "
-                f"--dataset={source.name} first, or start the process that prepares it"
-            )
         with _locked(folder.parent):  # a second process waits here for the first
             if not folder.is_dir():
                 _prepare(folder, source, listing, split, drop_bad)
                 return folder
+    _note(folder, source.asked | {"split": split})
     _report_dropped(f"{source.name} {split}", folder, drop_bad)
     return folder
+
+
+def _note(folder: Path, asked: dict) -> None:
+    """Keep what the records of `folder` are asked for as: they may serve other options too."""
+    metadata = read_metadata(folder)
+    asked = _plain(asked)
+    if asked not in metadata["asked"]:
+        metadata["asked"].append(asked)
+        with contextlib.suppress(OSError, UserError):  # a folder that one may only read
+            write_json(folder / _METADATA_FILE, metadata)
+
+
+def _plain(asked: dict) -> dict:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(asked))
 
 
 def left_of(
@@ -76,11 +85,11 @@ def left_of(
       UserError: there is no such folder, or there are several.
     """
     root = _root(data_dir)
-    wanted = json.loads(json.dumps(asked | {"split": split}))
+    wanted = _plain(asked | {"split": split})
     found = [
         path.parent
         for path in sorted(root.glob(f"{name}/*/{VERSION}/{_METADATA_FILE}"))
-        if read_metadata(path.parent).get("asked") == wanted
+        if wanted in read_metadata(path.parent).get("asked", ())
     ]
     if not found:
         raise UserError(
@@ -125,9 +134,15 @@ def _locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError as error:
-        raise UserError(f"cannot write prepared data to {folder} ({error}); set data_dir") from None
+        raise UserError(
+            f"cannot write prepared data to {folder} ({error}); name another folder by"
+            " config.data.dir (launch/prepare.py and evaluate.py: --data_dir)"
+        ) from None
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:  # a network disk without locks
+            _LOG.warning("%s cannot be locked (%s): prepare from one process alone", folder, error)
         yield
 
 

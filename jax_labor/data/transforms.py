@@ -5,8 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from jax_labor.classes import IGNORE
-
 
 class Normalization(NamedTuple):
     """y = x * scale + offset on channels 0..255, reversed to BGR first where `bgr` says so."""
@@ -121,11 +119,6 @@ def pad(array: np.ndarray, place: Window, size: tuple[int, int], fill) -> np.nda
     out[...] = fill
     out[place.top : place.top + place.height, place.left : place.left + place.width] = array
     return out
-
-
-def crop_label(labels: np.ndarray, window: Window) -> np.ndarray:
-    """Cut `window` out of uint8[h, w]; outside is 255."""
-    return crop(labels, window, IGNORE)
 
 
 def jitter(image: np.ndarray, brightness: float, contrast: float, saturation: float) -> np.ndarray:

@@ -94,12 +94,13 @@ class ResNet(nn.Module):
         if index == 0 and self.style == "torchvision":
             dilation = {4: 2}.get(stage, 1)
         kind = Bottleneck if variant.bottleneck else BasicBlock
+        own = {"stride_first": self.style == "caffe"} if variant.bottleneck else {}
         return kind(
             width=self.width * 2 ** (stage - 1),
             stride=2 if stage == 2 and index == 0 else 1,
             dilation=dilation,
             project=index == 0 and (stage > 1 or variant.bottleneck),
-            stride_first=self.style == "caffe",
+            **own,
             norm=norm,
             dtype=self.dtype,
             name=f"layer{stage}_{index}",
@@ -113,7 +114,6 @@ class BasicBlock(nn.Module):
     stride: int
     dilation: int
     project: bool
-    stride_first: bool
     norm: object
     dtype: jnp.dtype
 

@@ -67,7 +67,8 @@ until [[ ${state:-} == ACTIVE ]]; do
   esac
 done
 
-tar -C "$root" --exclude=./.git --exclude=./.venv --exclude=./runs --exclude=./data -czf "$archive" .
+tar -C "$root" --exclude=./.git --exclude=./.venv --exclude=./runs --exclude=./data \
+  --exclude=./datasets -czf "$archive" .
 gcloud compute tpus tpu-vm scp "$archive" "$name:jax_labor.tgz" --zone="$zone" --worker=all
 # gcsfs: what gs:// paths are read and written with.
 on_all_workers "mkdir -p jax_labor && tar -C jax_labor -xzf jax_labor.tgz &&

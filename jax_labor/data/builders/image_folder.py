@@ -1,5 +1,6 @@
 """A user's own images, with label PNGs where they have them."""
 
+import re
 from pathlib import Path
 
 from jax_labor.classes import ClassTable, get_table
@@ -9,6 +10,8 @@ from jax_labor.data.builders.walk import is_system
 from jax_labor.errors import UserError
 
 OWN = "own"
+_SPLIT = re.compile(r"[\w-]+")
+_EVERYTHING = "all"  # TFDS's word for all splits together
 
 
 class ImageFolderSource(FileSource):
@@ -56,6 +59,12 @@ class ImageFolderSource(FileSource):
         folders = tuple(sorted(path.name for path in entries if path.is_dir()))
         if folders and len(folders) < len(entries):
             raise UserError(f"{images} holds both files and folders; put each image in one split")
+        for name in folders:
+            if name == _EVERYTHING or not _SPLIT.fullmatch(name):
+                raise UserError(
+                    f"{images / name}: a split's name has letters, digits, - and _ only, and is not"
+                    f" '{_EVERYTHING}'; rename the folder, and that of its labels"
+                )
         return folders or (("train",) if images.is_dir() else ())
 
     def has_labels(self, split: str) -> bool:
