@@ -124,10 +124,10 @@ def region_impurity(p, radius, pick):
     return out
 
 
-def regions(score, available, budget, radius, suppress):
+def regions(score, available, budget, radius, suppress, centres=True):
     """Greedy windows with suppression; what no centre can spend goes to the best pixels left."""
     asked = np.zeros(score.shape, bool)
-    centres = available & ~np.isnan(score) & (score > -np.inf)
+    centres = centres & available & ~np.isnan(score) & (score > -np.inf)
     while asked.sum() < budget and centres.any():
         y, x = np.unravel_index(np.argmax(np.where(centres, score, -np.inf)), score.shape)
         for q in windows(y, x, radius, score.shape):

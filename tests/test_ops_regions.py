@@ -33,6 +33,16 @@ def test_equals_the_oracle(kind, radius, suppress):
             np.testing.assert_array_equal(result[b], expected)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.0])
+def test_centres_are_chosen_among_some_and_the_rest_by_score(share):
+    score, available = case("random", 0.8)
+    centres = np.random.default_rng(1).random(SHAPE) < share
+    result = np.asarray(SELECT(score, available, 30, 1, 4, centres))
+    for b in range(SHAPE[0]):
+        expected = oracles.regions(score[b], available[b], 30, 1, 4, centres[b])
+        np.testing.assert_array_equal(result[b], expected)
+
+
 @pytest.mark.parametrize(("share", "budget"), [(1.0, 0), (0.0, 9), (1.0, -2)])
 def test_nothing_to_ask(share, budget):
     score, available = case("random", share)

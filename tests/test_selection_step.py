@@ -155,6 +155,18 @@ def test_a_region_of_another_round_is_kept_clear(rng, image):
         assert (guess[image] != IGNORE)[window].all()
 
 
+def test_where_no_point_keeps_its_distance_the_best_are_asked(rng):
+    step, outputs = selection(rng, "ripu", window=(12, 0))  # no two fit into 12x10 pixels
+    available = np.ones((2, *SIZE), bool)
+    available[:, 5, 5] = False
+    guess, _ = ask(step, available, np.array([4, 4], np.int32))
+    for logits, chosen in zip(outputs.main, guess, strict=True):
+        score = oracles.region_impurity(oracles.softmax(logits.astype(float)), 12, 0)
+        score[5, 5] = -np.inf
+        best = np.argsort(-score, axis=None)[:4]
+        np.testing.assert_array_equal(np.flatnonzero(chosen != IGNORE), np.sort(best))
+
+
 def test_a_point_is_scored_by_its_own_entropy_and_its_region_s_impurity(rng):
     step, outputs = selection(rng, "ripu", window=(4, 0))
     guess, _ = ask(step, np.ones((2, *SIZE), bool), np.array([1, 1], np.int32))

@@ -73,11 +73,16 @@ def _last_window(state: _State, radius: int) -> _State:
 
 
 def _greedy(
-    score: jax.Array, available: jax.Array, budget: jax.Array, radius: int, suppress: int
+    score: jax.Array,
+    available: jax.Array,
+    centres: jax.Array,
+    budget: jax.Array,
+    radius: int,
+    suppress: int,
 ) -> tuple[jax.Array, jax.Array]:
     """Returns (asked bool[H,W], unspent budget int32) of one image."""
     (height, width), pad = available.shape, suppress + radius + 1
-    score = jnp.where(available & ~jnp.isnan(score), score, -jnp.inf)
+    score = jnp.where(available & centres & ~jnp.isnan(score), score, -jnp.inf)
     score = jnp.pad(score, pad, constant_values=-jnp.inf)
     zero, yes = jnp.int32(0), jnp.array(True)
     state = _State(
@@ -104,6 +109,7 @@ def select_regions(
     budget: jax.Array | int,
     radius: int,
     suppress: int,
+    centres: jax.Array | None = None,
 ) -> jax.Array:
     """Asks windows around the highest scores, one after the other, until the budget is spent.
 
@@ -112,13 +118,14 @@ def select_regions(
     searched again, so that a pick costs (2*suppress+1) rows, not the image.
 
     Args:
-      score: float32[B,H,W]. Centres are available pixels with a score above -inf (NaN counts as
-        -inf): give suppressed areas of earlier rounds -inf to keep them excluded.
+      score: float32[B,H,W]. A pixel of -inf or NaN is no centre.
       available: bool[B,H,W], the pixels that may be asked.
       budget: int32[B] or int, pixels per image.
       radius: static; a pick asks the available pixels of its (2*radius+1)^2 window. The last window
         is cut to the budget, in flat order.
       suppress: static, >= radius; no later centre lies in the (2*suppress+1)^2 window of a pick.
+      centres: bool[B,H,W], where windows may be centred besides, such as not near earlier rounds'
+        picks; None for everywhere.
 
     Returns:
       bool[B,H,W] with exactly min(budget, available) pixels per image: when no centre is left, the
@@ -130,7 +137,8 @@ def select_regions(
     if not 0 <= radius <= suppress:
         raise ValueError(f"need 0 <= radius <= suppress, not {radius} and {suppress}")
     budget = jnp.broadcast_to(jnp.asarray(budget, jnp.int32), score.shape[:1])
+    centres = available if centres is None else centres
     asked, left = jax.lax.map(
-        lambda args: _greedy(*args, radius, suppress), (score, available, budget)
+        lambda args: _greedy(*args, radius, suppress), (score, available, centres, budget)
     )
     return asked | select_top(score, available & ~asked, left)

@@ -111,9 +111,8 @@ def _ripu(outputs, batch, rounds, align):
     # Regions (radius 1, pick 1) may touch but not overlap; points (32, 0) keep their distance.
     suppress = max(2 * rounds.pick, rounds.radius)
     asked = (~batch["available"]).astype(jnp.float32)
-    near = jax.vmap(lambda x: window_sum(x, suppress - rounds.pick))(asked) > 0
-    score = jnp.where(near, -jnp.inf, score)
-    windows = rounds.pick, suppress
+    far = jax.vmap(lambda x: window_sum(x, suppress - rounds.pick))(asked) == 0
+    windows = rounds.pick, suppress, far
     return select_regions(score, batch["available"], batch["budget"], *windows), _no_points(batch)
 
 
