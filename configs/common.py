@@ -113,7 +113,7 @@ def base() -> ConfigDict:
     c.rounds.radius = 1  # ripu: half the side of the window that is scored
     c.rounds.pick = 1  # ripu: half the side of what is asked; points: radius 32, pick 0
     c.rounds.smallest = 0  # pixels below which a connected piece of a mask is a speck; 0 = none
-    c.rounds.specks = "merge"  # merge (into the nearest piece's question) | leave (not asked)
+    c.rounds.specks = "merge"  # merge (into the nearest piece's question) | leave (not asked; spl)
 
     c.eval = ConfigDict()
     c.eval.size = (640, 1280)  # the network's input; IoU is counted at label resolution

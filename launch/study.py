@@ -50,7 +50,7 @@ def make(study: Study) -> None:
         Job(
             name=f"{method}-{seed}",
             command=command(study, method, seed),
-            after=[f"{m}-{seed}" for m in study.needs(method) if (m, seed) in unfinished],
+            after=[f"{m}-{seed}" for m in study.needs(method, seed) if (m, seed) in unfinished],
         )
         for method, seed in unfinished
     ]

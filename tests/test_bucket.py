@@ -10,6 +10,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from page_rounds import open_round, page
 
 from jax_labor import files
+from jax_labor.engine.report import Reporter
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored
 from jax_labor.labels.ledger import Ledger
@@ -72,6 +73,16 @@ def test_people_label_a_round_in_a_bucket(bucket, tmp_path):
     label = ledger.label("a")
     np.testing.assert_array_equal(label == 3, round_.read_query("a").asked)
     assert ledger.report(2, 2 * label.size)["effort"]["images_answered"] == 2
+
+
+def test_lines_are_in_the_bucket_before_their_checkpoint(bucket):
+    reporter = Reporter(bucket, tensorboard=False)
+    reporter.write(1, {"loss": 2.0})
+    reporter.flush()
+    assert (bucket / "metrics.jsonl").read_text() == '{"step": 1, "loss": 2.0}\n'
+    reporter.write(2, {"loss": 1.0})
+    reporter.close()
+    assert (bucket / "metrics.jsonl").read_text().count("\n") == 2
 
 
 def test_closing_a_round_in_a_bucket(bucket):

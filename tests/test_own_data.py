@@ -12,7 +12,7 @@ from configs import common
 from jax_labor.classes import get_table
 from jax_labor.data.streets import render
 from jax_labor.errors import UserError
-from jax_labor.experiments import run
+from jax_labor.experiments import restored, run
 from jax_labor.experiments.segmenter_file import open_segmenter
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -51,6 +51,14 @@ def test_a_card_for_own_images_and_a_copy_of_its_run_without_them(data, tmp_path
     shutil.move(tmp_path / "run", tmp_path / "copy")
     for folder in ("mysource", "mydata"):
         shutil.rmtree(tmp_path / folder)
+    # Other photos, whose classes file lists the same classes in another order.
+    make_folder(tmp_path / "other/mydata", "target", {"val": 2})
+    reverse = json.dumps({"classes": get_table("camvid11").names[::-1]})
+    (tmp_path / "other/mydata/classes.json").write_text(reverse)
+    config = restored.read_config(str(tmp_path / "copy"))
+    config.data.root = str(tmp_path / "other")
+    with pytest.raises(UserError, match="classes bicyclist, .*copy learned sky, .* same order"):
+        restored.evaluate(config, str(tmp_path / "copy"))
     segmenter = open_segmenter(str(tmp_path / "copy"))
     assert segmenter.table.names == get_table("camvid11").names
     assert segmenter.predict(np.zeros((20, 30, 3), np.uint8)).shape == (20, 30)
@@ -84,12 +92,28 @@ def test_a_source_of_void_alone_balances_nothing(data, tmp_path):
     assert not (tmp_path / "run/config.json").exists()
 
 
+def test_an_image_too_small_for_its_crops_is_refused_before_the_first_step(data, tmp_path):
+    c = own_card(data, tmp_path)
+    c.data.target_view.resize, c.data.target_view.crop_height = "random_crop", (10, 30)
+    last = sorted((tmp_path / "mydata/images/train").iterdir())[-1]
+    for path in (last, tmp_path / f"mydata/labels/train/{last.stem}.png"):
+        Image.open(path).crop((0, 0, 48, 9)).save(path)
+    with pytest.raises(UserError, match=f"target_view.crop_height.*fit into {last.stem} of 9x48"):
+        run(c, str(tmp_path / "run"))
+    assert not (tmp_path / "run/metrics.jsonl").read_text()
+
+
 @pytest.mark.parametrize(
     ("experiment", "changes", "message"),
     [
         ("labor", {}, "annotator=people"),
         ("labor", {"annotator": "people", "rounds.share": 1e-6}, "share is 1e-06: of 32x48"),
         ("segmentation", {"loss.target": 1.0}, "config.loss.target is above 0"),
+        (
+            "segmentation",
+            {"loss.target": 0.0, "loss.pseudo_start": 500.0},
+            "config.loss.pseudo_start is 500.0",
+        ),
     ],
 )
 def test_a_target_that_will_not_do_is_refused_at_once(data, tmp_path, experiment, changes, message):

@@ -61,6 +61,7 @@ def test_seeds_of_32_bits_are_taken(seed):
         ("train.steps", -3, "config.train.steps is -3: use 1"),
         ("data.eval_batch", 0, "config.data.eval_batch is 0: use 1"),
         ("data.source_view.size", (32,), "config.data.source_view.size="),
+        ("data.source_view.size", None, "source_view.size and .*; they are None and"),
         ("data.target_view.size", (-4, 48), "config.data.target_view.size="),
         ("data.target_view.scale", (2.0, 0.5), "config.data.target_view.scale="),
         ("eval.size", (0, 64), "config.eval.size="),

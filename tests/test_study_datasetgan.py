@@ -250,7 +250,7 @@ def test_the_summary_is_in_multiples_of_transfer():
 def test_only_a_shared_oracle_makes_the_factory_wait():
     methods = ["supervised", "factory", "transfer"]
     needs = {
-        domain: [Study(domain, methods, ["0"], Path("x")).needs(method) for method in methods]
+        domain: [Study(domain, methods, ["0"], Path("x")).needs(method, "0") for method in methods]
         for domain in ("ccp", "figures")
     }
     assert needs["ccp"] == [[], ["supervised"], ["factory"]]
@@ -260,8 +260,19 @@ def test_only_a_shared_oracle_makes_the_factory_wait():
 def test_methods_that_ask_wait_for_the_one_that_warms_up():
     methods = ["source", "random", "spl", "ppl", "random-points", "supervised"]
     study = Study("camvid_dusk", methods, ["0"], Path("x"))
-    needs = [study.needs(method) for method in methods]
+    needs = [study.needs(method, "0") for method in methods]
     assert needs == [[], [], ["random"], [], ["ppl"], []]
+
+
+def test_a_study_that_grows_takes_the_warm_up_that_is_there(tmp_path):
+    (tmp_path / "spl-0/warmup/checkpoints/100").mkdir(parents=True)
+    (tmp_path / "random-1/warmup/checkpoints").mkdir(parents=True)  # begun, nothing kept
+    study = Study("demo", ["random", "entropy", "spl"], ["0", "1"], tmp_path)
+    needs = {seed: [study.needs(m, seed) for m in study.methods] for seed in study.seeds}
+    assert needs == {"0": [["spl"], ["spl"], []], "1": [[], ["random"], ["random"]]}
+    grown = Study("demo", ["random", "entropy"], ["0"], tmp_path)
+    flag = f"--config.start_from={tmp_path / 'spl-0/warmup'}"
+    assert all(flag in grown.run(method, "0")[1] for method in grown.methods)
 
 
 @pytest.mark.parametrize("flag", ["--config.seed=7", "--workdir=x", "--config.start_from=y"])

@@ -1,7 +1,9 @@
 """A run whose rounds people answer: it stops, says what to do, and goes on."""
 
+import contextlib
 import json
 import shlex
+import shutil
 import threading
 import time
 
@@ -103,6 +105,39 @@ def test_small_pieces_can_be_left_out(tmp_path, data):
             assert round_.query_facts(name)["asked"] == np.sum(guess != 255)
     assert shares[0][1] == 0 < shares[6][1]
     assert sum(shares[6]) == shares[0][0]
+
+
+def test_pixels_drawn_at_random_are_not_left_out_as_specks(tmp_path, data):
+    settings = config(data, annotator="people")
+    settings.rounds.update(smallest=6, specks="leave", strategy="random")
+    with pytest.raises(annotators.Waiting):
+        experiments.run(settings, str(tmp_path))
+    round_ = Round(tmp_path, 0)
+    facts = [round_.query_facts(name) for name in round_.names()]
+    assert all(f["asked"] > 0 and f["left_out"] == 0 for f in facts)
+
+
+def test_a_warm_up_of_another_run_may_go_while_people_label(tmp_path, data):
+    settings = config(data, annotator="people")
+    for name in ("other", "own"):
+        if name == "own":
+            settings.start_from = str(tmp_path / "other/warmup")
+        with pytest.raises(annotators.Waiting):
+            experiments.run(settings, str(tmp_path / name))
+    shutil.rmtree(tmp_path / "other")
+    for number in range(settings.rounds.count):
+        answer(tmp_path / "own", number)
+        with contextlib.suppress(annotators.Waiting):
+            results = experiments.run(settings, str(tmp_path / "own"))
+    assert results["asked_pixels"] > 0
+
+
+def test_no_warm_up_is_nothing_to_take(tmp_path, data):
+    settings = config(data, annotator="people", start_from=str(tmp_path / "nowhere"))
+    settings.rounds.warmup = 0
+    with pytest.raises(annotators.Waiting):
+        experiments.run(settings, str(tmp_path / "run"))
+    assert not (tmp_path / "run/warmup").exists()
 
 
 @pytest.mark.parametrize(

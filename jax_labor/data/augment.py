@@ -43,7 +43,7 @@ def _resized(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
     window = choose_window(image.shape[:2], view, rng, example["name"])
     if window is not None:
         image = transforms.crop(image, window, transforms.mean_colour(view.normalize))
-        label = transforms.crop_label(label, window)
+        label = transforms.crop(label, window, IGNORE)
     return _scaled(example | {"image": image, "label": label}, size)
 
 
@@ -76,7 +76,8 @@ def choose_window(
         return None
     height, width = view.size
     if view.resize == "random_crop":
-        crop_height = _draw_crop_height(native, view, rng, name)
+        highest = _highest_crop(native, view, name)
+        crop_height = int(rng.integers(view.crop_height[0], highest + 1))
         crop_size = (crop_height, max(1, round(crop_height * width / height)))
     else:
         scale = rng.uniform(*view.scale)
@@ -86,7 +87,17 @@ def choose_window(
     return Window(int(top), int(left), *crop_size)
 
 
-def _draw_crop_height(native, view: TrainView, rng: np.random.Generator, name: str) -> int:
+def check_crops(records, view: TrainView) -> None:
+    """Refuses records of which one is smaller than the smallest crop of "random_crop"; UserError.
+
+    Drawn at random, it might be met after hours of training.
+    """
+    if view.resize == "random_crop":
+        for index, name in enumerate(records.names):
+            _highest_crop(records.size(index), view, name)
+
+
+def _highest_crop(native, view: TrainView, name: str) -> int:
     lowest, highest = view.crop_height
     fits = min(native[0], native[1] * view.size[0] // view.size[1])
     if lowest > fits:
@@ -94,7 +105,7 @@ def _draw_crop_height(native, view: TrainView, rng: np.random.Generator, name: s
             f"{view.name}.crop_height={view.crop_height}: the smallest crop is higher than the "
             f"{fits} pixels that fit into {name} of {native[0]}x{native[1]}; lower it"
         )
-    return int(rng.integers(lowest, min(highest, fits) + 1))
+    return min(highest, fits)
 
 
 def _jittered(image: np.ndarray, view: TrainView, rng: np.random.Generator) -> np.ndarray:

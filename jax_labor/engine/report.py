@@ -64,6 +64,11 @@ class Reporter:
         for name, value in values.items() if self._board else ():
             self._board.add_scalar(name, value, step)
 
+    def flush(self) -> None:
+        """Write out the lines that are held; for before a checkpoint."""
+        if self._lines:
+            self._lines.flush()
+
     def image(self, step: int, name: str, picture: np.ndarray) -> None:
         """Add `picture`, uint8[H,W,3], to TensorBoard."""
         if self._board:
@@ -116,13 +121,16 @@ class _LocalLines:
             self._stream.write(line + "\n")
             self._stream.flush()
 
+    def flush(self) -> None:
+        """Nothing: no line is held."""
+
     def close(self) -> None:
         with files.disk_errors(self._path):  # what a full disk did not take is tried once more
             self._stream.close()
 
 
 class _RemoteLines:
-    """A bucket cannot append: the file is held and written whole, once a minute and at the end."""
+    """A bucket cannot append: the file is held and written whole, when it is time to."""
 
     def __init__(self, path: epath.Path):
         self._path = path
@@ -132,11 +140,13 @@ class _RemoteLines:
     def append(self, line: str) -> None:
         self._text += line + "\n"
         if time.monotonic() - self._written > _REMOTE_SECONDS:
-            self.close()
+            self.flush()
 
-    def close(self) -> None:
+    def flush(self) -> None:
         files.write_text(self._path, self._text)
         self._written = time.monotonic()
+
+    close = flush
 
 
 class Progress:

@@ -62,6 +62,11 @@ def check_training(config) -> None:
             " the backbone: set config.model.selector_gradient too, or config.model.selector=own."
         )
     sizes = tuple(train_view(config, role).size for role in ("source", "target"))
+    if None in sizes:
+        raise UserError(
+            "config.data.source_view.size and target_view.size are (height, width) of what the"
+            f" network is trained on; they are {sizes[0]} and {sizes[1]}."
+        )
     if config.train.statistics == "shared" and sizes[0] != sizes[1]:
         raise UserError(
             f"config.train.statistics=shared joins source and target images of one size; they are"

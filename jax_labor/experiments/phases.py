@@ -22,6 +22,7 @@ class Phase:
         self_trains: whether the segmenter learns from its own pseudo-labels, as far as
             `config.loss.pseudo` says so.
         round: the round that opens at `start`, None without one.
+        is_warmup: whether the rounds begin at `end`; other runs may start from its state.
     """
 
     start: int
@@ -31,6 +32,7 @@ class Phase:
     trains_selector: bool
     self_trains: bool
     round: int | None = None
+    is_warmup: bool = False
 
 
 def labor_phases(config) -> list[Phase]:
@@ -60,7 +62,7 @@ def labor_phases(config) -> list[Phase]:
     phases = []
     if rounds.warmup:
         kind = {"uses_target": True, "trains_selector": True, "self_trains": False}
-        phases.append(Phase(0, rounds.warmup, NONE, **kind))
+        phases.append(Phase(0, rounds.warmup, NONE, **kind, is_warmup=True))
     for number, (start, end) in enumerate(zip(starts, [*starts[1:], steps], strict=True)):
         # After the last round nobody asks the classifiers any more.
         trains = rounds.strategy in ASK_SELECTOR and number < rounds.count - 1

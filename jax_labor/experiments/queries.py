@@ -109,7 +109,8 @@ def _query(config, name: str, guess: np.ndarray, points: np.ndarray) -> Query:
         return Query(name, guess, POINTS, np.stack(np.unravel_index(flat, guess.shape), -1))
     chosen = guess != IGNORE
     asked = chosen
-    if config.rounds.smallest and config.rounds.specks == LEAVE:
+    leaves = config.rounds.strategy == "spl" and config.rounds.specks == LEAVE
+    if leaves and config.rounds.smallest:  # of pixels drawn at random nearly all are specks
         asked = pieces(chosen, config.rounds.smallest, LEAVE) > 0
     guess = np.where(asked, guess, IGNORE)
     left_out = int(chosen.sum() - asked.sum())

@@ -63,6 +63,15 @@ def target_truth(workdir: str) -> Callable[[str], np.ndarray]:
     return truth_of(load_domain(read_config(workdir), "target"))
 
 
+def _check_same_classes(workdir: str, table: ClassTable) -> None:
+    trained = read_table(workdir)
+    if table.names != trained.names:
+        raise UserError(
+            f"config.data.eval has the classes {', '.join(table.names)}, but the run in {workdir}"
+            f" learned {', '.join(trained.names)}: evaluate on the same, in the same order."
+        )
+
+
 def restore_network(config, workdir: str, num_classes: int, step: int | None = None):
     """The network of the run in `workdir`, and the {"params", "batch_stats"} of a checkpoint.
 
@@ -123,6 +132,7 @@ def evaluate(
         )
     classes = records.table.num_classes
     if workdir:
+        _check_same_classes(workdir, records.table)
         network, variables = restore_network(config, workdir, classes, step)
     else:
         network, variables = network_of_file(config, classes)

@@ -170,6 +170,7 @@ class RunSession:
             with self.clock.pause():
                 if self._unchecked:
                     self._look(step, logs=False)
+                self._reporter.flush()
                 save(step)
         if stops:
             raise self._stopped(step)

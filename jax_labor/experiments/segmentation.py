@@ -20,8 +20,9 @@ def run(config, workdir: str, force: bool = False) -> dict:
                 " labelled split, or train with configs/segmentation.py:source."
             )
 
+    phases = segmentation_phases(config)
     with Session(config, workdir, force, check) as session:
-        for phase in segmentation_phases(config):
+        for phase in phases:
             if session.step < phase.end:
                 session.train(phase)
         return finish(session)

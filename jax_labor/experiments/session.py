@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import jax
 
+from jax_labor.data.augment import check_crops
 from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.processes import together
@@ -71,6 +72,8 @@ class Session(RunSession):
         if self.is_main:
             write_table(self.workdir, self.data.table)
             write_data(self.workdir, self.data)
+        if self._took_warmup:  # the other run may be gone when people have answered
+            self.checkpoints.save(self.step, self.state, self._beside())
 
     @property
     def variables(self) -> dict:
@@ -126,26 +129,27 @@ class Session(RunSession):
 
     def _save(self, step: int, phase: Phase, iterators) -> None:
         self._positions |= {role: it.get_state() for role, it in iterators.items()}
-        if phase.round is None and step == phase.end < self.steps:
-            self._save_warmup(step, phase)
-        self.checkpoints.save(step, self.state, self._beside(phase))
+        if phase.is_warmup and step == phase.end:
+            self._save_warmup(step)
+        self.checkpoints.save(step, self.state, self._beside())
 
-    def _save_warmup(self, step: int, phase: Phase) -> None:
+    def _save_warmup(self, step: int) -> None:
         """Keeps the end of the warm-up for good, for other runs to start from."""
         warmup = Checkpoints(self.workdir / "warmup", keep=1)
-        warmup.save(step, self.state, self._beside(phase))
+        warmup.save(step, self.state, self._beside())
         warmup.close()
 
-    def _beside(self, phase: Phase) -> dict:
-        own = {"positions": self._positions, "round": phase.round}
-        return {**own, "warmup": self.config.rounds.warmup, **self._meta()}
+    def _beside(self) -> dict:
+        return {"positions": self._positions, **self._meta()}
 
     def _first_state(self):
         """The newest checkpoint's state, else the warm-up's to start from, else a fresh one."""
         parts = self.config, self.network, self.data.table.num_classes
         shape = state_shape(*parts)
         found = self._resumed(shape)
-        if found is None and self.config.start_from:
+        # A warm-up of no steps is nothing to take, and nothing that was kept.
+        self._took_warmup = bool(not found and self.config.start_from and self.config.rounds.warmup)
+        if self._took_warmup:
             found = self._from_warmup(shape)
         state, meta = found or (together(lambda: initial_state(*parts)), {"positions": {}})
         self._positions = meta["positions"]
@@ -187,6 +191,7 @@ class Session(RunSession):
     def _iterator(self, role: str, **labels):
         data = self.config.data
         view = train_view(self.config, role)
+        check_crops(getattr(self.data, role), view)
         return train_iterator(
             self._records(role, view),
             view,

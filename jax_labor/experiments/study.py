@@ -88,19 +88,24 @@ class Study:
             methods = sorted(methods, key=DATASETGAN.index)
         return [(method, seed) for seed in self.seeds for method in methods]
 
-    def needs(self, method: str) -> list[str]:
-        """The methods whose runs of the same seed must be done before that of `method`."""
+    def needs(self, method: str, seed: str) -> list[str]:
+        """The methods whose runs of `seed` must be done before that of `method`."""
         if method == "factory" and self.domain not in SHARED_ORACLE:
             return []
         if self.is_datasetgan:
             return [NEEDS[method][0]] if method in NEEDS else []
-        first = self._warms_up(method) if method in QUERIES else method
+        first = self._warms_up(method, seed) if method in QUERIES else method
         return [first] if first != method else []
 
-    def _warms_up(self, method: str) -> str:
-        """The first method of the same card, whose warm-up the others of that card share."""
+    def _warms_up(self, method: str, seed: str) -> str:
+        """The method of the same card whose warm-up the others of that card share.
+
+        One that has it already, whatever is asked for by now; else the first that is asked for.
+        """
         card, _ = QUERIES[method]
-        return next(name for name in self.methods if name in QUERIES and QUERIES[name][0] == card)
+        alike = [name for name in QUERIES if QUERIES[name][0] == card]
+        kept = [name for name in alike if _has_warmup(self.folder(name, seed))]
+        return next(iter(kept), next(name for name in self.methods if name in alike))
 
     def hold(self) -> None:
         """Writes down what is asked of the runs, so that one table never mixes two settings.
@@ -127,7 +132,7 @@ class Study:
             return self._segmentation(method), []
         name, strategy = QUERIES[method]
         flags = [f"--config.rounds.strategy={strategy}"]
-        if first := self.needs(method):
+        if first := self.needs(method, seed):
             flags.append(f"--config.start_from={self.folder(first[0], seed) / 'warmup'}")
         return ":".join(filter(None, (f"{name}.py", self.domain))), flags
 
@@ -146,6 +151,11 @@ class Study:
 
     def _segmentation(self, method: str) -> str:
         return "segmentation.py:" + ",".join(filter(None, (method, self.domain)))
+
+
+def _has_warmup(run: Path) -> bool:
+    # By its files: a study starts no JAX, whose accelerator its runs need.
+    return any(path.name.isdigit() for path in (run / "warmup" / "checkpoints").glob("*"))
 
 
 def _by_name(words: Sequence[str]) -> dict[str, str]:
