@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from small import ROOT, command, config, environment
 from test_resume import final_state
 
@@ -92,7 +93,7 @@ SGD = ("--config.optimizer.name=sgd", "--config.optimizer.lr=0.01")
 
 def run(workdir, data, environments):
     """Runs the small card in one process for each environment; all must end well."""
-    return run_each(command(workdir, data, *SGD), environments)
+    return run_each(command(workdir, data, *SGD, "--config.train.pictures=4"), environments)
 
 
 def run_each(line, environments, status=0):
@@ -159,6 +160,11 @@ def test_two_processes_equal_one(data, one, tmp_path):
     logs = run(tmp_path, data, two())
     assert "2 processes" in logs[0]
     assert_close(tmp_path, one, data)
+    sizes = []
+    for workdir in (tmp_path, one):
+        with Image.open(workdir / "pictures/predictions.png") as sheet:
+            sizes.append(sheet.size)
+    assert sizes[0] == sizes[1]  # with the rows of both processes
 
 
 def test_nobody_leaves_before_the_results_are_written():

@@ -31,6 +31,17 @@ def from_main(work: Callable[[], T]) -> T:
     return result
 
 
+def from_all(value: T) -> list[T]:
+    """The `value` of every process, in all of them; all must call this together."""
+    if jax.process_count() == 1:
+        return [value]
+    content = np.frombuffer(pickle.dumps(value), np.uint8)
+    sizes = multihost_utils.process_allgather(np.uint32(len(content)))
+    padded = np.pad(content, (0, int(sizes.max()) - len(content)))
+    sent = zip(multihost_utils.process_allgather(padded), sizes, strict=True)
+    return [pickle.loads(row[:size].tobytes()) for row, size in sent]
+
+
 def together(work: Callable[[], T]) -> T:
     """Do `work` in every process; a `UserError` of any is raised in all of them.
 
@@ -41,21 +52,13 @@ def together(work: Callable[[], T]) -> T:
     if jax.process_count() == 1:
         return work()
     ok, result = _outcome(work)
-    mistakes = _from_all("" if ok else result)
+    mistakes = from_all("" if ok else result)
     if not ok:
         raise UserError(result)
     for process, mistake in enumerate(mistakes):
         if mistake:
             raise UserError(f"process {process}: {mistake}")
     return result
-
-
-def _from_all(text: str) -> list[str]:
-    """The `text` of every process."""
-    content = np.frombuffer(text.encode(), np.uint8)
-    longest = int(multihost_utils.process_allgather(np.int32(len(content))).max())
-    padded = np.pad(content, (0, longest - len(content)))
-    return [bytes(row).rstrip(b"\0").decode() for row in multihost_utils.process_allgather(padded)]
 
 
 def _outcome(work: Callable[[], T]) -> tuple[bool, T | str]:

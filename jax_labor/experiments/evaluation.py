@@ -13,6 +13,7 @@ from jax_labor.data.evaluation import EvalBatches, eval_batches
 from jax_labor.data.records import native_size
 from jax_labor.data.views import EvalView
 from jax_labor.engine.pictures import save_png
+from jax_labor.engine.processes import from_all
 from jax_labor.errors import UserError
 from jax_labor.experiments.folds import assign
 from jax_labor.experiments.iou import class_iou, mean_iou
@@ -133,13 +134,13 @@ class Evaluator:
         return Evaluation(matrices, names)
 
     def predict(self, variables, indices) -> dict[int, np.ndarray]:
-        """Predictions uint8[H, W] of this process's images among `indices`, by index."""
+        """Predictions uint8[H, W] of the images at `indices`, by index; call in all processes."""
         found, indices = {}, np.array(sorted(indices))
         part = indices, self._batches(indices)
         for index, _, predicted in self._predictions(parallel.place(variables), *part):
             labels = zip(index.tolist(), parallel.merge(predicted), strict=True)
             found |= {i: label for i, label in labels if i >= 0}
-        return found
+        return {i: label for own in from_all(found) for i, label in own.items()}
 
     def _predictions(self, variables, indices, passes):
         """Record indices (-1 = padding), confusion and predictions of every batch of `passes`.

@@ -85,12 +85,7 @@ def predictor(run: str, round_: Round, table: ClassTable) -> Callable[[str], np.
     names = round_.names()
     records = RoundImages(round_, names, table)
     evaluator = Evaluator(config, network.model, records)
-    shape = (len(names), *records[0]["label"].shape)
-    predicted = np.zeros(shape, np.uint8)
-    for index, label in evaluator.predict(variables, range(len(names))).items():
-        predicted[index] = label
-    # Each image is the work of one process, and zero in the others.
-    predicted = multihost_utils.process_allgather(predicted).max(0)
+    predicted = evaluator.predict(variables, range(len(names)))
     return lambda name: predicted[names.index(name)]
 
 
