@@ -6,8 +6,6 @@ from jax_labor.classes import get_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.label_maps import id_map
 
-_SPLITS = ("train", "val", "test")
-
 
 class CamvidSource(FileSource):
     """`root/{train,val,test}/*.png` with `root/{train,val,test}annot/*.png` of class ids.
@@ -16,6 +14,7 @@ class CamvidSource(FileSource):
     """
 
     name = "camvid"
+    split_names = ("train", "val", "test")
     layout = """expected layout:
   <root>/train/0001TP_006690.png ...   <root>/trainannot/0001TP_006690.png ...
   <root>/val/...                       <root>/valannot/...
@@ -26,10 +25,6 @@ get it from the SegNet tutorial of the University of Cambridge (folder CamVid); 
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))
         self.description = f"CamVid (480x360 edition) in {self.root}"
-
-    def splits(self) -> tuple[str, ...]:
-        """Those of train, val and test that have images."""
-        return tuple(split for split in _SPLITS if self.image_dir(split).is_dir())
 
     def image_dir(self, split: str) -> Path:
         """`root/<split>`."""

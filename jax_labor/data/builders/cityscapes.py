@@ -19,6 +19,7 @@ class CityscapesSource(FileSource):
     """
 
     name = "cityscapes"
+    split_names = _SPLITS
     label_files = f"*{_LABEL}.png"
     layout = f"""expected layout:
   <root>/leftImg8bit/<split>/<city>/<city>_000000_000019{_IMAGE}.png
@@ -29,10 +30,6 @@ get leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from cityscapes-dat
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))
         self.description = f"Cityscapes in {self.root}"
-
-    def splits(self) -> tuple[str, ...]:
-        """Those of train, val and test that have images."""
-        return tuple(split for split in _SPLITS if self.image_dir(split).is_dir())
 
     def has_labels(self, split: str) -> bool:
         """Whether `gtFine/<split>` exists."""

@@ -21,7 +21,12 @@ class FileSource(FolderSource):
 
     image_suffixes: tuple[str, ...] = (".png",)
     label_files = "*.png"  # what messages call them
+    split_names: tuple[str, ...] = ()  # those of the layout, which need not all be there
     read_label = staticmethod(read_label)
+
+    def splits(self) -> tuple[str, ...]:
+        """Those of the layout that have a folder of images."""
+        return tuple(split for split in self.split_names if self.image_dir(split).is_dir())
 
     @abc.abstractmethod
     def image_dir(self, split: str) -> Path:

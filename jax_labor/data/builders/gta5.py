@@ -14,6 +14,7 @@ class Gta5Source(FileSource):
     """
 
     name = "gta5"
+    split_names = ("train",)
     layout = """expected layout:
   <root>/images/00001.png ... 24966.png
   <root>/labels/00001.png ... 24966.png
@@ -22,10 +23,6 @@ get it from the "Playing for Data" page of TU Darmstadt (images and labels, part
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))
         self.description = f"GTA5 (Playing for Data) in {self.root}"
-
-    def splits(self) -> tuple[str, ...]:
-        """All images are one split."""
-        return ("train",) if self.image_dir("train").is_dir() else ()
 
     def label_name(self, relative: str) -> str | None:
         """Without the `*_labelTrainIds.png` that other programs write beside the labels."""

@@ -17,6 +17,7 @@ class SynthiaSource(FileSource):
     """
 
     name = "synthia"
+    split_names = ("train",)
     layout = f"""expected layout:
   <root>/{_FOLDER}/RGB/0000000.png ...
   <root>/{_FOLDER}/GT/LABELS/0000000.png ...
@@ -26,10 +27,6 @@ get SYNTHIA-RAND-CITYSCAPES from synthia-dataset.net"""
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))
         self.description = f"SYNTHIA-RAND-CITYSCAPES in {self.root}"
-
-    def splits(self) -> tuple[str, ...]:
-        """All images are one split."""
-        return ("train",) if self.image_dir("train").is_dir() else ()
 
     def label_name(self, relative: str) -> str | None:
         """Without the `*_labelTrainIds.png` that other programs write beside the labels."""
