@@ -20,9 +20,9 @@ class StopFlag:
     """Inside `with StopFlag() as stop`, SIGTERM and SIGINT only set `stop.set`.
 
     A second SIGINT raises `KeyboardInterrupt` as usual, for whoever cannot wait. The handlers from
-    before come back at the end; a flag around this one is then set as well, as a signal that came
-    too late for the work inside stops the work outside. Use in the main thread, after `jax.distributed.initialize`, which
-    installs a SIGTERM handler of its own.
+    before come back at the end; where they are another flag's, it is set then, too: a signal that
+    came too late for the work inside stops the work around it. Use in the main thread, after
+    `jax.distributed.initialize`, which installs a SIGTERM handler of its own.
     """
 
     def __init__(self) -> None:
