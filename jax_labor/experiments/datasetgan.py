@@ -95,7 +95,7 @@ def _check_segmenter(config) -> ClassTable:
     target, evaluated = (load_domain(config, role) for role in ("target", "eval"))
     table = evaluated.table
     check_classes("target", target.table, table)
-    folds.assign(evaluated.names, config.eval.folds)
+    folds.assign(evaluated.names, folds.count(config, evaluated))
     network = build_network(config, table.num_classes)
     # Traced with or without a file: what is no network is refused here.
     blank = blank_variables(config, network, table.num_classes)
