@@ -434,6 +434,29 @@ def test_labels_that_will_not_do_can_be_mended(tmp_path, data, generator, truth,
         experiments.run(settings, str(tmp_path))
 
 
+def test_answers_stay_while_the_samples_are_made_again(tmp_path, generator, monkeypatch):
+    """That takes minutes; and a review may come in the moment before the round is closed."""
+    settings, opened = config("", generator, annotator="people"), open_generator(generator)
+    round_ = samples.write_samples(settings, opened, TABLE, tmp_path)
+    oracle.answer(round_, bands)
+    render, close = samples._render, Round.close
+
+    def review_and_close(self):
+        _put(self.folder / "answers/sample-0001.png", np.zeros(SIZE, np.uint8))
+        close(self)
+
+    def render_closed(*args, **kwargs):
+        assert round_.is_closed
+        return render(*args, **kwargs)
+
+    monkeypatch.setattr(Round, "close", review_and_close)
+    monkeypatch.setattr(samples, "_render", render_closed)
+    preparation = datasetgan.Preparation(settings, str(tmp_path), True, StopFlag())
+    labelled, _ = datasetgan._labelled_samples(preparation, opened, TABLE)
+    for name, label in zip(labelled.names, labelled.labels, strict=True):
+        np.testing.assert_array_equal(label, round_.read_answer(name))
+
+
 def test_skipped_samples_are_left_out(tmp_path, data, generator):
     settings, round_ = _asked(tmp_path, data, generator)
     nothing = np.full(SIZE, 255, np.uint8)

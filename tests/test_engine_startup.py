@@ -28,6 +28,16 @@ def test_stop_flag_in_this_process():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_signal_heard_inside_is_heard_outside():
+    with StopFlag() as outer:
+        with StopFlag():
+            pass
+        assert not outer.set
+        with StopFlag():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert outer.set
+
+
 LOOP = """
 import sys, time
 from jax_labor.engine.signals import EXIT_STOPPED, StopFlag, agreed

@@ -4,11 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
+import small_factory
 from small import config
 
 from configs import segmentation
+from jax_labor.engine.pictures import save_png
 from jax_labor.errors import UserError
-from jax_labor.experiments import folds, restored, run
+from jax_labor.experiments import datasetgan, folds, restored, run
 from jax_labor.experiments.evaluation import Evaluation
 
 
@@ -138,3 +140,19 @@ def test_folds_do_not_change_what_all_images_say(finished):
     found_state = restored.evaluate(settings, str(workdir))
     assert found_state.by_fold.shape == (1, 11, 11)
     assert found_state.report()["iou_by_class"] == found["iou_by_class"]
+
+
+def test_data_without_labels_have_no_folds(data, tmp_path, quick_compilation):
+    """However few they are: nothing is measured."""
+    for number in range(3):
+        save_png(tmp_path / f"photos/images/{number}.png", np.zeros((32, 48, 3), np.uint8))
+    photos = {"data.eval.name": "image_folder", "data.eval.root": str(tmp_path / "photos")}
+    photos |= {"data.eval.split": "train", "eval.folds": 5}
+    settings = config(data, segmentation, "source,demo", **SETTINGS | photos | {"train.steps": 1})
+    settings.data.eval.options = {}
+    found = run(settings, str(tmp_path / "run"))
+    assert found["miou"] is None and "folds" not in found
+    assert not (tmp_path / "run/folds").exists()
+    settings = small_factory.config(data, "x", **photos)
+    settings.data.eval.options = {}
+    assert len(datasetgan._check_segmenter(settings).names) == 8

@@ -219,6 +219,29 @@ def test_a_full_mask_with_every_tool(visit):
     np.testing.assert_array_equal(labels(round_, "b"), answer)
 
 
+def test_labels_that_are_copied_too_late_go_nowhere(visit):
+    round_, _, person = visit([full(name) for name in "abc"])
+    ada, held = person(), []
+    ada.page.route("**/images/a/label", lambda route: held.append(route))
+    expect(ada.page.locator("#image")).to_have_text("a")
+    ada.drag((10, 40), (40, 40))
+    ada.press("Control+Enter", "Enter")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    with ada.page.expect_request("**/images/a/label"):
+        ada.press("c")
+    ada.press("s", "Enter")
+    expect(ada.page.locator("#image")).to_have_text("c")
+    with ada.page.expect_response("**/images/a/label"):
+        held[0].continue_()
+    ada.page.wait_for_timeout(500)
+    expect(ada.page.locator("#items")).to_have_text("0 % labelled")
+    ada.drag((10, 20), (40, 20))
+    ada.press("Control+Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    assert (labels(round_, "b") == VOID).all()
+    assert (labels(round_, "c")[36:] == VOID).all()
+
+
 def test_an_unlabelled_rest_is_pointed_out(visit):
     round_, _, person = visit([full("a")])
     ada = person()

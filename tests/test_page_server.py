@@ -2,6 +2,7 @@ import contextlib
 import io
 import os
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -737,6 +738,17 @@ def test_old_answers_do_not_fit_new_questions(tmp_path):
         assert fresh["answers"] == []
         ann.do(fresh)
     assert (round_.read_answer("a") == 3).sum() == 4
+
+
+def test_paint_does_not_fit_a_new_sample_of_the_same_name(tmp_path):
+    for seed in range(2):
+        open_round(tmp_path, ["a"], FULL, seed=seed)
+        with page(tmp_path, "ann") as (_, ann):
+            claim = ann.claim()
+            assert claim["answers"] == []
+            ann.answer(claim, paint(0, 2, 2, np.full((3, 3), 5)))
+            assert len(ann.claim()["answers"]) == 1
+        shutil.rmtree(tmp_path / "rounds")  # to be written anew, of another generator
 
 
 def test_an_unreadable_query_stops_nobody(tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
+from small_factory import make_generator
 from small_gan import config
 
 from configs import stylegan2
@@ -19,7 +20,11 @@ from jax_labor.errors import UserError
 from jax_labor.experiments import gan_session, run, shared_sizes
 from jax_labor.experiments.gan_assembly import build_gan, check, iterations
 from jax_labor.experiments.gan_samples import Sampler
-from jax_labor.experiments.generator_file import load_generator, open_generator
+from jax_labor.experiments.generator_file import (
+    load_generator,
+    open_generator,
+    save_generator,
+)
 from jax_labor.experiments.run_session import Stopped
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -142,6 +147,38 @@ def test_the_generator_of_a_training_that_has_not_ended(undisturbed, tmp_path):
     shutil.rmtree(tmp_path / "run" / "checkpoints")
     with pytest.raises(UserError, match="its training has no checkpoint"):
         load_generator(tmp_path / "run")
+
+
+def test_a_training_that_goes_on_after_its_end(undisturbed, tmp_path):
+    """Its checkpoints are of later steps than the generator at its end."""
+    shutil.copytree(undisturbed[0], tmp_path / "run")
+    generator, variables, step = load_generator(undisturbed[0])
+    save_generator(tmp_path / "run", generator, jax.tree.map(np.zeros_like, variables), step - 1)
+    found = load_generator(tmp_path / "run")
+    assert found[2] == step
+    assert all(jax.tree.leaves(jax.tree.map(np.array_equal, found[1], variables)))
+
+
+def test_a_generator_replaces_one_of_any_step(tmp_path):
+    def save(seed, step):
+        opened = open_generator(make_generator(tmp_path / f"other{seed}", seed))
+        save_generator(tmp_path / "run", opened.network, opened.variables, step)
+        return opened.checksum
+
+    for seed, step in enumerate((5, 5, 3)):
+        checksum = save(seed, step)
+        assert load_generator(tmp_path / "run")[2] == step
+        assert open_generator(tmp_path / "run").checksum == checksum
+
+
+def test_a_path_is_no_name_of_our_own(tmp_path, monkeypatch):
+    make_generator(tmp_path / "cats")
+    (tmp_path / "cats.npz").write_bytes(b"another one")
+    assert open_generator(tmp_path / "cats").source == str(tmp_path / "cats")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="figures"):
+        open_generator("./figures")
+    assert open_generator("figures").source == "figures"
 
 
 @pytest.mark.parametrize(

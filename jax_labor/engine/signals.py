@@ -20,8 +20,9 @@ class StopFlag:
     """Inside `with StopFlag() as stop`, SIGTERM and SIGINT only set `stop.set`.
 
     A second SIGINT raises `KeyboardInterrupt` as usual, for whoever cannot wait. The handlers from
-    before come back at the end. Use in the main thread, after `jax.distributed.initialize`, which
-    installs a SIGTERM handler of its own.
+    before come back at the end; where they are another flag's, it is set then, too: a signal that
+    came too late for the work inside stops the work around it. Use in the main thread, after
+    `jax.distributed.initialize`, which installs a SIGTERM handler of its own.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,9 @@ class StopFlag:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+            outer = getattr(handler, "__self__", None)
+            if self.set and isinstance(outer, StopFlag):
+                outer.set = True
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.set and number == signal.SIGINT:

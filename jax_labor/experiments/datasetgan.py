@@ -34,7 +34,6 @@ from jax_labor.experiments.pixel_training import (
     train_ensemble,
 )
 from jax_labor.experiments.run_session import Stopped
-from jax_labor.experiments.sample_checks import check_labels
 from jax_labor.experiments.session import Session, free_settings
 from jax_labor.labels.answer_checks import SEGMENTER
 from jax_labor.labels.effort import summary
@@ -96,7 +95,7 @@ def _check_segmenter(config) -> ClassTable:
     target, evaluated = (load_domain(config, role) for role in ("target", "eval"))
     table = evaluated.table
     check_classes("target", target.table, table)
-    folds.assign(evaluated.names, config.eval.folds)
+    folds.assign(evaluated.names, folds.count(config, evaluated))
     network = build_network(config, table.num_classes)
     # Traced with or without a file: what is no network is refused here.
     blank = blank_variables(config, network, table.num_classes)
@@ -167,8 +166,8 @@ def _labelled_samples(preparation: Preparation, generator: OpenGenerator, table)
         return segmenter_oracle.predictor(run, round_, table)
 
     answer_round(preparation, round_, oracle)
+    # Making the samples again takes minutes, in which a review could change what is not closed.
+    from_main(lambda: samples.take_answers(generator, round_, table, config.ensemble.smallest))
     labelled = together(lambda: samples.read_samples(generator, round_))
-    check_labels(round_, labelled.labels, table, config.ensemble.smallest)
-    from_main(round_.close)
     _LOG.info("%d samples are labelled", len(labelled.names))
     return labelled, {"labelled_images": len(labelled.names), "effort": summary([round_])}

@@ -30,6 +30,11 @@ def assign(names, folds: int) -> np.ndarray:
     return ranks * max(folds, 1) // len(names)
 
 
+def count(config, records) -> int:
+    """Parts of the evaluation data `records`: `config.eval.folds`, or 0 where it has no labels."""
+    return config.eval.folds if records.has_labels else 0
+
+
 def report(matrices: np.ndarray, steps, names) -> dict:
     """What the folds say of a run.
 

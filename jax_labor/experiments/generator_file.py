@@ -1,8 +1,8 @@
 """A trained generator on disk: what sampling, labelling and the factory start from.
 
-`FOLDER/generator/network.json` holds the settings that build the network, and
-`FOLDER/generator/checkpoints/STEP/state` its arrays, {"params", "stats"}, as Orbax restores them
-without our code.
+`FOLDER/generator/checkpoints/STEP/state` holds its arrays, {"params", "stats"}, as Orbax restores
+them without our code, and `FOLDER/generator/network.json` the settings that build the network. This
+is written last and goes first: a folder without it is none.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from jax_labor.engine.checkpoint import Checkpoints
+from jax_labor.engine.processes import from_main
 from jax_labor.engine.tree import checksum
 from jax_labor.errors import UserError
 from jax_labor.experiments.gan_assembly import build_gan
@@ -68,7 +69,7 @@ def open_generator(path: epath.PathLike) -> OpenGenerator:
 
     Args:
         path: the work directory of a run of configs/stylegan2.py; an official .pkl, rosinality's
-            .pt or an .npz of launch/weights.py; or the name of a generator of the project.
+            .pt or an .npz of launch/weights.py; or the bare name of a generator of the project.
 
     Raises:
         UserError: nothing is there, or it is damaged, or is no generator.
@@ -78,8 +79,8 @@ def open_generator(path: epath.PathLike) -> OpenGenerator:
             "config.generator.path is empty: name the --workdir of a run of configs/stylegan2.py,"
             " or a file of weights."
         )
-    own = _OWN / f"{path}.npz"
-    if own.exists():
+    own, bare = _OWN / f"{path}.npz", epath.Path(path).name == str(path)
+    if bare and own.exists():  # joined, an absolute path would drop our folder
         network, variables, _ = load_stylegan(own)
     elif epath.Path(path).is_dir():
         network, variables, _ = load_generator(path)
@@ -92,23 +93,27 @@ def open_generator(path: epath.PathLike) -> OpenGenerator:
 
 
 def save_generator(workdir: epath.PathLike, generator, variables: dict, step: int) -> None:
-    """Writes the generator of `step` to `workdir/generator`; an older one goes.
+    """Writes the generator of `step` to `workdir/generator`, in the place of any that is there.
 
     Args:
         workdir: the run's work directory.
         generator: a StyleGAN2Generator.
         variables: {"params", "stats"}, host arrays.
-        step: iterations trained; once written, a step stays as it is.
+        step: iterations trained.
     """
     place = epath.Path(workdir) / FOLDER
+    (place / "network.json").unlink(missing_ok=True)
+    if place.exists():
+        place.rmtree()
+    with Checkpoints(place, keep=1) as checkpoints:
+        checkpoints.save(step, variables, {"step": step})
     write_json(place / "network.json", settings_of(generator))
-    checkpoints = Checkpoints(place, keep=1)
-    checkpoints.save(step, variables, {"step": step})
-    checkpoints.close()
 
 
 def load_generator(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, int]:
     """Reads what `save_generator` wrote, or the newest checkpoint of a run that has not ended.
+
+    A run that goes on after its end has checkpoints of later steps again.
 
     Returns:
         The network, its variables {"params", "stats"} as NumPy arrays, and the step.
@@ -117,11 +122,19 @@ def load_generator(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, i
         UserError: there is none yet, it is damaged, or its arrays do not fit its settings.
     """
     place = epath.Path(workdir) / FOLDER
-    finished = (place / "network.json").exists()
+    finished = from_main(lambda: _has_ended(workdir, place))
     generator, variables, step = _finished(place) if finished else _in_training(workdir)
-    if not all(np.isfinite(leaf).all() for leaf in _leaves(variables)):
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(variables)):
         raise UserError(f"{place}: weights that are not finite; train again with a lower rate.")
     return generator, variables, step
+
+
+def _has_ended(workdir: epath.PathLike, place: epath.Path) -> bool:
+    """Whether the generator at `place` is there, and of no earlier step than the run's training."""
+    if not (place / "network.json").exists():
+        return False
+    with Checkpoints(place, read_only=True) as kept, Checkpoints(workdir, read_only=True) as run:
+        return max(kept.steps(), default=-1) >= max(run.steps(), default=-1)
 
 
 def _finished(place: epath.Path) -> tuple[StyleGAN2Generator, dict, int]:
@@ -155,11 +168,3 @@ def _in_training(workdir: epath.PathLike) -> tuple[StyleGAN2Generator, dict, int
     _LOG.info("%s: the training has not ended; its checkpoint of step %d is taken", workdir, step)
     generator = build_gan(ConfigDict(config)).generator
     return generator, {"params": state["average"], "stats": state["stats"]}, step
-
-
-def _leaves(tree):
-    for value in tree.values():
-        if isinstance(value, dict):
-            yield from _leaves(value)
-        else:
-            yield value

@@ -16,10 +16,8 @@ from jax_labor.labels.store import Round
 
 def keep_generator(workdir, generator: OpenGenerator) -> None:
     """Keeps a copy of the samples' generator; main process, before the round is open."""
-    kept = kept_generator(workdir)
-    if kept.exists():  # of a start that was killed before it asked: another one perhaps
-        kept.rmtree()
-    save_generator(kept, generator.network, generator.variables, 0)
+    # What is there is of a start that was killed before it asked: another one perhaps.
+    save_generator(kept_generator(workdir), generator.network, generator.variables, 0)
 
 
 def kept_generator(workdir) -> epath.Path:

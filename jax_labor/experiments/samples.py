@@ -67,6 +67,26 @@ def write_samples(config, generator: OpenGenerator, table: ClassTable, workdir) 
     return round_
 
 
+def take_answers(generator: OpenGenerator, round_: Round, table: ClassTable, smallest: int) -> None:
+    """Closes the round, so that nobody changes its answers any more, if they will do.
+
+    Main process only. It makes no image, so that answers hardly change between the look and the
+    close; `read_samples` reads them after it, and all processes the same.
+
+    Args:
+        generator: of the samples.
+        round_: what was answered; one that is closed already is looked at all the same.
+        table: the classes.
+        smallest: the labelled pixels that every class needs.
+
+    Raises:
+        UserError: see `check_labels`, and `read_samples` but for what images show.
+    """
+    _, _, labels, _ = _read_answers(generator, round_)
+    sample_checks.check_labels(round_, labels, table, smallest)
+    round_.close()
+
+
 def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
     """Reads the answers, and makes the answered samples again for their feature maps.
 
@@ -75,6 +95,15 @@ def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
             label map has another size than its sample, or an id outside the table; nothing is
             labelled; a file is damaged.
     """
+    manifest, answered, labels, latents = _read_answers(generator, round_)
+    images, maps = _render(generator, latents, manifest.psi, manifest.cutoff, answered)
+    for name, image in zip(answered, images, strict=True):
+        sample_checks.check_image(round_, manifest, name, image)
+    return LabelledSamples(tuple(answered), images, labels, maps)
+
+
+def _read_answers(generator: OpenGenerator, round_: Round):
+    """The manifest; names, labels uint8[N, H, W] and latents of the samples not skipped."""
     manifest = sample_files.read_manifest(round_)
     names = manifest.names
     sample_checks.check_generator(round_, manifest, generator)
@@ -85,11 +114,7 @@ def read_samples(generator: OpenGenerator, round_: Round) -> LabelledSamples:
     labels = np.stack([round_.read_answer(n) for n in answered])
     rows = np.array([names.index(name) for name in answered])
     latents = sample_files.read_latents(round_, generator.network, len(names))
-    latents = jax.tree.map(lambda x: x[rows], latents)
-    images, maps = _render(generator, latents, manifest.psi, manifest.cutoff, answered)
-    for name, image in zip(answered, images, strict=True):
-        sample_checks.check_image(round_, manifest, name, image)
-    return LabelledSamples(tuple(answered), images, labels, maps)
+    return manifest, answered, labels, jax.tree.map(lambda x: x[rows], latents)
 
 
 def _draw(generator, config):

@@ -65,7 +65,7 @@ class Session(RunSession):
         super().__init__(config, workdir, free_settings(config), force)
         self.data = together(lambda: _checked_data(config, workdir, force, check))
         self.network = build_network(config, self.data.table.num_classes)
-        parts = config.eval.folds
+        parts = folds.count(config, self.data.eval)
         self.evaluator = Evaluator(config, self.network.model, self.data.eval, parts)
         self._train_steps, self._cached = {}, {}
         self._open(config.train.steps)
@@ -113,7 +113,7 @@ class Session(RunSession):
         """Evaluates the present state; with folds, what each counted is kept for the end."""
         with self.clock.pause():
             evaluation = self.evaluator.run(self.variables)
-        if self.config.eval.folds and self.is_main:
+        if folds.count(self.config, self.data.eval) and self.is_main:
             folds.keep(self.workdir, self.step, evaluation.by_fold)
         return evaluation
 

@@ -11,7 +11,7 @@ from jax_labor.classes import IGNORE
 from jax_labor.labels.page.checks import Entry, Patch, invalid
 from jax_labor.labels.page.refusal import Refusal
 from jax_labor.labels.segments import describe, pieces
-from jax_labor.labels.store import FULL, MASK, POINTS, Round
+from jax_labor.labels.store import FULL, MASK, POINTS, Query, Round
 from jax_labor.pixels import encode_png
 
 
@@ -146,15 +146,18 @@ def load_task(round_: Round, name: str, smallest: int, specks: str) -> Task:
         items=items,
         ids=ids,
         segments=segments,
-        digest=_digest(query, smallest, specks),
+        digest=_digest(round_, query, smallest, specks),
     )
 
 
-def _digest(query, smallest: int, specks: str) -> str:
+def _digest(round_: Round, query: Query, smallest: int, specks: str) -> str:
     facts = [query.kind, query.guess.shape, query.points.tolist()]
     facts += [smallest, specks] if query.kind == MASK else []
     digest = hashlib.blake2b(json.dumps(facts).encode(), digest_size=12)
     digest.update(np.ascontiguousarray(query.guess))
+    picture = round_.image_path(query.name)
+    if query.kind == FULL and picture:  # there may be no guess to tell one sample from another
+        digest.update(picture.read_bytes())
     return digest.hexdigest()
 
 

@@ -223,12 +223,11 @@ export class Full {
       toast("There is no previous image.");
       return;
     }
-    try {
-      const url = `/api/rounds/${round}/images/${encodeURIComponent(previous)}/label`;
-      this.#fillFrom(labelsOf(await picture(url)), false);
-    } catch {
-      toast("The previous image's labels cannot be read now.");
-    }
+    const url = `/api/rounds/${round}/images/${encodeURIComponent(previous)}/label`;
+    const loaded = await picture(url).catch(() => null);
+    if (this.desk.mode !== this) return; // this image is done
+    if (loaded) this.#fillFrom(labelsOf(loaded), false);
+    else toast("The previous image's labels cannot be read now.");
   }
 
   #fillFrom(labels, accepted) {
