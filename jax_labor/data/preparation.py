@@ -57,8 +57,9 @@ def _note(folder: Path, asked: dict) -> None:
     """Keep what the records of `folder` are asked for as: they may serve other options too."""
     metadata = read_metadata(folder)
     asked = _plain(asked)
-    if asked not in metadata["asked"]:
-        metadata["asked"].append(asked)
+    requests = metadata.setdefault("requests", [])
+    if asked not in requests:
+        requests.append(asked)
         with contextlib.suppress(OSError, UserError):  # a folder that one may only read
             write_json(folder / _METADATA_FILE, metadata)
 
@@ -89,7 +90,7 @@ def left_of(
     found = [
         path.parent
         for path in sorted(root.glob(f"{name}/*/{VERSION}/{_METADATA_FILE}"))
-        if wanted in read_metadata(path.parent).get("asked", ())
+        if wanted in read_metadata(path.parent).get("requests", ())
     ]
     if not found:
         raise UserError(

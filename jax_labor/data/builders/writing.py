@@ -68,7 +68,7 @@ def _features(with_labels: bool) -> tfds.features.FeaturesDict:
 
 def _about(source: Source, split: str) -> dict:
     return {
-        "asked": [source.asked | {"split": split}],
+        "requests": [source.asked | {"split": split}],
         "classes": asdict(source.table),
         "has_labels": source.has_labels(split),
         "description": source.description,
