@@ -54,7 +54,7 @@ def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -
 
 
 def _note(folder: Path, asked: dict) -> None:
-    """Keep what the records of `folder` are asked for as: they may serve other options too."""
+    """Keep how the records of `folder` are asked for: several options may lead to the same."""
     metadata = read_metadata(folder)
     asked = _plain(asked)
     requests = metadata.setdefault("requests", [])
