@@ -101,6 +101,8 @@ def base() -> ConfigDict:
     c.rounds.strategy = "spl"  # spl | ppl | random | entropy | margin | ripu
     c.rounds.share = 0.022  # of an image's pixels, over all rounds; 0 if points is set
     c.rounds.points = 0  # pixels per image, over all rounds; 0 if share is set
+    # spl: what of a mask larger than the budget: top (highest discrepancy) | random (drawn evenly)
+    c.rounds.cut = "top"
     c.rounds.per_class = False  # ppl: points are asked of every class in every round instead
     c.rounds.warmup = 10_000  # steps before the first round
     c.rounds.count = 5

@@ -69,6 +69,13 @@ def test_spl_keeps_the_highest_discrepancy_of_a_large_mask():
         )
 
 
+def test_spl_cuts_a_large_mask_by_the_order_it_is_given():
+    found, available = make_disagreement(2, 0.7), np.random.default_rng(3).random(SHAPE) < 0.8
+    order = np.random.default_rng(4).random(SHAPE).astype(np.float32)
+    chosen = np.asarray(select_spl(found, available, 11, order))
+    np.testing.assert_array_equal(chosen, select_top(order, found.mask & available, 11))
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_spl_with_nothing_to_ask(share):
     found = make_disagreement(4, share)

@@ -31,15 +31,15 @@ class Fixed:
 def selection(rng, strategy, window=(1, 1), **settings):
     rounds = types.SimpleNamespace(strategy=strategy, points=0, per_class=False)
     rounds.similarity, rounds.probs, rounds.class_of_pixel = "cosine", "mean", "mean"
-    rounds.radius, rounds.pick = window
+    rounds.radius, rounds.pick, rounds.cut = *window, "top"
     vars(rounds).update(settings)
     model = Fixed(rng)
     propose, choose = make_proposal(model, strategy), make_choice(rounds, align_corners=False)
     return jax.jit(lambda v, image, batch: choose(propose(v, image), batch)), model.outputs
 
 
-def ask(step, available, budget):
-    keys = jax.random.split(jax.random.key(0), 2)
+def ask(step, available, budget, seed=0):
+    keys = jax.random.split(jax.random.key(seed), 2)
     batch = dict(available=available, budget=budget, key=keys)
     return jax.device_get(step({"params": {}, "batch_stats": {}}, jnp.zeros((2, 4, 4, 3)), batch))
 
@@ -57,6 +57,30 @@ def test_asks_within_its_budget_what_was_not_asked_before(rng, strategy):
     assert points.shape == (2, 12 if strategy == "ppl" else 0)
     if strategy == "ppl":
         np.testing.assert_array_equal(np.sort(points[0])[-7:], np.flatnonzero(asked[0]))
+
+
+def test_a_mask_beyond_the_budget_is_cut_by_discrepancy_or_evenly(rng):
+    budget, everything = np.array([20, 20], np.int32), np.ones((2, *SIZE), bool)
+    times = {"top": np.zeros((2, *SIZE), int), "random": np.zeros((2, *SIZE), int)}
+    for cut, counts in times.items():
+        step, outputs = selection(rng, "spl", cut=cut)
+        first, second = (oracles.softmax(np.float64(x)) for x in outputs[2:4])
+        mask = first.argmax(-1) != second.argmax(-1)
+        discrepancy = np.abs(first - second).mean(-1)
+        assert (mask.sum((1, 2)) > 40).all()
+        for seed in range(60):
+            guess, _ = ask(step, everything, budget, seed)
+            counts += guess != IGNORE
+        assert not counts[~mask].any()
+        np.testing.assert_array_equal(counts.sum((1, 2)), 60 * 20)
+        if cut == "top":
+            for image in range(2):
+                asked = counts[image] == 60
+                assert asked.sum() == 20
+                left = mask[image] & ~asked
+                assert discrepancy[image][asked].min() > discrepancy[image][left].max()
+        else:  # every pixel of the mask has its turn
+            assert (counts[mask] > 0).all() and counts.max() < 60
 
 
 def test_points_of_all_rounds_together_are_of_all_classes_alike(rng):

@@ -11,7 +11,7 @@ from jax_labor.labels.segments import check_specks
 from jax_labor.ops.disagreement import BOTH, PROBABILITIES
 from jax_labor.ops.prototypes import SIMILARITIES
 from jax_labor.steps.pseudo_labels import RULES
-from jax_labor.steps.select import ASK_SELECTOR, PROBS, STRATEGIES
+from jax_labor.steps.select import ASK_SELECTOR, PROBS, RANDOM, STRATEGIES, TOP
 
 CHOICES = {
     "train.statistics": ("each", "shared", "target"),
@@ -23,6 +23,7 @@ CHOICES = {
 ROUND_CHOICES = {
     "rounds.strategy": tuple(STRATEGIES),
     "rounds.similarity": tuple(SIMILARITIES),
+    "rounds.cut": (TOP, RANDOM),
     "rounds.probs": PROBS,
     "rounds.class_of_pixel": (*PROBABILITIES, BOTH),
 }

@@ -67,16 +67,21 @@ def select_top(score: jax.Array, available: jax.Array, budget: jax.Array | int) 
 
 
 def select_spl(
-    disagreement: Disagreement, available: jax.Array, budget: jax.Array | int
+    disagreement: Disagreement,
+    available: jax.Array,
+    budget: jax.Array | int,
+    order: jax.Array | None = None,
 ) -> jax.Array:
     """Segment-based pixel labelling (SPL; Shin et al., ICCV 2021): asks the whole mask.
 
     Args:
       disagreement: of the two classifiers, arrays [B,H,W].
       available: bool[B,H,W], the pixels that may be asked.
-      budget: int32[B] or int. A mask larger than this is cut to its pixels of highest discrepancy.
+      budget: int32[B] or int. A mask larger than this is cut to its highest pixels by `order`.
+      order: float32[B,H,W]; None for the discrepancy.
 
     Returns:
       bool[B,H,W], the mask within `available`, at most `budget` pixels per image.
     """
-    return select_top(disagreement.discrepancy, available & disagreement.mask, budget)
+    order = disagreement.discrepancy if order is None else order
+    return select_top(order, available & disagreement.mask, budget)

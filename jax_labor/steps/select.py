@@ -18,6 +18,7 @@ from jax_labor.steps.forward import infer
 ASK_SELECTOR = ("spl", "ppl")
 SEGMENTER = "segmenter"
 PROBS = (*PROBABILITIES, SEGMENTER)
+TOP, RANDOM = "top", "random"
 
 
 def make_proposal(model, strategy: str):
@@ -45,8 +46,8 @@ def make_choice(rounds, align_corners: bool):
     for the other strategies).
 
     Args:
-        rounds: settings of a card: `strategy`, `points`, `similarity`, `probs`, `class_of_pixel`,
-            `per_class`, `radius`, `pick`.
+        rounds: settings of a card: `strategy`, `cut`, `points`, `similarity`, `probs`,
+            `class_of_pixel`, `per_class`, `radius`, `pick`.
         align_corners: how logits are raised to label resolution.
     """
     choose = STRATEGIES[rounds.strategy]
@@ -67,7 +68,8 @@ def _disagree(outputs, batch, rounds, align):
 
 def _spl(outputs, batch, rounds, align):
     found = _disagree(outputs, batch, rounds, align)
-    return select_spl(found, batch["available"], batch["budget"]), _no_points(batch)
+    order = _drawn(batch) if rounds.cut == RANDOM else None
+    return select_spl(found, batch["available"], batch["budget"], order), _no_points(batch)
 
 
 def _ppl(outputs, batch, rounds, align):
@@ -91,9 +93,13 @@ def _ppl(outputs, batch, rounds, align):
 
 
 def _random(outputs, batch, rounds, align):
+    return select_top(_drawn(batch), batch["available"], batch["budget"]), _no_points(batch)
+
+
+def _drawn(batch):
+    """float32[B, H, W], drawn evenly."""
     size = batch["available"].shape[-2:]
-    score = jax.vmap(lambda key: jax.random.uniform(key, size))(batch["key"])
-    return select_top(score, batch["available"], batch["budget"]), _no_points(batch)
+    return jax.vmap(lambda key: jax.random.uniform(key, size))(batch["key"])
 
 
 def _uncertain(kind):
