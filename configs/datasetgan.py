@@ -45,7 +45,8 @@ def base() -> ConfigDict:
 
     c.samples = ConfigDict()
     c.samples.count = 16  # samples to label
-    # Drawn for each of them; those chosen stand for all by their styles. 1 = the first ones drawn.
+    # Drawn for each of them, 8192 in all at most; those chosen stand for all by their styles. 1 =
+    # the first ones drawn.
     c.samples.candidates = 16
 
     c.oracle = ConfigDict()

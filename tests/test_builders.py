@@ -381,11 +381,13 @@ def test_image_folder_mistakes(tmp_path):
         make_source("image_folder", root, "camvid11")
     (root / "images/loose.png").unlink()
     tiny_data.save(root / "images/day-1_a/one.png", tiny_data.image(0))
-    assert "day-1_a" in make_source("image_folder", root, "camvid11").splits()
+    make_source("image_folder", root, "camvid11").check_split("day-1_a")
     for name in ("all", "day 1", "v1.0", "a+b"):  # which TFDS reads otherwise
         (root / "images/day-1_a").rename(root / "images" / name)
+        source = make_source("image_folder", root, "camvid11", {"unlabelled": True})
+        source.check_split("train")
         with pytest.raises(UserError, match=rf"images/{re.escape(name)}: a split's name has"):
-            make_source("image_folder", root, "camvid11")
+            source.scan(name)
         (root / "images" / name).rename(root / "images/day-1_a")
     tiny_data.save(root / "images/loose.png", tiny_data.image(0))
     with pytest.raises(UserError, match="both files and folders"):

@@ -546,6 +546,17 @@ def test_the_manifest_says_which_of_the_candidates_were_chosen(sampled):
     np.testing.assert_array_equal(*(jax.random.key_data(x.keys) for x in (latents, drawn)))
 
 
+@pytest.mark.parametrize(("candidates", "most"), [(1, 8192), (16, 3)])
+def test_without_a_choice_the_first_are_labelled(
+    tmp_path, generator, candidates, most, monkeypatch
+):
+    monkeypatch.setattr(samples, "_MOST", most)
+    settings = config("", "x", **{"samples.candidates": candidates})
+    round_ = samples.write_samples(settings, open_generator(generator), TABLE, tmp_path)
+    listed = read_json(round_.folder / "samples.json")["samples"]
+    assert [sample["number"] for sample in listed] == [0, 1, 2]
+
+
 def test_classes_edited_while_people_label_are_refused(sampled):
     """With the ids of the answers as they are, every label would be another class."""
     opened, round_ = sampled

@@ -170,6 +170,12 @@ def test_what_was_prepared_for_others_too_is_found_without_its_files(tmp_path):
     assert len([*(tmp_path / "p/image_folder").glob("*/")]) == 1
     shutil.rmtree(root)
     assert read().names == read(unlabelled=True).names == names
+    (file,) = (tmp_path / "p").rglob("metadata.json")  # as an earlier version wrote it
+    metadata = json.loads(file.read_text())
+    file.write_text(json.dumps(metadata | {"asked": metadata.pop("requests")[0]}))
+    assert read().names == names
+    with pytest.raises(UserError, match="Nor is"):
+        read(unlabelled=True)
 
 
 def test_a_disk_without_locks(tmp_path, read, monkeypatch, caplog):

@@ -16,6 +16,7 @@ from jax_labor import experiments
 from jax_labor.errors import UserError
 from jax_labor.experiments import annotators, restored
 from jax_labor.labels import oracle
+from jax_labor.labels.page.task import load_task
 from jax_labor.labels.store import Round
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -115,6 +116,10 @@ def test_pixels_drawn_at_random_are_not_left_out_as_specks(tmp_path, data):
     round_ = Round(tmp_path, 0)
     facts = [round_.query_facts(name) for name in round_.names()]
     assert all(f["asked"] > 0 and f["left_out"] == 0 for f in facts)
+    opened = round_.facts()
+    for name in round_.names():  # and people are asked about all of them
+        task = load_task(round_, name, opened["smallest"], opened["specks"])
+        assert (task.ids > 0).sum() == round_.query_facts(name)["asked"]
 
 
 def test_a_warm_up_of_another_run_may_go_while_people_label(tmp_path, data):

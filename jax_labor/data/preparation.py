@@ -57,11 +57,17 @@ def _note(folder: Path, asked: dict) -> None:
     """Keep how the records of `folder` are asked for: several options may lead to the same."""
     metadata = read_metadata(folder)
     asked = _plain(asked)
-    requests = metadata.setdefault("requests", [])
+    requests = _requests(metadata)
     if asked not in requests:
-        requests.append(asked)
+        metadata["requests"] = [*requests, asked]
         with contextlib.suppress(OSError, UserError):  # a folder that one may only read
             write_json(folder / _METADATA_FILE, metadata)
+
+
+def _requests(metadata: dict) -> list[dict]:
+    """How these records were asked for; earlier versions kept the first request alone."""
+    first = [metadata["asked"]] if "asked" in metadata else []
+    return metadata.get("requests", first)
 
 
 def _plain(asked: dict) -> dict:
@@ -90,7 +96,7 @@ def left_of(
     found = [
         path.parent
         for path in sorted(root.glob(f"{name}/*/{VERSION}/{_METADATA_FILE}"))
-        if wanted in read_metadata(path.parent).get("requests", ())
+        if wanted in _requests(read_metadata(path.parent))
     ]
     if not found:
         raise UserError(

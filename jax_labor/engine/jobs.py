@@ -21,7 +21,7 @@ class Job:
     Attributes:
         name: unique; with several at once it stands before each line that the job prints.
         command: program and arguments.
-        after: names of earlier jobs that must be done before it begins.
+        after: names of jobs that must be done before it begins, whatever their place.
     """
 
     name: str

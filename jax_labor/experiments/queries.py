@@ -15,7 +15,7 @@ from jax_labor.experiments.annotators import PEOPLE
 from jax_labor.experiments.evaluation import shared_batch
 from jax_labor.labels.budget import round_budget
 from jax_labor.labels.ledger import Ledger
-from jax_labor.labels.segments import LEAVE, pieces
+from jax_labor.labels.segments import LEAVE, MERGE, pieces
 from jax_labor.labels.store import MASK, POINTS, Query, Round
 from jax_labor.steps import parallel
 from jax_labor.steps.select import make_choice, make_proposal
@@ -66,7 +66,7 @@ def write_queries(session, ledger: Ledger, round_: Round) -> None:
         list(written)
     multihost_utils.sync_global_devices(f"round {round_.number}")
     asked = config.rounds.strategy, records.names, records.table
-    from_main(lambda: round_.open(*asked, config.rounds.smallest, config.rounds.specks))
+    from_main(lambda: round_.open(*asked, config.rounds.smallest, _specks(config.rounds)))
 
 
 def budget(rounds, classes: int, pixels: int, number: int, asked: int) -> int:
@@ -103,14 +103,18 @@ def _selection_batch(config, records, ledger, round_, rows, free, key):
     return {"available": np.stack(free), "budget": np.array(budgets, np.int32), "key": keys}
 
 
+def _specks(rounds) -> str:
+    """What becomes of specks: only SPL's are left, as of pixels drawn at random nearly all are."""
+    return rounds.specks if rounds.strategy == "spl" else MERGE
+
+
 def _query(config, name: str, guess: np.ndarray, points: np.ndarray) -> Query:
     if points.size:
         flat = points[points >= 0]
         return Query(name, guess, POINTS, np.stack(np.unravel_index(flat, guess.shape), -1))
     chosen = guess != IGNORE
     asked = chosen
-    leaves = config.rounds.strategy == "spl" and config.rounds.specks == LEAVE
-    if leaves and config.rounds.smallest:  # of pixels drawn at random nearly all are specks
+    if config.rounds.smallest and _specks(config.rounds) == LEAVE:
         asked = pieces(chosen, config.rounds.smallest, LEAVE) > 0
     guess = np.where(asked, guess, IGNORE)
     left_out = int(chosen.sum() - asked.sum())

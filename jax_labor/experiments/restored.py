@@ -64,6 +64,8 @@ def target_truth(workdir: str) -> Callable[[str], np.ndarray]:
 
 
 def _check_same_classes(workdir: str, table: ClassTable) -> None:
+    if not (epath.Path(workdir) / _TABLE).exists():  # a run of before the file was written
+        return
     trained = read_table(workdir)
     if table.names != trained.names:
         raise UserError(

@@ -17,6 +17,7 @@ from jax_labor.labels.store import ANSWERED, FULL, Query, Round
 from jax_labor.steps.samples import LABELLED, choose_samples, draw_latents, make_render
 
 _BATCH = 4
+_MOST = 8192  # candidates, whose distances to each other are held: 256 MB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,10 +121,12 @@ def _read_answers(generator: OpenGenerator, round_: Round):
 def _draw(generator, config):
     """Numbers and latents of the samples to label."""
     network, count = generator.network, config.samples.count
-    candidates = config.samples.candidates * count
+    candidates = min(config.samples.candidates * count, _MOST)
 
     def draw(variables):
-        numbers = choose_samples(network, variables, config.seed, LABELLED, candidates, count)
+        numbers = jnp.arange(count)
+        if candidates > count:
+            numbers = choose_samples(network, variables, config.seed, LABELLED, candidates, count)
         return numbers, draw_latents(network, config.seed, LABELLED, numbers)
 
     return jax.jit(draw)(generator.variables)

@@ -20,7 +20,7 @@ from jax_labor.experiments.assembly import (
 )
 from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
-from jax_labor.experiments.phases import ANSWERS, FULL, Phase
+from jax_labor.experiments.phases import ANSWERS, FULL, Phase, uses_target
 from jax_labor.experiments.restored import write_table
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
@@ -191,7 +191,6 @@ class Session(RunSession):
     def _iterator(self, role: str, **labels):
         data = self.config.data
         view = train_view(self.config, role)
-        check_crops(getattr(self.data, role), view)
         return train_iterator(
             self._records(role, view),
             view,
@@ -229,6 +228,8 @@ def _checked_data(config, workdir, force: bool, check) -> Data:
             "config.loss.balance weighs classes by their pixels in config.data.source, whose labels"
             " are all void: mend them, or set it to 0."
         )
+    for role in ("source", "target") if uses_target(config) else ("source",):
+        check_crops(getattr(data, role), train_view(config, role))
     if check:
         check(data)
     check_data(workdir, data, force)

@@ -59,13 +59,16 @@ class ImageFolderSource(FileSource):
         folders = tuple(sorted(path.name for path in entries if path.is_dir()))
         if folders and len(folders) < len(entries):
             raise UserError(f"{images} holds both files and folders; put each image in one split")
-        for name in folders:
-            if name == _EVERYTHING or not _SPLIT.fullmatch(name):
-                raise UserError(
-                    f"{images / name}: a split's name has letters, digits, - and _ only, and is not"
-                    f" '{_EVERYTHING}'; rename the folder, and that of its labels"
-                )
         return folders or (("train",) if images.is_dir() else ())
+
+    def check_split(self, split: str) -> None:
+        """`UserError` when there is no such split, or TFDS would read its name otherwise."""
+        super().check_split(split)
+        if split == _EVERYTHING or not _SPLIT.fullmatch(split):
+            raise UserError(
+                f"{self.image_dir(split)}: a split's name has letters, digits, - and _ only, and is"
+                f" not '{_EVERYTHING}'; rename the folder, and that of its labels"
+            )
 
     def has_labels(self, split: str) -> bool:
         """Whether there is a folder of labels for `split` and it is to be used."""
