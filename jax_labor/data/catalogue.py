@@ -11,7 +11,7 @@ from jax_labor.data.builders import asked_for, make_source
 from jax_labor.data.builders.source import MissingFolderError, Source
 from jax_labor.data.generated import reading
 from jax_labor.data.generated.layout import NAME as GENERATED
-from jax_labor.data.preparation import left_of, prepared, read_metadata
+from jax_labor.data.preparation import left_of, prepared
 from jax_labor.data.prepared import Part, PreparedRecords
 from jax_labor.errors import UserError
 
@@ -58,11 +58,11 @@ def load(
         source = make_source(name, root, classes, options)
     except MissingFolderError as missing:
         asked = asked_for(name, root, classes, options)
-        folders = [left_of(name, p, asked, data_dir, drop_bad, str(missing)) for p in splits]
+        found = [left_of(name, p, asked, data_dir, drop_bad, str(missing)) for p in splits]
     else:
         _check_splits(source, splits)
-        folders = [prepared(source, part, data_dir, drop_bad) for part in splits]
-    metadata = [read_metadata(folder) for folder in folders]
+        found = [prepared(source, part, data_dir, drop_bad) for part in splits]
+    folders, metadata = map(list, zip(*found, strict=True))
     return _records(
         tuple(Part(str(f), part) for f, part in zip(folders, splits, strict=True)),
         metadata,

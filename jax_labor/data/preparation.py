@@ -24,14 +24,14 @@ _HASHES_FILE = "hashes.json"  # of the files of all roots of a data set
 _INCOMPLETE = "incomplete."
 
 
-def read_metadata(folder: Path) -> dict:
+def _read_metadata(folder: Path) -> dict:
     """What `write_examples` says of the prepared split in `folder`."""
     with undamaged(folder):
         return json.loads((folder / _METADATA_FILE).read_text())
 
 
-def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -> Path:
-    """Folder of the prepared split, which is made when it is missing.
+def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -> tuple[Path, dict]:
+    """Folder and metadata of the prepared split, which is made when it is missing.
 
     Raises:
       UserError: it is missing and cannot be made; defects without `drop_bad`.
@@ -47,15 +47,15 @@ def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -
         with _locked(folder.parent):  # a second process waits here for the first
             if not folder.is_dir():
                 _prepare(folder, source, listing, split, drop_bad)
-                return folder
-    _note(folder, source.asked | {"split": split})
+                return folder, _read_metadata(folder)
+    metadata = _read_metadata(folder)
+    _note(folder, metadata, source.asked | {"split": split})
     _report_dropped(f"{source.name} {split}", folder, drop_bad)
-    return folder
+    return folder, metadata
 
 
-def _note(folder: Path, asked: dict) -> None:
+def _note(folder: Path, metadata: dict, asked: dict) -> None:
     """Keep how the records of `folder` are asked for: several options may lead to the same."""
-    metadata = read_metadata(folder)
     asked = _plain(asked)
     requests = _requests(metadata)
     if asked not in requests:
@@ -77,8 +77,8 @@ def _plain(asked: dict) -> dict:
 
 def left_of(
     name: str, split: str, asked: dict, data_dir: str | None, drop_bad: bool, missing: str
-) -> Path:
-    """Folder of the split that was prepared, as it is asked for, of files that are gone.
+) -> tuple[Path, dict]:
+    """Folder and metadata of the split that was prepared, as it is asked for, of files now gone.
 
     Args:
       name: the data set.
@@ -93,11 +93,9 @@ def left_of(
     """
     root = _root(data_dir)
     wanted = _plain(asked | {"split": split})
-    found = [
-        path.parent
-        for path in sorted(root.glob(f"{name}/*/{VERSION}/{_METADATA_FILE}"))
-        if wanted in _requests(read_metadata(path.parent))
-    ]
+    folders = [path.parent for path in sorted(root.glob(f"{name}/*/{VERSION}/{_METADATA_FILE}"))]
+    known = ((folder, _read_metadata(folder)) for folder in folders)
+    found = [(folder, metadata) for folder, metadata in known if wanted in _requests(metadata)]
     if not found:
         raise UserError(
             f"{missing}\nNor is {name} {split} prepared in {root} from a folder '{asked['root']}' "
@@ -106,14 +104,14 @@ def left_of(
     if len(found) > 1:
         raise UserError(
             f"{name} {split}: its files are gone, and these were prepared of them at different "
-            f"times; remove all but one: {', '.join(str(folder.parent) for folder in found)}"
+            f"times; remove all but one: {', '.join(str(folder.parent) for folder, _ in found)}"
         )
     # Aloud: a mistyped path looks the same, and another folder may have that name.
-    prepared_of = read_metadata(found[0])["description"]
-    gone = missing.partition("\n")[0]
-    _LOG.warning("%s; its split %s is taken from %s: %s", gone, split, found[0], prepared_of)
-    _report_dropped(f"{name} {split}", found[0], drop_bad)
-    return found[0]
+    folder, metadata = found[0]
+    gone, prepared_of = missing.partition("\n")[0], metadata["description"]
+    _LOG.warning("%s; its split %s is taken from %s: %s", gone, split, folder, prepared_of)
+    _report_dropped(f"{name} {split}", folder, drop_bad)
+    return folder, metadata
 
 
 def _root(data_dir: str | None) -> Path:

@@ -1,6 +1,7 @@
 """Dilated ResNet backbones of output stride 8, in the Caffe and the torchvision dialect."""
 
 import dataclasses
+import functools
 
 import flax.linen as nn
 import jax
@@ -93,14 +94,14 @@ class ResNet(nn.Module):
         dilation = {3: 2, 4: 4}.get(stage, 1)
         if index == 0 and self.style == "torchvision":
             dilation = {4: 2}.get(stage, 1)
-        kind = Bottleneck if variant.bottleneck else BasicBlock
-        own = {"stride_first": self.style == "caffe"} if variant.bottleneck else {}
+        kind = BasicBlock
+        if variant.bottleneck:
+            kind = functools.partial(Bottleneck, stride_first=self.style == "caffe")
         return kind(
             width=self.width * 2 ** (stage - 1),
             stride=2 if stage == 2 and index == 0 else 1,
             dilation=dilation,
             project=index == 0 and (stage > 1 or variant.bottleneck),
-            **own,
             norm=norm,
             dtype=self.dtype,
             name=f"layer{stage}_{index}",

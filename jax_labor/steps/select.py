@@ -118,8 +118,10 @@ def _ripu(outputs, batch, rounds, align):
     suppress = max(2 * rounds.pick, rounds.radius)
     asked = (~batch["available"]).astype(jnp.float32)
     far = jax.vmap(lambda x: window_sum(x, suppress - rounds.pick))(asked) == 0
-    windows = rounds.pick, suppress, far
-    return select_regions(score, batch["available"], batch["budget"], *windows), _no_points(batch)
+    chosen = select_regions(
+        score, batch["available"], batch["budget"], rounds.pick, suppress, centres=far
+    )
+    return chosen, _no_points(batch)
 
 
 def _no_points(batch):

@@ -8,7 +8,6 @@ from jax_labor.data.builders.label_maps import id_map
 
 _IMAGE = "_leftImg8bit"
 _LABEL = "_gtFine_labelIds"
-_SPLITS = ("train", "val", "test")
 
 
 class CityscapesSource(FileSource):
@@ -19,12 +18,12 @@ class CityscapesSource(FileSource):
     """
 
     name = "cityscapes"
-    split_names = _SPLITS
+    split_names = ("train", "val", "test")
     label_files = f"*{_LABEL}.png"
     layout = f"""expected layout:
   <root>/leftImg8bit/<split>/<city>/<city>_000000_000019{_IMAGE}.png
   <root>/gtFine/<split>/<city>/<city>_000000_000019{_LABEL}.png   (absent: unlabelled split)
-with the splits {", ".join(_SPLITS)}
+with the splits {", ".join(split_names)}
 get leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from cityscapes-dataset.com"""
 
     def __init__(self, root, classes: str):

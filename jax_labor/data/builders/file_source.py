@@ -22,6 +22,7 @@ class FileSource(FolderSource):
     image_suffixes: tuple[str, ...] = (".png",)
     label_files = "*.png"  # what messages call them
     split_names: tuple[str, ...] = ()  # those of the layout, which need not all be there
+    unused_labels: tuple[str, ...] = ()  # endings of what other programs write beside the labels
     read_label = staticmethod(read_label)
 
     def splits(self) -> tuple[str, ...]:
@@ -45,6 +46,8 @@ class FileSource(FolderSource):
 
     def label_name(self, relative: str) -> str | None:
         """Record name of a label file; "" and None as for images."""
+        if relative.endswith(self.unused_labels):
+            return ""
         return _name(relative) if relative.lower().endswith(".png") else None
 
     def has_labels(self, split: str) -> bool:

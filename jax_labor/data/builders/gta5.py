@@ -15,6 +15,7 @@ class Gta5Source(FileSource):
 
     name = "gta5"
     split_names = ("train",)
+    unused_labels = ("_labelTrainIds.png",)
     layout = """expected layout:
   <root>/images/00001.png ... 24966.png
   <root>/labels/00001.png ... 24966.png
@@ -23,10 +24,6 @@ get it from the "Playing for Data" page of TU Darmstadt (images and labels, part
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))
         self.description = f"GTA5 (Playing for Data) in {self.root}"
-
-    def label_name(self, relative: str) -> str | None:
-        """Without the `*_labelTrainIds.png` that other programs write beside the labels."""
-        return "" if relative.endswith("_labelTrainIds.png") else super().label_name(relative)
 
     def image_dir(self, split: str) -> Path:
         """`root/images`."""

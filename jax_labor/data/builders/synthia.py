@@ -18,6 +18,7 @@ class SynthiaSource(FileSource):
 
     name = "synthia"
     split_names = ("train",)
+    unused_labels = ("_labelTrainIds.png",)
     layout = f"""expected layout:
   <root>/{_FOLDER}/RGB/0000000.png ...
   <root>/{_FOLDER}/GT/LABELS/0000000.png ...
@@ -27,10 +28,6 @@ get SYNTHIA-RAND-CITYSCAPES from synthia-dataset.net"""
     def __init__(self, root, classes: str):
         super().__init__(root, get_table(classes), id_map(self.name, classes))
         self.description = f"SYNTHIA-RAND-CITYSCAPES in {self.root}"
-
-    def label_name(self, relative: str) -> str | None:
-        """Without the `*_labelTrainIds.png` that other programs write beside the labels."""
-        return "" if relative.endswith("_labelTrainIds.png") else super().label_name(relative)
 
     def image_dir(self, split: str) -> Path:
         """`RAND_CITYSCAPES/RGB`."""
