@@ -5,7 +5,7 @@ in files. A `ClassTable` is the one place where the two meet.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -251,6 +251,15 @@ TABLES: dict[str, ClassTable] = {
         ),
     )
 }
+
+
+def check_same_classes(
+    what: str, names: Sequence[str], other: str, others: Sequence[str], remedy: str
+) -> None:
+    """`UserError` unless `what` has the class `names` of the `other`, in their order."""
+    if tuple(names) != tuple(others):
+        first, second = ", ".join(names), ", ".join(others)
+        raise UserError(f"{what} has the classes {first}, but {other} has {second}: {remedy}")
 
 
 def get_table(name: str) -> ClassTable:

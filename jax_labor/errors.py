@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 
 class UserError(Exception):
@@ -20,6 +20,25 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return UserError(f"no {what} {name!r}. {hint}There are {', '.join(known)}.")
+
+
+def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
+    """`UserError` where the `value` of `setting` is none of `choices`: the nearest, and all."""
+    if value not in choices:
+        *others, last = choices
+        rule = f"{', '.join(others)} or {last}" if others else last
+        close = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"{setting} is {value!r}: use {rule}.{hint}")
+
+
+@contextlib.contextmanager
+def about(what: object) -> Iterator[None]:
+    """Puts `what`, a file or a setting, before the message of a `UserError` that escapes."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{what}: {error}") from None
 
 
 @contextlib.contextmanager

@@ -48,8 +48,14 @@ def real_data():
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    """Folder of prepared scenes and compiled programs, shared by all small runs."""
-    return tmp_path_factory.mktemp("data")
+    """Folder of prepared scenes and compiled programs, shared by all small runs.
+
+    Of all test processes: a compiled program is found again under the same path only.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "data"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import forked
+import jax
 
 from configs import spl
 
@@ -54,8 +55,9 @@ def command(workdir, data, *flags, card="spl.py:demo"):
 
 
 def environment(**more):
-    """This process's environment on the CPU, compiling quickly."""
-    return {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", **more}
+    """This process's environment on the CPU, compiling quickly, and the same programs as here."""
+    ours = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    return {**os.environ, **ours, "JAX_NUM_CPU_DEVICES": str(jax.device_count()), **more}
 
 
 def launch(workdir, data, *flags, card="spl.py:demo", status=0):

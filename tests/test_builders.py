@@ -369,7 +369,7 @@ def test_classes_text_of_other_editors(tmp_path):
 
 def test_image_folder_mistakes(tmp_path):
     root = tiny_data.image_folder(tmp_path / "d")
-    with pytest.raises(UserError, match="classes .grass, water, sky. are not those of .*camvid11"):
+    with pytest.raises(UserError, match="has the classes grass, .*, but .*camvid11' has sky"):
         make_source("image_folder", root, "camvid11")
     unlabelled = make_source("image_folder", root, "camvid11", {"unlabelled": True})
     assert unlabelled.table.name == "camvid11" and not unlabelled.has_labels("train")

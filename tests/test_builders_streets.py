@@ -44,7 +44,7 @@ def test_only_what_decides_the_content_changes_the_digest():
 
 
 @pytest.mark.parametrize("options,message", [
-    ({"style": "night"}, "style 'night' is not one of source, target"),
+    ({"style": "night"}, "style is 'night': use source or target"),
     ({"height": 8}, "at least 16 a side"),
     ({"train": 0}, "at least 1"),
     ({"seed": -1}, "not negative"),

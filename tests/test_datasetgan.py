@@ -667,7 +667,7 @@ LATE = {
     "oracle.run": ("/nowhere", "/nowhere/config.json is missing"),
     "eval.folds": (50, "config.eval.folds is 50"),
     "weights": ("nowhere.npz", "nowhere.npz"),
-    "model.backbone": ("resnet99", "unknown model.backbone 'resnet99'"),
+    "model.backbone": ("resnet99", "config.model.backbone is 'resnet99': use"),
     "model.dtype": ("float8", "float8"),
     "optimizer.name": ("adem", "adem"),
     "optimizer.schedule": ("linear", "config.optimizer.schedule is 'linear'"),

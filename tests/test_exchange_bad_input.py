@@ -379,8 +379,15 @@ def test_pngs_that_are_no_label_maps(tmp_path):
     round_ = full_of_everything(tmp_path, FULL)
     for image, message in (
         (Image.new("RGB", (7, 9)), "8-bit gray or palette"),
-        (Image.new("I;16", (7, 9)), "8-bit gray or palette"),
+        (Image.new("I;16", (7, 9), 300), "no class has the id 300"),
         (Image.new("L", (7, 9), 3), "no class has the id 3"),
     ):
         image.save(tmp_path / "open.png")
         refuse(round_, "png", tmp_path / "open.png", message)
+    Image.new("L", (7, 9), 17).save(tmp_path / "open.png", bits=4)  # Pillow shows 1 as 17
+    refuse(round_, "png", tmp_path / "open.png", "4 bits of grey")
+    Image.new("L", (7, 9), 1).save(tmp_path / "open.png")
+    data = bytearray((tmp_path / "open.png").read_bytes())
+    data[data.index(b"IDAT") + 8] ^= 1  # of a pixel: Pillow takes it as it is
+    (tmp_path / "open.png").write_bytes(data)
+    refuse(round_, "png", tmp_path / "open.png", "does not match its checksum")

@@ -294,7 +294,7 @@ def test_rounds_of_the_same_settings_are_kept(kept):
     ("changes", "table", "message"),
     [
         ({"strategy": "random"}, "camvid11", "000: .* by 'spl', .*strategy is 'random': go back"),
-        ({}, "cityscapes19", "round.json: its classes are sky, .*classes are road.*: put back"),
+        ({}, "cityscapes19", "round.json has the classes sky, .*classes has road.*: put back"),
         (
             {"share": 0.5},
             "camvid11",

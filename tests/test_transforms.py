@@ -246,10 +246,10 @@ def test_bad_settings_name_themselves(settings, words):
     ("settings", "setting"),
     [
         ({"size": (10,)}, "config.data.source_view.size="),
-        ({"resize": "fix"}, "config.data.source_view.resize="),
+        ({"resize": "fix"}, "config.data.source_view.resize is 'fix': use"),
         ({"scale": (0, 1)}, "config.data.source_view.scale="),
         ({"contrast": 2}, "config.data.source_view.contrast="),
-        ({"normalize": "caffee"}, "config.data.normalize="),
+        ({"normalize": "caffee"}, "config.data.normalize is 'caffee'.*Did you mean 'caffe'"),
     ],
 )
 def test_bad_settings_name_their_section(settings, setting):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from jax_labor.data.transforms import NORMALIZATIONS
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, check_choice
 
 RESIZE_RULES = ("fixed", "random_crop", "scale_crop", "pad")
 _NORMALIZE = "config.data.normalize"  # one for all views
@@ -48,8 +48,8 @@ class TrainView:
 
     def __post_init__(self):
         object.__setattr__(self, "size", _checked_size(f"{self.name}.size", self.size))
-        _check_choice(f"{self.name}.resize", self.resize, RESIZE_RULES)
-        _check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
+        check_choice(f"{self.name}.resize", self.resize, RESIZE_RULES)
+        check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
         if self.resize != "fixed" and self.size is None:
             raise UserError(
                 f'{self.name}.resize="{self.resize}" needs {self.name}.size=(height, width)'
@@ -78,7 +78,7 @@ class EvalView:
 
     def __post_init__(self):
         object.__setattr__(self, "size", _checked_size("config.eval.size", self.size))
-        _check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
+        check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
         if self.scale <= 0:
             raise UserError(f"config.eval.scales: {self.scale} must be above 0")
 
@@ -105,8 +105,3 @@ def _checked_range(setting: str, limits) -> tuple:
     if len(limits) != 2 or not 0 < limits[0] <= limits[1]:
         raise UserError(f"{setting}={limits} must be (lowest, highest), both above 0")
     return limits
-
-
-def _check_choice(setting: str, value: str, choices) -> None:
-    if value not in choices:
-        raise UserError(f'{setting}="{value}" is unknown; choose one of {", ".join(choices)}')

@@ -52,13 +52,29 @@ def check_config(
     if not path.exists():
         _check_fresh(epath.Path(workdir))
     else:
-        changed = differences(files.read_object(path), config, free)
-        if changed:
-            raise UserError(
-                f"{path}: this workdir was started with another configuration:\n"
-                + "\n".join(changed)
-                + "\nChoose another --workdir, go back to the old settings, or pass --force"
-            )
+        what = "this workdir was started with another configuration"
+        remedy = "Choose another --workdir, go back to the old settings, or pass --force"
+        check_same(path, config, what, remedy, free)
+
+
+def check_same(
+    path: epath.Path, content: Mapping, what: str, remedy: str, free: Sequence[str] = ()
+) -> None:
+    """Compare `content` with that of the JSON file `path`.
+
+    Args:
+      path: the file.
+      content: nested mappings with JSON-like leaves.
+      what: says in the error what else than `content` there is.
+      remedy: ends the error.
+      free: as in `check_config`.
+
+    Raises:
+      UserError: with a line per difference outside `free`.
+    """
+    changed = differences(files.read_object(path), content, free)
+    if changed:
+        raise UserError("\n".join([f"{path}: {what}:", *changed, remedy]))
 
 
 def write_config(workdir: epath.PathLike, config: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from jax_labor.engine.lock import release
-from jax_labor.errors import unknown
+from jax_labor.errors import check_choice
 
 # The module of each has a `run`; it is imported when it is asked for, as a start should be quick.
 EXPERIMENTS = ("datasetgan", "labor", "segmentation", "stylegan2")
@@ -17,8 +17,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
         run_session.Stopped: a signal stopped it; the same call goes on.
         annotators.Waiting: people have to answer a round first; the same call goes on.
     """
-    if config.experiment not in EXPERIMENTS:
-        raise unknown("config.experiment", config.experiment, EXPERIMENTS)
+    check_choice("config.experiment", config.experiment, EXPERIMENTS)
     try:
         return import_module(f"{__name__}.{config.experiment}").run(config, workdir, force)
     finally:

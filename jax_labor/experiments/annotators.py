@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from jax.experimental import multihost_utils
 
 from jax_labor.engine.processes import from_main
 from jax_labor.engine.signals import StopFlag
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, check_choice
 from jax_labor.labels import oracle
 from jax_labor.labels.store import Round
 
@@ -38,7 +37,6 @@ class Desk(Protocol):
     """Where a round is answered: a Session, or what stands for one before training."""
 
     config: object
-    is_main: bool
     stop: StopFlag
 
     def check_stop(self) -> None:
@@ -47,8 +45,7 @@ class Desk(Protocol):
 
 def check_annotator(name: str, program: str) -> None:
     """Raises a UserError for an annotator other than people and this experiment's `program`."""
-    if name not in (program, PEOPLE):
-        raise UserError(f"config.annotator is {name!r}: use {program} or {PEOPLE}")
+    check_choice("config.annotator", name, (program, PEOPLE))
 
 
 def answer_round(desk: Desk, round_: Round, truth: Callable[[], Truth]) -> None:
@@ -66,7 +63,7 @@ def answer_round(desk: Desk, round_: Round, truth: Callable[[], Truth]) -> None:
     """
     if desk.config.annotator == PEOPLE:
         _ask_people(desk, round_)
-    elif _left(desk, round_):
+    elif _left(round_):
         known = truth()
         from_main(lambda: _answer(desk, round_, known))
         desk.check_stop()
@@ -104,7 +101,7 @@ def check_has_truth(target) -> None:
 
 def _ask_people(desk: Desk, round_: Round) -> None:
     before = None
-    while left := _left(desk, round_):
+    while left := _left(round_):
         if not desk.config.annotator_wait:
             raise Waiting(round_, left)
         if left != before:
@@ -114,7 +111,6 @@ def _ask_people(desk: Desk, round_: Round) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _left(desk: Desk, round_: Round) -> int:
+def _left(round_: Round) -> int:
     """Images without an answer as the first process sees them: the same number in all."""
-    left = len(round_.unanswered()) if desk.is_main else 0
-    return int(multihost_utils.broadcast_one_to_all(np.int32(left)))
+    return from_main(lambda: len(round_.unanswered()))

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_labor.classes import ClassTable
+from jax_labor.classes import ClassTable, check_same_classes
 from jax_labor.data.catalogue import load
-from jax_labor.errors import UserError
 from jax_labor.models.discriminator import FCDiscriminator
 from jax_labor.models.factory import build_model
 from jax_labor.models.pretrained import initialise
@@ -63,11 +62,9 @@ def load_data(config) -> Data:
 
 def check_classes(role: str, table: ClassTable, evaluated: ClassTable) -> None:
     """Raises a UserError where the data set of `role` has other classes than the evaluated one."""
-    if table.names != evaluated.names:
-        raise UserError(
-            f"config.data.{role} has the classes {', '.join(table.names)}, config.data.eval"
-            f" {', '.join(evaluated.names)}: choose data sets that share config.data.classes."
-        )
+    remedy = "choose data sets that share config.data.classes."
+    names = table.names, "config.data.eval", evaluated.names
+    check_same_classes(f"config.data.{role}", *names, remedy)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import jax
 
 from jax_labor.data.views import EvalView, TrainView
 from jax_labor.engine.startup import check_batch
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, check_choice
 from jax_labor.experiments.bounds import check_least, check_positive
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
@@ -117,8 +117,4 @@ def check_rounds(config) -> None:
 def _check_choices(config, choices: dict) -> None:
     for name, values in choices.items():
         section, key = name.split(".")
-        if config[section][key] not in values:
-            raise UserError(
-                f"config.{name} is {config[section][key]!r}: use {', '.join(values[:-1])} or"
-                f" {values[-1]}."
-            )
+        check_choice(f"config.{name}", config[section][key], values)

@@ -50,7 +50,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
         Stopped: a signal came; what is done is saved.
         UserError: see the parts.
     """
-    factory.check(config.factory, workdir)  # first of all: a bucket is refused unread
+    factory.check(config, workdir)  # first of all: a bucket is refused unread
     generator = open_samples_generator(config, workdir)
     config = _completed(config, workdir, generator)
     _check_settings(config)

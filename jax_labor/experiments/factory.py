@@ -11,35 +11,32 @@ from jax.experimental import multihost_utils
 
 from jax_labor.data import generated
 from jax_labor.data.generated import Sample
-from jax_labor.engine.config import differences
+from jax_labor.engine.config import check_same
 from jax_labor.engine.processes import from_main
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, check_choice
+from jax_labor.experiments.bounds import check_least, check_share
 from jax_labor.experiments.dataset_card import write_card
 from jax_labor.experiments.factory_blocks import write_blocks
 from jax_labor.experiments.maker import Maker
-from jax_labor.files import read_object, remove_parts, write_json
+from jax_labor.files import remove_parts, write_json
 from jax_labor.ops.divergence import SCORES, VOTES
 
 _MAKER = "maker.json"
 
 
-def check(settings, workdir) -> None:
+def check(config, workdir) -> None:
     """Raises a UserError that names what cannot be: a setting of `config.factory`, a bucket."""
     generated.parts_folder(dataset_folder(workdir))
-    for name in ("count", "batch", "block", "shard"):
-        if settings[name] < 1:
-            raise UserError(f"config.factory.{name} is {settings[name]}: use 1 or more.")
-    if not 0 <= settings.drop < 1:
-        raise UserError(f"config.factory.drop is {settings.drop}: use 0 or more, below 1.")
+    settings = config.factory
+    check_least(config, {f"factory.{name}": 1 for name in ("count", "batch", "block", "shard")})
+    check_share(config, ["factory.drop"], below=True)
     if settings.block % settings.batch:
         raise UserError(
             f"config.factory.block={settings.block} is no multiple of config.factory.batch"
             f"={settings.batch}: a block holds whole batches."
         )
     for name, known in (("voting", VOTES), ("score", SCORES)):
-        if settings[name] not in known:
-            found = settings[name]
-            raise UserError(f"config.factory.{name} is {found!r}: use {' or '.join(known)}.")
+        check_choice(f"config.factory.{name}", settings[name], known)
 
 
 def dataset_folder(workdir) -> epath.Path:
@@ -89,15 +86,10 @@ def _is_finished(folder, maker: Maker) -> bool:
     finished = generated.is_finished(folder)
     place = generated.version_folder(folder) if finished else generated.parts_folder(folder)
     path, facts = place / _MAKER, _facts(maker)
-    # Earlier versions left none in a finished data set.
-    changed = differences(read_object(path), facts) if path.exists() else []
-    if changed:
-        again = f"{folder}, and {folder.parent / 'checkpoints'} of what learned from it,"
-        raise UserError(
-            f"{path}: what lies beside it was made otherwise:\n"
-            + "\n".join(changed)
-            + f"\nGo back to that, or remove {again if finished else place} to make all images anew"
-        )
+    again = f"{folder}, and {folder.parent / 'checkpoints'} of what learned from it,"
+    remedy = f"Go back to that, or remove {again if finished else place} to make all images anew"
+    if path.exists():  # earlier versions left none in a finished data set
+        check_same(path, facts, "what lies beside it was made otherwise", remedy)
     if not finished:
         write_json(path, facts)
     return finished

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_labor.errors import UserError
+from jax_labor.errors import about
 from jax_labor.experiments.batches import filled_batches
 from jax_labor.models.inception import SIZE, Inception, prepare
 from jax_labor.models.pretrained import import_weights, read_checkpoint
@@ -62,10 +62,8 @@ class Features:
         tensors, network = read_checkpoint(path), Inception()
         image = jax.ShapeDtypeStruct((1, SIZE, SIZE, 3), jnp.float32)
         shapes = jax.eval_shape(network.init, jax.random.key(0), image)
-        try:
+        with about(f"config.distance.features={path}"):
             self._variables, _ = import_weights(tensors, _LAYOUT, shapes)
-        except UserError as error:
-            raise UserError(f"config.distance.features={path}: {error}") from None
         self._apply = jax.jit(lambda variables, x: network.apply(variables, prepare(x)))
 
     def distance(self, real: np.ndarray, fake: np.ndarray) -> float:

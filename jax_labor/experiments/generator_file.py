@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.processes import from_main
 from jax_labor.engine.tree import checksum
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, about
 from jax_labor.experiments.gan_assembly import build_gan
 from jax_labor.files import read_object, write_json
 from jax_labor.models.pretrained import GENERATOR, build_stylegan, load_stylegan
@@ -140,10 +140,8 @@ def _has_ended(workdir: epath.PathLike, place: epath.Path) -> bool:
 def _finished(place: epath.Path) -> tuple[StyleGAN2Generator, dict, int]:
     path = place / "network.json"
     settings = read_object(path)
-    try:
+    with about(path):
         generator, shapes = build_stylegan(GENERATOR, settings)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
     with Checkpoints(place, read_only=True) as checkpoints:
         found = checkpoints.restore(shapes)
     if found is None:

@@ -3,6 +3,7 @@
 import functools
 from concurrent.futures import ThreadPoolExecutor
 
+from jax_labor.classes import check_same_classes
 from jax_labor.errors import UserError
 from jax_labor.experiments.phases import Phase
 from jax_labor.experiments.queries import budget
@@ -59,12 +60,9 @@ def check_classes(round_: Round, table) -> None:
     Raises:
         UserError: naming both and what to do.
     """
-    if round_.class_names != tuple(table.names):
-        raise UserError(
-            f"{round_.folder / 'round.json'}: its classes are {', '.join(round_.class_names)}, but"
-            f" those of config.data.classes are {', '.join(table.names)}: put back the former"
-            " classes in their order, or start in another --workdir."
-        )
+    remedy = "put back the former classes in their order, or start in another --workdir."
+    found = f"{round_.folder / 'round.json'}", round_.class_names
+    check_same_classes(*found, "config.data.classes", table.names, remedy)
 
 
 def _check_facts(round_: Round, strategy: str, table) -> None:

@@ -86,7 +86,8 @@ def budget(rounds, classes: int, pixels: int, number: int, asked: int) -> int:
 def _batches(config, records):
     view = EvalView(size=config.eval.size, normalize=config.data.normalize)
     processes = jax.process_index(), jax.process_count()
-    return eval_batches(records, view, shared_batch(config), *processes, name="config.data.target")
+    how = {"threads": config.data.threads, "name": "config.data.target"}
+    return eval_batches(records, view, shared_batch(config), *processes, **how)
 
 
 def _selection_batch(config, records, ledger, round_, rows, free, key):

@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jax_labor.classes import ClassTable, get_table
+from jax_labor.classes import ClassTable, check_same_classes, get_table
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import truth_of
@@ -61,17 +61,6 @@ def read_table(workdir: epath.PathLike) -> ClassTable:
 def target_truth(workdir: str) -> Callable[[str], np.ndarray]:
     """Name -> uint8[H, W], the ground truth of the target of the run in `workdir`."""
     return truth_of(load_domain(read_config(workdir), "target"))
-
-
-def _check_same_classes(workdir: str, table: ClassTable) -> None:
-    if not (epath.Path(workdir) / _TABLE).exists():  # a run of before the file was written
-        return
-    trained = read_table(workdir)
-    if table.names != trained.names:
-        raise UserError(
-            f"config.data.eval has the classes {', '.join(table.names)}, but the run in {workdir}"
-            f" learned {', '.join(trained.names)}: evaluate on the same, in the same order."
-        )
 
 
 def restore_network(config, workdir: str, num_classes: int, step: int | None = None):
@@ -134,7 +123,10 @@ def evaluate(
         )
     classes = records.table.num_classes
     if workdir:
-        _check_same_classes(workdir, records.table)
+        if (epath.Path(workdir) / _TABLE).exists():  # not by a run of before it was written
+            trained = read_table(workdir).names
+            found = "config.data.eval", records.table.names, f"the run in {workdir}", trained
+            check_same_classes(*found, "evaluate on the same, in the same order.")
         network, variables = restore_network(config, workdir, classes, step)
     else:
         network, variables = network_of_file(config, classes)

@@ -5,9 +5,8 @@ import json
 
 from etils import epath
 
-from jax_labor.engine.config import differences
-from jax_labor.errors import UserError
-from jax_labor.files import read_object, write_json
+from jax_labor.engine.config import check_same
+from jax_labor.files import write_json
 
 _DATA = "data.json"
 
@@ -27,13 +26,8 @@ def check_data(workdir: epath.PathLike, data, force: bool = False) -> None:
     """
     path = epath.Path(workdir) / _DATA
     if path.exists() and not force:
-        changed = differences(read_object(path), _facts(data))
-        if changed:
-            raise UserError(
-                f"{path}: this workdir was started with other data:\n"
-                + "\n".join(changed)
-                + "\nChoose another --workdir, restore the data, or pass --force"
-            )
+        remedy = "Choose another --workdir, restore the data, or pass --force"
+        check_same(path, _facts(data), "this workdir was started with other data", remedy)
 
 
 def write_data(workdir: epath.PathLike, data) -> None:

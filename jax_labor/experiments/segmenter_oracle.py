@@ -8,7 +8,7 @@ from etils import epath
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 
-from jax_labor.classes import IGNORE, ClassTable
+from jax_labor.classes import IGNORE, ClassTable, check_same_classes
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored, segmentation
 from jax_labor.experiments.assembly import load_domain
@@ -93,11 +93,8 @@ def check_classes(run: str, table: ClassTable) -> None:
     """Raises a UserError where `run` has not ended, or labels other classes than `table`'s."""
     restored.read_config(run)
     classes = read_object(epath.Path(run) / "results.json")["classes"]
-    if tuple(classes) != tuple(table.names):
-        raise UserError(
-            f"config.oracle.run={run} has the classes {', '.join(classes)}, this run"
-            f" {', '.join(table.names)}: train the oracle in the same class table."
-        )
+    remedy = "train the oracle in the same class table."
+    check_same_classes(f"config.oracle.run={run}", classes, "this run", table.names, remedy)
 
 
 class RoundImages(Sequence):

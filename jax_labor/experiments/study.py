@@ -8,10 +8,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from jax_labor.engine.config import differences
+from jax_labor.engine.config import check_same
 from jax_labor.errors import UserError, unknown
 from jax_labor.experiments import run_session
-from jax_labor.files import read_object, write_json
+from jax_labor.files import write_json
 
 SHARE = {name: ("spl", name) for name in ("spl", "random", "entropy", "margin", "ripu")}
 POINTS = {f"{name}-points": ("ppl", name) for name in ("random", "entropy", "margin")}
@@ -165,13 +165,9 @@ def _by_name(words: Sequence[str]) -> dict[str, str]:
 
 def _hold(path: Path, asked: dict[str, str], runs: str) -> None:
     # A run writes its config.json once nothing refuses its settings any more.
-    begun = path.exists() and any(path.parent.glob(f"{runs}/config.json"))
-    if begun and (changed := differences(read_object(path), asked, FREE)):
-        raise UserError(
-            f"{path}: runs of this study were started with other settings:\n"
-            + "\n".join(changed)
-            + "\nChoose another --workdir, or go back to the old settings"
-        )
+    if path.exists() and any(path.parent.glob(f"{runs}/config.json")):
+        remedy = "Choose another --workdir, or go back to the old settings"
+        check_same(path, asked, "runs of this study were started with other settings", remedy, FREE)
     write_json(path, asked)
 
 

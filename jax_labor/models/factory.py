@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, check_choice
 from jax_labor.models.heads import ASPPV2, HeadV3, HeadV3Plus
 from jax_labor.models.norm import BN_MODES
 from jax_labor.models.resnet import STYLES, VARIANTS, ResNet
@@ -92,10 +92,7 @@ def _settings(cfg) -> dict:
         )
     settings = DEFAULTS | given
     for key, choices in CHOICES.items():
-        if settings[key] not in choices:
-            raise UserError(
-                f"unknown model.{key} {settings[key]!r}: choose one of {', '.join(choices)}"
-            )
+        check_choice(f"config.model.{key}", settings[key], choices)
     if settings["width"] < 2:
         raise UserError(f"model.width is {settings['width']}: use 2 or more.")
     if not 0 <= settings["dropout"] < 1:

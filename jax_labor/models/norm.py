@@ -7,16 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jax_labor.errors import UserError
-
 BN_MODES = ("train", "affine_frozen", "frozen")
 MOMENTUM = 0.9
-
-
-def check_bn_mode(mode: str) -> None:
-    """Raise UserError unless `mode` is one of BN_MODES."""
-    if mode not in BN_MODES:
-        raise UserError(f"unknown batch-norm mode {mode!r}: choose one of {', '.join(BN_MODES)}")
 
 
 class BatchNorm(nn.Module):
@@ -45,7 +37,6 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Normalise `x[..., C]`; returns the same shape in `dtype`."""
-        check_bn_mode(self.mode)
         shape = (x.shape[-1],)
         scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)

@@ -7,7 +7,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jax_labor.errors import UserError
 from jax_labor.models.norm import batch_norm
 from jax_labor.models.pooling import max_pool
 
@@ -64,7 +63,7 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, image: jax.Array, train: bool) -> dict[str, jax.Array]:
         """Map `image[B,H,W,3]` to {"layer1", "layer3", "layer4"}, each [B,h,w,C] in `dtype`."""
-        variant = self._checked_variant()
+        variant = VARIANTS[self.variant]
         norm = batch_norm(self.bn, self.bn_eps, self.axis_name, self.dtype)
         kernel, stride = (7, 4) if variant.small_stem else (7, 2)
         x = conv(self.width, kernel, stride, dtype=self.dtype, name="conv1")(image)
@@ -78,17 +77,6 @@ class ResNet(nn.Module):
                 x = block(x, train)
             features[f"layer{stage}"] = x
         return {name: features[name] for name in ("layer1", "layer3", "layer4")}
-
-    def _checked_variant(self) -> Variant:
-        if self.variant not in VARIANTS:
-            raise UserError(
-                f"unknown backbone {self.variant!r}: choose one of {', '.join(VARIANTS)}"
-            )
-        if self.style not in STYLES:
-            raise UserError(
-                f"unknown backbone style {self.style!r}: choose one of {', '.join(STYLES)}"
-            )
-        return VARIANTS[self.variant]
 
     def _block(self, variant, norm, stage, index):
         dilation = {3: 2, 4: 4}.get(stage, 1)

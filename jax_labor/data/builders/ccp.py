@@ -3,12 +3,11 @@
 import functools
 from pathlib import Path
 
-from jax_labor.classes import get_table
+from jax_labor.classes import check_same_classes, get_table
 from jax_labor.data.builders.class_file import read_class_file
 from jax_labor.data.builders.file_source import FileSource, part_of
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.builders.source import Listing
-from jax_labor.errors import UserError
 
 UNLABELLED = "unlabelled"
 # last digit of a labelled photo's number: held out; photos are of different people, in no order
@@ -42,11 +41,9 @@ background, hair, skin, upper, lower, dress, feet, item"""
         super().__init__(root, get_table(classes), id_map(self.name, classes))
         self.description = f"Clothing Co-Parsing in {self.root}"
         own = read_class_file(self.root)
-        if own is not None and own.names != self.table.names:
-            raise UserError(
-                f"{own.source}: its classes ({', '.join(own.names)}) are not those of class table "
-                f"'{classes}' ({', '.join(self.table.names)}); read it as image_folder instead"
-            )
+        if own is not None:
+            found = own.source, own.names, f"class table '{classes}'", self.table.names
+            check_same_classes(*found, "read it as image_folder instead")
 
     def splits(self) -> tuple[str, ...]:
         """Those of train, val, test and unlabelled that have photos."""

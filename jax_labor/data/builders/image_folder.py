@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from jax_labor.classes import ClassTable, get_table
+from jax_labor.classes import ClassTable, check_same_classes, get_table
 from jax_labor.data.builders import class_file
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.walk import is_system
@@ -45,11 +45,9 @@ class ImageFolderSource(FileSource):
                 raise UserError(f"there is no classes.json or classes.txt in {root}\n{self.layout}")
             return own
         table = get_table(classes)
-        if own is not None and own.names != table.names and not self.unlabelled:
-            raise UserError(
-                f"{own.source}: its classes ({', '.join(own.names)}) are not those of class table "
-                f"'{classes}' ({', '.join(table.names)}); set classes to '{OWN}' or mend the file"
-            )
+        if own is not None and not self.unlabelled:
+            found = own.source, own.names, f"class table '{classes}'", table.names
+            check_same_classes(*found, f"set classes to '{OWN}' or mend the file")
         return table
 
     def splits(self) -> tuple[str, ...]:

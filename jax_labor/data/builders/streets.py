@@ -7,7 +7,7 @@ from jax_labor.data import streets
 from jax_labor.data.builders.label_maps import id_map
 from jax_labor.data.builders.rendered import RenderedSource
 from jax_labor.data.builders.source import Item, Listing
-from jax_labor.errors import UserError
+from jax_labor.errors import check_choice
 
 
 class StreetsSource(RenderedSource):
@@ -43,8 +43,7 @@ class StreetsSource(RenderedSource):
         del root
         id_map(self.name, classes)
         self.table = get_table(classes)
-        if style not in streets.STYLES:
-            raise UserError(f"streets: style '{style}' is not one of {', '.join(streets.STYLES)}")
+        check_choice("streets: the option style", style, streets.STYLES)
         super().__init__((height, width), {"train": train, "val": val, "test": test}, seed)
         self.style = style
         self.description = f"rendered streets, {style} style, {height}x{width}, seed {seed}"

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from jax_labor import files
-from jax_labor.classes import ClassTable, get_table
+from jax_labor.classes import ClassTable, check_same_classes, get_table
 from jax_labor.data.generated.layout import NAME, version_folder
 from jax_labor.errors import UserError
 
@@ -43,9 +43,7 @@ def class_table(metadata: dict, classes: str) -> ClassTable:
     if classes in ("", "own"):
         return own
     asked = get_table(classes)
-    if asked.names != own.names:
-        raise UserError(
-            f"data set '{NAME}' has the classes of {own.name} ({', '.join(own.names)}), not those "
-            f"of {asked.name} ({', '.join(asked.names)}). Ask for classes=own or make it anew"
-        )
+    remedy = "ask for classes=own or make it anew"
+    found = f"data set '{NAME}'", own.names, f"class table '{classes}'", asked.names
+    check_same_classes(*found, remedy)
     return asked

@@ -26,8 +26,9 @@ from jax_labor.errors import UserError
 from jax_labor.files import write_bytes
 from jax_labor.labels.exchange.book import Book
 from jax_labor.labels.exchange.marks import Drawing, class_patches
-from jax_labor.labels.exchange.source import read_bytes, well_formed
+from jax_labor.labels.exchange.source import read_bytes
 from jax_labor.labels.store import ANSWERED, SKIPPED
+from jax_labor.pixels import BadFileError, read_label
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def read(book: Book, source: epath.Path, label_ids: bool = False) -> Iterator[Dr
                 f" to {len(book.classes) - 1}, {IGNORE} is unlabelled; for the ids of the class"
                 " table use the format png_label_ids."
             )
-        drawing.patches, drawing.status = list(class_patches(label)), ANSWERED
+        drawing.patches, drawing.status = list(class_patches(np.uint8(label))), ANSWERED
         yield drawing
 
 
@@ -96,14 +97,10 @@ def _palette(book: Book) -> list[int]:
 
 
 def _read(path: epath.Path, drawing: Drawing) -> np.ndarray:
-    """The values uint8[H, W] of a gray or palette PNG of the drawing's size."""
-    with (
-        well_formed(f"{path}", "a PNG"),
-        Image.open(io.BytesIO(read_bytes(path)), formats=["PNG"]) as image,
-    ):
-        if image.mode not in ("L", "P"):
-            raise UserError(
-                f"{path}: its pixels are {image.mode}, not ids. Save it as 8-bit gray or palette."
-            )
-        drawing.check_size(*image.size[::-1])
-        return np.asarray(image)
+    """The ids [H, W] of a label PNG of the drawing's size."""
+    try:
+        label = read_label(read_bytes(path))
+    except BadFileError as error:
+        raise UserError(f"{path} {error}. Save it as 8-bit gray or palette.") from None
+    drawing.check_size(*label.shape)
+    return label

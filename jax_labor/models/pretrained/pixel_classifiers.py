@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, about
 from jax_labor.models.pixel_ensemble import PixelClassifier
 from jax_labor.models.pretrained.checkpoints import read_checkpoint, save_checkpoint
 from jax_labor.models.pretrained.convert import export_weights, import_weights
@@ -79,10 +79,8 @@ def _read_one(path: Path) -> tuple[PixelClassifier, dict]:
     model = PixelClassifier(last[0], (first[0], second[0]))
     x = jax.ShapeDtypeStruct((1, first[1]), np.float32)
     blank = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, False), x)
-    try:
+    with about(path):
         return model, import_weights(tensors, PIXEL_CLASSIFIER.name, blank)[0]
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def _sizes(model: PixelClassifier, variables: Mapping) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, about
 from jax_labor.models.pretrained.checkpoints import read_checkpoint, read_noted
 from jax_labor.models.pretrained.convert import Report, import_weights
 from jax_labor.models.pretrained.layouts import detect_layout
@@ -76,15 +76,18 @@ def load_stylegan(
 
 def _load(layout, path, options):
     if str(path).endswith(".pkl"):
-        _named(path, _refuse, options, "conv_clamp", "mean_latent")
+        with about(path):
+            _refuse(options, "conv_clamp", "mean_latent")
         found = read_stylegan_pickle(path, options.network)
         layout = {"Generator": GENERATOR}.get(found.kind, DISCRIMINATOR)
-        return _named(path, _from_pickle, found, layout)
+        with about(path):
+            return _from_pickle(found, layout)
     tensors, notes = read_noted(path, options.network)
-    if ABOUT in tensors:
-        _named(path, _refuse, options, "conv_clamp", "mean_latent")
-        return _named(path, _from_ours, tensors)
-    return _named(path, _from_state_dict, tensors, layout, options, notes)
+    with about(path):
+        if ABOUT in tensors:
+            _refuse(options, "conv_clamp", "mean_latent")
+            return _from_ours(tensors)
+        return _from_state_dict(tensors, layout, options, notes)
 
 
 def network_settings(path: str | os.PathLike) -> dict[str, Any]:
@@ -93,16 +96,11 @@ def network_settings(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
       UserError: the file can't be read, is damaged or of another kind.
     """
-    settings = _named(path, take_about, read_checkpoint(path))["network"]
-    _named(path, check_architecture, settings)
+    tensors = read_checkpoint(path)
+    with about(path):
+        settings = take_about(tensors)["network"]
+        check_architecture(settings)
     return settings
-
-
-def _named(path, function, *arguments):
-    try:
-        return function(*arguments)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def _refuse(options: Options, *names: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from flax import traverse_util
 
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, about
 from jax_labor.files import write_with
 from jax_labor.models.pretrained.checkpoints import read_checkpoint, read_noted
 from jax_labor.models.pretrained.convert import (
@@ -60,16 +60,14 @@ def load_variables(
     """
     layout, path = split_source(source)
     tensors, notes = read_noted(path)
-    try:
-        about = take_about(tensors) if ABOUT in tensors else None
-        layout = about["layout"] if about else layout or detect_layout(tensors)
+    with about(path):
+        ours = take_about(tensors) if ABOUT in tensors else None
+        layout = ours["layout"] if ours else layout or detect_layout(tensors)
         if model is not None:
             check_settings(layout, model, normalize)
-        if about:
-            return fill_variables(variables, tensors, about)
+        if ours:
+            return fill_variables(variables, tensors, ours)
         return import_weights(tensors, layout, variables, notes)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def read_variables(path: str | os.PathLike) -> tuple[dict, str]:
@@ -81,11 +79,9 @@ def read_variables(path: str | os.PathLike) -> tuple[dict, str]:
     arrays = read_checkpoint(path)
     if ABOUT not in arrays:
         raise UserError(f"{path}: not an .npz of our variables. `import` it first.")
-    try:
+    with about(path):
         layout = take_about(arrays)["layout"]
         return traverse_util.unflatten_dict(_sound(arrays), sep="/"), layout
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
 
 def take_about(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
