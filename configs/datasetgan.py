@@ -96,7 +96,7 @@ def _segmenter(c: ConfigDict) -> None:
 
 def ccp(c: ConfigDict) -> None:
     """Clothing Co-Parsing's people at 96x64: labels of 24 samples by a segmenter."""
-    common.choose(common.DOMAINS, "ccp", "preset")(c)
+    common.ccp(c)
     _experiment(c)
     c.samples.count = 24
     c.factory.count = 2_000
@@ -104,7 +104,7 @@ def ccp(c: ConfigDict) -> None:
 
 def demo(c: ConfigDict) -> None:
     """Rendered figures and a generator that is part of the project; minutes on two CPU cores."""
-    common.choose(common.DOMAINS, "figures", "preset")(c)
+    common.figures(c)
     _experiment(c)
     c.generator.path = "figures"
     # People know more than a segmenter of few images: what stands for them sees many.

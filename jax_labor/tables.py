@@ -7,8 +7,8 @@ from typing import Any
 def table(rows: Sequence[Sequence[Any]], columns: Sequence[str]) -> str:
     """Return an aligned text table, a rule under the column names.
 
-    A column that holds a number is aligned right. A float is written with its decimals as given
-    when it is text already, else with two; None and NaN as a dash.
+    A column that holds a number is aligned right. A float has two decimals, None and NaN are a
+    dash, text stands as it is.
     """
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]

@@ -8,15 +8,11 @@ import pytest
 
 from jax_labor.classes import IGNORE
 from jax_labor.data import transforms
-from jax_labor.data.evaluation import group_by_size
-from jax_labor.data.pipeline import (
-    CachedRecords,
-    EvalView,
-    TrainView,
-    eval_batches,
-    train_iterator,
-)
+from jax_labor.data.evaluation import eval_batches, group_by_size
+from jax_labor.data.pipeline import train_iterator
+from jax_labor.data.records import CachedRecords
 from jax_labor.data.sparse import resize_sparse
+from jax_labor.data.views import EvalView, TrainView
 from jax_labor.errors import UserError
 
 LOUD = TrainView((12, 16), "scale_crop", scale=(0.5, 1.5), brightness=0.3, saturation=0.3)

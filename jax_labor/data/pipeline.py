@@ -9,21 +9,9 @@ from absl import flags
 
 from jax_labor.classes import IGNORE
 from jax_labor.data.augment import augment
-from jax_labor.data.evaluation import EvalBatches, eval_batches
-from jax_labor.data.records import CachedRecords, Records, read_record
-from jax_labor.data.views import EvalView, TrainView
+from jax_labor.data.records import Records, read_record
+from jax_labor.data.views import TrainView
 from jax_labor.errors import UserError
-
-__all__ = [
-    "CachedRecords",
-    "EvalBatches",
-    "EvalView",
-    "Overlay",
-    "TrainIterator",
-    "TrainView",
-    "eval_batches",
-    "train_iterator",
-]
 
 Overlay = Callable[[int], np.ndarray | None]
 """Record index -> answered labels uint8[h, w] at the record's native size, 255 = not asked; None

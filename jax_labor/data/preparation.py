@@ -37,7 +37,6 @@ def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -
       UserError: it is missing and cannot be made; defects without `drop_bad`.
     """
     root = _root(data_dir)
-    source.check_split(split)
     listing = source.scan(split)
     # Prepared data is found by the digest of all that decides what is in it.
     hashes = hash_files(listing.files, root / source.name / _HASHES_FILE)

@@ -80,14 +80,17 @@ def prepare(request: Request, data_dir: str, drop_bad: bool) -> str:
 def _table(records: Mapping[str, PreparedRecords]) -> str:
     """One column per split: images, then the share of labelled pixels of each class."""
     first = next(iter(records.values()))
-    width = max(len(name) for name in (*first.table.names, "labelled pixels")) + 2
     columns = [
         [split, str(len(each)), *_shares(each.class_pixels, each.has_labels)]
         for split, each in records.items()
     ]
     heads = ["split", "images", "labelled pixels", *first.table.names]
-    rows = zip(heads, *columns, strict=True)
-    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{c:>12}" for c in row[1:]) for row in rows)
+    wide, *widths = (max(map(len, column)) + 2 for column in (heads, *columns))
+    lines = (
+        f"{head:<{wide}}" + "".join(f"{x:>{width}}" for x, width in zip(row, widths, strict=True))
+        for head, *row in zip(heads, *columns, strict=True)
+    )
+    return "\n".join(lines)
 
 
 def _shares(class_pixels: np.ndarray, has_labels: bool) -> list[str]:

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
+from flax.traverse_util import unflatten_dict
 from orbax.checkpoint.checkpoint_managers import LatestN
 
 from jax_labor import files
@@ -83,9 +84,8 @@ class Checkpoints:
         check_finite_state(step, arrays)
         meta = files.plain(meta)
         meta = {**meta, _CHECKSUM: _checksum(arrays, meta)}
-        items = ocp.args.Composite(
-            state=ocp.args.StandardSave(tree.nest(arrays)), meta=ocp.args.JsonSave(meta)
-        )
+        state = ocp.args.StandardSave(unflatten_dict(arrays, sep="/"))
+        items = ocp.args.Composite(state=state, meta=ocp.args.JsonSave(meta))
         try:
             self._manager.save(step, args=items)
         except Exception as error:
@@ -129,7 +129,7 @@ class Checkpoints:
     def read(self) -> tuple[int, dict] | None:
         """Read the newest good checkpoint as it is: (step, nested dicts of arrays), or None."""
         found = from_main(lambda: self._read_newest(None))
-        return found and (found[0], tree.nest(found[1]))
+        return found and (found[0], unflatten_dict(found[1], sep="/"))
 
     def close(self) -> None:
         """Wait for the save in progress and let go of the folder."""

@@ -31,18 +31,6 @@ def checksum(state: Any, first: bytes = b"") -> str:
     return digest.hexdigest()
 
 
-def nest(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Turn `a/b: x` into `{a: {b: x}}`, the form that a bare restore returns."""
-    root: dict[str, Any] = {}
-    for name, array in arrays.items():
-        *folders, last = name.split("/")
-        node = root
-        for folder in folders:
-            node = node.setdefault(folder, {})
-        node[last] = array
-    return root
-
-
 def fill(target: Any, arrays: Mapping[str, np.ndarray], source: str) -> Any:
     """Return `target` with its leaves replaced by those of `arrays` of the same path.
 

@@ -36,7 +36,6 @@ def write_blocks(preparation, maker: Maker, total: int, folder, num_classes: int
     blocks = math.ceil(total / size)
     clock = Clock()
     progress = Progress(math.ceil(blocks / processes), clock, is_main=preparation.is_main)
-    clock.start()
     with ThreadPoolExecutor(1) as writer:
         written = None
         # As many rounds in every process, the last perhaps without a block: all look for a stop

@@ -3,7 +3,9 @@
 import jax
 import numpy as np
 
-from jax_labor.data.pipeline import CachedRecords, TrainIterator, TrainView, train_iterator
+from jax_labor.data.pipeline import TrainIterator, train_iterator
+from jax_labor.data.records import CachedRecords
+from jax_labor.data.views import TrainView
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError
 from jax_labor.experiments.bounds import check_least, check_positive, check_share
@@ -95,7 +97,7 @@ class Images:
         data = self._config.data
         return self._iterate(
             data.train_batch,
-            self._config.seed % 2**32,
+            self._config.seed,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
             workers=data.workers,

@@ -6,7 +6,9 @@ from collections.abc import Callable
 import jax
 
 from jax_labor.data.augment import check_crops
-from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
+from jax_labor.data.pipeline import train_iterator
+from jax_labor.data.records import CachedRecords
+from jax_labor.data.views import TrainView
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.processes import together
 from jax_labor.errors import UserError

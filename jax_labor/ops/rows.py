@@ -12,9 +12,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jax_labor.ops.resize import bilinear_taps
+from jax_labor.ops.windows import windows
 
 # Elements of one upsampled block [rows, C, W]: 2 MiB of float32 stays in a CPU core's cache; an
 # accelerator wants more work per kernel, and 16 MiB stays in the second-level cache of a large one.
@@ -40,39 +40,24 @@ def block_rows(size: tuple[int, int], num_classes: int) -> tuple[int, int]:
     return math.ceil(height / blocks), blocks
 
 
-def _row_weights(
-    h: int, height: int, align_corners: bool, rows: int, blocks: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first input row of each block [blocks] and its weights [blocks, rows, taps]."""
-    low, high, weight = bilinear_taps(h, height, align_corners)
-    index = np.minimum(np.arange(rows * blocks), height - 1)
-    low, high, weight = (t[index].reshape(blocks, rows) for t in (low, high, weight))
-    taps = int((high.max(1) - low.min(1)).max()) + 1
-    start = np.minimum(low.min(1), h - taps).astype(np.int32)
-    matrix = np.zeros((blocks, rows, taps), np.float32)
-    b, r = np.indices(low.shape)
-    np.add.at(matrix, (b, r, low - start[:, None]), 1 - weight)
-    np.add.at(matrix, (b, r, high - start[:, None]), weight)
-    return start, matrix
-
-
 def _block_reader(
-    x: jax.Array, size: tuple[int, int], align_corners: bool, rows: int, blocks: int
+    x: jax.Array, size: tuple[int, int], align_corners: bool, rows: int
 ) -> Callable[[jax.Array], jax.Array]:
     """Returns a function from block number to the block of resized `x` [h,w,C] as [rows, C, W]."""
     h, w, channels = x.shape
     height, width = size
-    start, weights = (jnp.asarray(a) for a in _row_weights(h, height, align_corners, rows, blocks))
+    cut = windows(h, height, rows, align_corners=align_corners)
+    start, weights = jnp.asarray(cut.start), jnp.asarray(cut.matrix())
     low, high, weight = bilinear_taps(w, width, align_corners)
     weight = weight[None, None]
     x = x.astype(jnp.float32).transpose(0, 2, 1)
-    taps = weights.shape[-1]
 
     def read(block: jax.Array) -> jax.Array:
-        strip = jax.lax.dynamic_slice_in_dim(x, start[block], taps)
+        strip = jax.lax.dynamic_slice_in_dim(x, start[block], cut.length)
         if w != width:
             strip = strip[:, :, low] * (1 - weight) + strip[:, :, high] * weight
-        y = jnp.dot(weights[block], strip.reshape(taps, -1), precision=jax.lax.Precision.HIGHEST)
+        strip = strip.reshape(cut.length, -1)
+        y = jnp.dot(weights[block], strip, precision=jax.lax.Precision.HIGHEST)
         return y.reshape(rows, channels, width)
 
     return read
@@ -132,7 +117,7 @@ def _reader(
 ) -> tuple[int, Callable[[jax.Array], list[jax.Array]]]:
     """Returns the number of blocks and the function that reads one block of every argument."""
     rows, blocks = block_rows(size, max(x.shape[-1] for x in logits))
-    readers = [_block_reader(x, size, align_corners, rows, blocks) for x in logits]
+    readers = [_block_reader(x, size, align_corners, rows) for x in logits]
     excess = rows * blocks - size[0]
     maps = [jnp.pad(m, ((0, excess), (0, 0))) for m in maps]
 

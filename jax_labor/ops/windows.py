@@ -34,19 +34,26 @@ class Windows(NamedTuple):
         return matrix
 
 
-def windows(n: int, size: int, outputs: int, span: tuple[int, int] | None = None) -> Windows:
-    """Groups the outputs of a resize from `n` to `size` (align_corners=False) by `outputs` each.
+def windows(
+    n: int,
+    size: int,
+    outputs: int,
+    span: tuple[int, int] | None = None,
+    align_corners: bool = False,
+) -> Windows:
+    """Groups the outputs of a resize from `n` to `size` by `outputs` each.
 
     Args:
       n: inputs along the axis.
       size: outputs along the axis.
       outputs: outputs in a group. Where they do not divide evenly the last output is repeated.
       span: the part [first, last) of the outputs that is wanted; all by default.
+      align_corners: as in `resize_bilinear`.
     """
     first, last = span or (0, size)
     groups = math.ceil((last - first) / outputs)
     index = np.minimum(first + np.arange(groups * outputs), last - 1)
-    taps = bilinear_taps(n, size, align_corners=False)
+    taps = bilinear_taps(n, size, align_corners)
     low, high, weight = (t[index].reshape(groups, outputs) for t in taps)
     length = int((high.max(1) - low.min(1)).max()) + 1
     start = np.minimum(low.min(1), n - length).astype(np.int32)

@@ -22,7 +22,8 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool, c
     Args:
         network: has `model` (a LaborNet), `discriminator` (an FCDiscriminator, used where
             `config.loss.adversarial*` is not 0) and their optimisers `tx`, `discriminator_tx`.
-        config: settings `loss`, `discriminator`, `pseudo`, `model`, `train` of a card.
+        config: a card; read are `loss`, `discriminator`, `pseudo`, `model`, `train`, `seed` and
+            `align_corners`.
         trains_selector: whether the two classifiers learn, where the network has them.
         self_trains: whether the segmenter learns from pseudo-labels, weighted `loss.pseudo`.
         class_weights: float32[C], what a pixel of each class weighs in every cross-entropy; None

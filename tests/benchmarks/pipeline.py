@@ -16,8 +16,10 @@ import numpy as np
 from PIL import Image
 
 from jax_labor.data import transforms
-from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
+from jax_labor.data.pipeline import train_iterator
+from jax_labor.data.records import CachedRecords
 from jax_labor.data.sparse import resize_sparse
+from jax_labor.data.views import TrainView
 
 
 class Pngs:

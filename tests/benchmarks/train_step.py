@@ -32,7 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # `configs` is not
 
 from configs import spl
 from jax_labor.classes import IGNORE, get_table
-from jax_labor.data.pipeline import CachedRecords, TrainView, train_iterator
+from jax_labor.data.pipeline import train_iterator
+from jax_labor.data.records import CachedRecords
+from jax_labor.data.views import TrainView
 from jax_labor.engine.startup import setup_jax
 from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.steps import parallel

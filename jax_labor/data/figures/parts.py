@@ -1,4 +1,4 @@
-"""Train ids of the class table `figures`."""
+"""Train ids of the class table `figures12`."""
 
 (
     BACKGROUND,

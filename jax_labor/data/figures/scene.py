@@ -26,7 +26,7 @@ def render(seed, size):
       size: (height, width) in pixels, each at least 16; what is drawn does not depend on it.
 
     Returns:
-      The picture uint8[H, W, 3] and its labels uint8[H, W], train ids of class table `figures`.
+      The picture uint8[H, W, 3] and its labels uint8[H, W], train ids of class table `figures12`.
 
     Raises:
       UserError: for a seed or a size that does not exist.

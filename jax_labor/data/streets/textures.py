@@ -11,7 +11,7 @@ PER_METRE = 64
 
 
 def _smooth(noise, radius):
-    """Box-blurred twice with wrap-around, back to unit variance."""
+    """A Gaussian blur with wrap-around, back to unit variance."""
     spectrum = np.fft.rfft2(noise)
     rows, columns = np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None]
     soft = np.fft.irfft2(

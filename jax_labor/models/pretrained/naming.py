@@ -49,6 +49,7 @@ class Leaf:
 
 
 CONV = (Leaf("weight", "params", "kernel"), Leaf("bias", "params", "bias"))
+DENSE = (Leaf("weight", "params", "kernel", "oi->io"), Leaf("bias", "params", "bias"))
 NORM = (
     Leaf("weight", "params", "scale"),
     Leaf("bias", "params", "bias"),

@@ -1,9 +1,8 @@
 """The layout of a pixel classifier's checkpoint: nv-tlabs/datasetGAN_release."""
 
 from jax_labor.models.pretrained.layout import Layout
-from jax_labor.models.pretrained.naming import Leaf, Module, norm
+from jax_labor.models.pretrained.naming import DENSE, Module, norm
 
-DENSE = (Leaf("weight", "params", "kernel", "oi->io"), Leaf("bias", "params", "bias"))
 WRAPPER = "model_state_dict"
 
 PIXEL_CLASSIFIER = Layout(

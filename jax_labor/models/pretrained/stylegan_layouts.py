@@ -6,11 +6,10 @@ The second has the weights of the first under other names and with axes of lengt
 import numpy as np
 
 from jax_labor.models.pretrained.layout import Constant, Layout
-from jax_labor.models.pretrained.naming import CONV, Leaf, Module
+from jax_labor.models.pretrained.naming import CONV, DENSE, Leaf, Module
 
 _TAPS = np.array([1, 3, 3, 1], np.float32)
 FILTER = np.outer(_TAPS, _TAPS) / 64
-DENSE = (Leaf("weight", "params", "kernel", "oi->io"), Leaf("bias", "params", "bias"))
 NOISE = (
     Leaf("noise_strength", "params", "noise_strength"),
     Leaf("noise_const", "stats", "noise_const"),
