@@ -55,10 +55,8 @@ def run(config, workdir: str, force: bool = False) -> dict:
     config = _completed(config, workdir, generator)
     _check_settings(config)
     made = _make_dataset(config, workdir, generator, force)
-    with Session(config, workdir, force) as session:
-        for phase in segmentation_phases(config):
-            if session.step < phase.end:
-                session.train(phase)
+    with Session(config, workdir, segmentation_phases(config), force) as session:
+        session.train_all()
         return finish(session, more=made)
 
 

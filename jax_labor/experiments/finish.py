@@ -48,7 +48,7 @@ def _report(session, evaluation, ledger, more: dict) -> dict:
         "seed": config.seed,
         **more,
     }
-    if folds.count(config, session.data.eval):
+    if session.folds:
         results["folds"] = _folds(session)
     results = write_results(session.workdir, results)
     if session.data.eval.has_labels:

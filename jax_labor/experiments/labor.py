@@ -40,7 +40,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
         _check_budget(config.rounds, data.target)
         check_kept(workdir, config.rounds, data.target.table)
 
-    with Session(config, workdir, force, check) as session:
+    with Session(config, workdir, phases, force, check) as session:
         from_main(lambda: check_opened(workdir, phases, session.step))
         for phase in phases:
             if session.step >= phase.end:

@@ -91,9 +91,3 @@ def segmentation_phases(config) -> list[Phase]:
     uses_target = needs_target or bool(loss.pseudo)
     kind = {"uses_target": uses_target, "trains_selector": False, "self_trains": True}
     return [*phases, Phase(start, steps, labels, **kind)]
-
-
-def uses_target(config) -> bool:
-    """Whether any step of the run reads the target's images."""
-    plan = labor_phases if config.experiment == "labor" else segmentation_phases
-    return any(phase.uses_target for phase in plan(config))

@@ -20,9 +20,6 @@ def run(config, workdir: str, force: bool = False) -> dict:
                 " labelled split, or train with configs/segmentation.py:source."
             )
 
-    phases = segmentation_phases(config)
-    with Session(config, workdir, force, check) as session:
-        for phase in phases:
-            if session.step < phase.end:
-                session.train(phase)
+    with Session(config, workdir, segmentation_phases(config), force, check) as session:
+        session.train_all()
         return finish(session)

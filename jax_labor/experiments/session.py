@@ -1,7 +1,7 @@
 """A segmenter's training in its work directory: phase after phase, with or without a target."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 
@@ -22,7 +22,7 @@ from jax_labor.experiments.assembly import (
 )
 from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
-from jax_labor.experiments.phases import ANSWERS, FULL, Phase, uses_target
+from jax_labor.experiments.phases import ANSWERS, FULL, Phase
 from jax_labor.experiments.restored import write_table
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
@@ -53,22 +53,35 @@ class Session(RunSession):
         data: source, target and evaluation data.
         network: the network and its optimisers.
         state: the present TrainState.
+        folds: parts of the evaluation data that choose checkpoints for each other, 0 for none.
         evaluator: of the evaluation data.
     """
 
     def __init__(
-        self, config, workdir: str, force: bool = False, check: Callable[[Data], None] | None = None
+        self,
+        config,
+        workdir: str,
+        phases: Sequence[Phase],
+        force: bool = False,
+        check: Callable[[Data], None] | None = None,
     ):
-        """`check` may refuse the data, by a UserError, before anything is written down.
+        """Opens the run where it stopped.
 
-        It is called in all processes, and must not wait for the others.
+        Args:
+            config: a card.
+            workdir: its work directory.
+            phases: the plan of its training.
+            force: go on although settings or data are others than at the start.
+            check: may refuse the data, by a UserError, before anything is written down; called in
+                all processes, and must not wait for the others.
         """
         check_training(config)
         super().__init__(config, workdir, free_settings(config), force)
-        self.data = together(lambda: _checked_data(config, workdir, force, check))
+        self._phases = phases
+        self.data = together(lambda: self._checked_data(workdir, force, check))
         self.network = build_network(config, self.data.table.num_classes)
-        parts = folds.count(config, self.data.eval)
-        self.evaluator = Evaluator(config, self.network.model, self.data.eval, parts)
+        self.folds = folds.count(config, self.data.eval)
+        self.evaluator = Evaluator(config, self.network.model, self.data.eval, self.folds)
         self._train_steps, self._cached = {}, {}
         self._open(config.train.steps)
         if self.is_main:
@@ -81,6 +94,12 @@ class Session(RunSession):
     def variables(self) -> dict:
         """What the network is applied with, on the host."""
         return jax.device_get({"params": self.state.params, "batch_stats": self.state.batch_stats})
+
+    def train_all(self) -> None:
+        """Trains all phases that are left, of a run without queries."""
+        for phase in self._phases:
+            if self.step < phase.end:
+                self.train(phase)
 
     def train(self, phase: Phase, overlay=None) -> None:
         """Trains to the end of `phase`, and saves there.
@@ -115,7 +134,7 @@ class Session(RunSession):
         """Evaluates the present state; with folds, what each counted is kept for the end."""
         with self.clock.pause():
             evaluation = self.evaluator.run(self.variables)
-        if folds.count(self.config, self.data.eval) and self.is_main:
+        if self.folds and self.is_main:
             folds.keep(self.workdir, self.step, evaluation.by_fold)
         return evaluation
 
@@ -216,26 +235,26 @@ class Session(RunSession):
             self._cached[role] = CachedRecords(records, size)
         return self._cached[role]
 
-
-def _checked_data(config, workdir, force: bool, check) -> Data:
-    """This process's data; a UserError where it is not there, or not what the run needs."""
-    data = load_data(config)
-    if not data.source.has_labels:
-        raise UserError(
-            f"config.data.source ({data.source.description}) has no labels to learn from: choose a"
-            " labelled split or data set."
-        )
-    if config.loss.balance and not data.source.class_pixels.any():
-        raise UserError(
-            "config.loss.balance weighs classes by their pixels in config.data.source, whose labels"
-            " are all void: mend them, or set it to 0."
-        )
-    for role in ("source", "target") if uses_target(config) else ("source",):
-        check_crops(getattr(data, role), train_view(config, role))
-    if check:
-        check(data)
-    check_data(workdir, data, force)
-    return data
+    def _checked_data(self, workdir, force: bool, check) -> Data:
+        """This process's data; a UserError where it is not there, or not what the run needs."""
+        data = load_data(self.config)
+        if not data.source.has_labels:
+            raise UserError(
+                f"config.data.source ({data.source.description}) has no labels to learn from:"
+                " choose a labelled split or data set."
+            )
+        if self.config.loss.balance and not data.source.class_pixels.any():
+            raise UserError(
+                "config.loss.balance weighs classes by their pixels in config.data.source, whose"
+                " labels are all void: mend them, or set it to 0."
+            )
+        uses_target = any(phase.uses_target for phase in self._phases)
+        for role in ("source", "target") if uses_target else ("source",):
+            check_crops(getattr(data, role), train_view(self.config, role))
+        if check:
+            check(data)
+        check_data(workdir, data, force)
+        return data
 
 
 def _target_labels(phase: Phase, overlay) -> dict:
