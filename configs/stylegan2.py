@@ -27,7 +27,9 @@ def get_config(preset: str = "auto"):
     if not resolution:
         apply(c)
     elif name in SIZED:
-        apply(c, int(resolution))
+        if (size := int(resolution)) < 8 or size & (size - 1):
+            raise ValueError(f"The resolution {size} is no power of two, from 8 on.")
+        apply(c, size)
     else:
         others = " and ".join(SIZED)
         raise ValueError(f"The preset {name!r} has its own resolution; {others} take another.")
@@ -107,7 +109,7 @@ def base() -> ConfigDict:
 
 def auto(c: ConfigDict, resolution: int = 256) -> None:
     """The official code's settings by resolution, for one device."""
-    batch = min(4096 // resolution, 32)
+    batch = max(1, min(4096 // resolution, 32))
     _size(c, resolution, fmaps=1.0 if resolution >= 512 else 0.5)
     _rates(c, 0.002 if resolution >= 1024 else 0.0025)
     c.data.train_batch, c.network.mbstd_group = batch, min(batch, 4)

@@ -203,7 +203,6 @@ def test_it_is_a_source_domain(tmp_path, data, finished):
             settings[name].update(shared[name])
         changes = {name: shared.data[name] for name in ("source_batch", "target_batch")}
         settings.data.update({**changes, "eval_batch": 4})
-        settings.data.source.options = {}
         settings.update_from_flattened_dict(
             place
             | {"data.source_view.size": SIZE, "data.target_view.size": SIZE, "train.steps": 4}
@@ -675,6 +674,11 @@ LATE = {
     "data.source.name": ("figures", "config.data.source.name is 'figures'"),
     "start_from": ("/nowhere", "config.start_from: this training has no warm-up"),
     "loss.pseudo_start": (2.0, "config.loss.pseudo_start is 2.0"),
+    "loss.target": (0.5, "config.loss.target is above 0"),
+    "data.source.split": ("train+val", "config.data.source.split is 'val': use train or labelled"),
+    "data.source_view.resize": ("random_crop", "config.data.source_view.crop_height"),
+    "ensemble.smallest": (-5, "config.ensemble.smallest is -5: use 0"),
+    "generator.psi ": (float("inf"), "config.generator.psi is inf: use 0"),
 }
 
 
@@ -682,7 +686,7 @@ LATE = {
 def test_no_part_begins_that_a_later_part_would_refuse(tmp_path, data, generator, setting):
     """People label in between; and a start that was refused may be corrected."""
     value, message = LATE[setting]
-    bad = config(data, generator, **{"annotator": "segmenter", setting: value})
+    bad = config(data, generator, **{"annotator": "segmenter", setting.strip(): value})
     with pytest.raises(UserError, match=re.escape(message)):
         experiments.run(bad, str(tmp_path / "run"))
     left = [path.name for path in (tmp_path / "run").glob("*")]

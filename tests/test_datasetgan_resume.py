@@ -154,8 +154,10 @@ def begin_two(begin, workdir, *flags):
 
 def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed):
     workdir = answered(asked, tmp_path / "run")
-    for process in begin_two(begin, workdir):
-        ends(process, workdir)
+    processes = begin_two(begin, workdir)
+    wait_for((workdir / "dataset/card.json").exists, LONGEST)
+    for process in processes:  # what follows is the training of test_distributed
+        kill(process, workdir)
     assert "2 processes" in Path(f"{workdir}.log").read_text()
     assert written(workdir / "dataset") == written(undisturbed / "dataset")
     (_, ours), (_, theirs) = (final_state(w / "ensemble") for w in (workdir, undisturbed))

@@ -9,7 +9,6 @@ from configs import common, datasetgan, spl, stylegan2
 from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.experiments import labor
-from jax_labor.experiments.assembly import Data
 from jax_labor.experiments.bounds import check_run
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.phases import labor_phases
@@ -66,7 +65,7 @@ def test_seeds_of_32_bits_are_taken(seed):
         ("data.target_view.scale", (2.0, 0.5), "config.data.target_view.scale="),
         ("eval.size", (0, 64), "config.eval.size="),
         ("eval.scales", (1.0, -1.0), "config.eval.scales: -1.0"),
-        ("data.normalize", "cafe", "config.data.normalize="),
+        ("data.normalize", "cafe", "config.data.normalize is .cafe."),
         ("optimizer.decay_steps", -1, "config.optimizer.decay_steps is -1: use 0"),
         ("pseudo.rule", "argmin", "config.pseudo.rule"),
     ],
@@ -151,11 +150,11 @@ OTHERS = {
 @pytest.mark.parametrize("role", ["source", "target", "eval"])
 @pytest.mark.parametrize("what", OTHERS)
 def test_a_resume_with_other_data_is_refused(tmp_path, role, what):
-    first = Data(*(Records([(30, 40)] * 2) for _ in range(3)))
+    first = {role: Records([(30, 40)] * 2) for role in ("source", "target", "eval")}
     check_data(tmp_path, first)  # nothing to compare with yet
     write_data(tmp_path, first)
     check_data(tmp_path, first)
-    other = dataclasses.replace(first, **{role: OTHERS[what]})
+    other = first | {role: OTHERS[what]}
     with pytest.raises(UserError, match=f"other data:(.|\n)*- {role}.{what}: was .*, now") as error:
         check_data(tmp_path, other)
     assert "data.json" in str(error.value) and "--force" in str(error.value)

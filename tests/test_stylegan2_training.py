@@ -26,6 +26,7 @@ from jax_labor.experiments.generator_file import (
     save_generator,
 )
 from jax_labor.experiments.run_session import Stopped
+from jax_labor.files import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -137,6 +138,19 @@ def test_other_settings_are_refused_but_a_longer_training_is_not(undisturbed, da
         gan_session.GanSession(config(data, **{"loss.r1_gamma": 3.0}), str(workdir))
     with gan_session.GanSession(config(data, **{"train.kimg": 0.08}), str(workdir)) as session:
         assert (session.step, session.steps) == (9, 10)
+    facts = read_json(workdir / "data.json")
+    assert facts["train"]["images"] == 10
+    write_json(workdir / "data.json", {"train": facts["train"] | {"images": 20}})
+    with pytest.raises(UserError, match="other data:\n- train.images: was 20, now 10"):
+        gan_session.GanSession(config(data), str(workdir))
+    write_json(workdir / "data.json", facts)
+
+
+def test_an_image_too_small_for_its_crops_is_refused_before_any_step(data, tmp_path):
+    crops = {"data.view.resize": "random_crop", "data.view.crop_height": (20, 24)}
+    with pytest.raises(UserError, match="the 16 pixels that fit into .* of 16x24; lower it"):
+        run(config(data, **crops), str(tmp_path))
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_the_generator_of_a_training_that_has_not_ended(undisturbed, tmp_path):

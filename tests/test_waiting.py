@@ -21,6 +21,7 @@ from jax_labor.labels.store import Round
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 PEOPLE = "--config.annotator=people"
+AT_ONCE = {"rounds.warmup": 0}  # the first round, without any training
 
 
 def answer(workdir, number):
@@ -62,7 +63,7 @@ def test_a_run_of_people_ends_as_one_of_the_oracle(tmp_path, data):
 
 
 def test_people_see_the_picture_and_the_classes(tmp_path, data):
-    settings = config(data, annotator="people")
+    settings = config(data, annotator="people", **AT_ONCE)
     with pytest.raises(annotators.Waiting) as waiting:
         experiments.run(settings, str(tmp_path))
     round_ = waiting.value.round
@@ -94,7 +95,7 @@ def test_small_pieces_can_be_left_out(tmp_path, data):
     shares = {}
     for smallest in (0, 6):
         workdir = tmp_path / str(smallest)
-        settings = config(data, annotator="people")
+        settings = config(data, annotator="people", **AT_ONCE)
         settings.rounds.smallest, settings.rounds.specks = smallest, "leave"
         with pytest.raises(annotators.Waiting):
             experiments.run(settings, str(workdir))
@@ -109,7 +110,7 @@ def test_small_pieces_can_be_left_out(tmp_path, data):
 
 
 def test_pixels_drawn_at_random_are_not_left_out_as_specks(tmp_path, data):
-    settings = config(data, annotator="people")
+    settings = config(data, annotator="people", **AT_ONCE)
     settings.rounds.update(smallest=6, specks="leave", strategy="random")
     with pytest.raises(annotators.Waiting):
         experiments.run(settings, str(tmp_path))

@@ -1,5 +1,7 @@
 """One training example: the same random geometry for image and labels, colour for the image."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from jax_labor.classes import IGNORE
@@ -87,14 +89,14 @@ def choose_window(
     return Window(int(top), int(left), *crop_size)
 
 
-def check_crops(records, view: TrainView) -> None:
-    """Refuses records of which one is smaller than the smallest crop of "random_crop"; UserError.
+def check_crops(sizes: Mapping[str, tuple[int, int]], view: TrainView) -> None:
+    """Refuses an image, by its name and (H, W), too small for the least "random_crop"; UserError.
 
     Drawn at random, it might be met after hours of training.
     """
     if view.resize == "random_crop":
-        for index, name in enumerate(records.names):
-            _highest_crop(records.size(index), view, name)
+        for name, size in sizes.items():
+            _highest_crop(size, view, name)
 
 
 def _highest_crop(native, view: TrainView, name: str) -> int:

@@ -50,6 +50,11 @@ def native_size(records: Records, index: int) -> tuple[int, int]:
     return read_record(records, index)["native"]
 
 
+def sizes_by_name(records: Records) -> dict[str, tuple[int, int]]:
+    """(h, w) of every record."""
+    return {name: native_size(records, index) for index, name in enumerate(records.names)}
+
+
 class CachedRecords:
     """Records that are decoded, and resized to a fixed size, only once.
 

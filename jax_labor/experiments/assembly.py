@@ -10,6 +10,7 @@ import numpy as np
 
 from jax_labor.classes import ClassTable, check_same_classes
 from jax_labor.data.catalogue import load
+from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.models.discriminator import FCDiscriminator
 from jax_labor.models.factory import build_model
 from jax_labor.models.pretrained import initialise
@@ -35,6 +36,8 @@ class Data:
 def load_domain(config, role: str):
     """Loads the data set that plays `role` ("source", "target" or "eval")."""
     domain = config.data[role]
+    # A flag that puts this data set in the place of a card's cannot take its options away.
+    options = {} if domain.name == GENERATED else domain.options.to_dict()
     root = os.path.join(config.data.root, domain.root) if domain.root else ""
     return load(
         domain.name,
@@ -44,7 +47,7 @@ def load_domain(config, role: str):
         classes=config.data.classes,
         names=domain.names,
         drop_bad=domain.drop_bad,
-        options=domain.options.to_dict(),
+        options=options,
     )
 
 

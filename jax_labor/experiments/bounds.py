@@ -19,7 +19,7 @@ def check_least(config, least: Mapping[str, float]) -> None:
         UserError: naming the first such setting and its least value.
     """
     for name, smallest in least.items():
-        _check(config, name, lambda value: value >= smallest, f"{smallest} or more")  # noqa: B023
+        _check(config, name, lambda value: smallest <= value < math.inf, f"{smallest} or more")  # noqa: B023
 
 
 def check_positive(config, names: Iterable[str]) -> None:

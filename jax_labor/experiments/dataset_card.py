@@ -165,5 +165,6 @@ from 0; 255 = void), `divergence` uint8[H, W, 1] (the uncertainty of each pixel,
 is 0.51 nats or more), `name` and `score`, the image's uncertainty. The colours of the classes are
 in `{generated.version_folder(".")}/metadata.json`.
 
-or train on it: `--config.data.source.name=generated --config.data.source.root=THIS_FOLDER`.
+or train on it: `--config.data.source.name=generated --config.data.source.root=THIS_FOLDER`, as an
+absolute path.
 """

@@ -7,12 +7,15 @@ import jax
 from ml_collections import ConfigDict
 
 from jax_labor.classes import ClassTable
+from jax_labor.data.augment import check_crops
+from jax_labor.data.generated import LABELLED, TRAIN
 from jax_labor.data.generated.layout import NAME as GENERATED
+from jax_labor.data.records import sizes_by_name
 from jax_labor.engine.config import write_config
 from jax_labor.engine.processes import from_main, together
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.engine.workdir import take
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, check_choice
 from jax_labor.experiments import factory, folds, samples, segmenter_oracle
 from jax_labor.experiments.annotators import answer_round, check_annotator
 from jax_labor.experiments.assembly import (
@@ -22,7 +25,7 @@ from jax_labor.experiments.assembly import (
     load_domain,
 )
 from jax_labor.experiments.bounds import check_least, check_run
-from jax_labor.experiments.checks import check_training
+from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator
 from jax_labor.experiments.kept_generator import open_samples_generator
@@ -74,6 +77,15 @@ def _check_settings(config) -> None:
             f"config.data.source.name is {config.data.source.name!r}: the segmenter learns from"
             f" what the run writes, {GENERATED!r}; configs/segmentation.py takes other sources."
         )
+    # Published classifiers come without labelled samples.
+    splits = (TRAIN,) if config.ensemble.weights else (TRAIN, LABELLED)
+    for split in config.data.source.split.split("+"):
+        check_choice("config.data.source.split", split, splits)
+    if config.loss.target:
+        raise UserError(
+            "config.loss.target is above 0, but this segmenter learns from what the run writes"
+            " alone: set it to 0; configs/segmentation.py:supervised learns from real labels."
+        )
     if config.start_from:
         raise UserError("config.start_from: this training has no warm-up to share; leave it empty.")
 
@@ -88,10 +100,21 @@ def _completed(config, workdir, generator: OpenGenerator) -> ConfigDict:
     return config
 
 
-def _check_segmenter(config) -> ClassTable:
-    """Refuses what the segmenter's training would, when all is labelled; returns the classes."""
+def _check_segmenter(config, size: tuple[int, int]) -> ClassTable:
+    """Refuses what the segmenter's training would, when all is labelled; returns the classes.
+
+    Args:
+        config: the completed settings.
+        size: (H, W) of the generator's images.
+
+    Raises:
+        UserError: naming the setting, and what it may be.
+    """
     target, evaluated = (load_domain(config, role) for role in ("target", "eval"))
     table = evaluated.table
+    check_crops({"the generator's images": size}, train_view(config, "source"))
+    if any(phase.uses_target for phase in segmentation_phases(config)):
+        check_crops(sizes_by_name(target), train_view(config, "target"))
     check_classes("target", target.table, table)
     folds.assign(evaluated.names, folds.count(config, evaluated))
     network = build_network(config, table.num_classes)
@@ -130,7 +153,8 @@ def _make_dataset(config, workdir, generator: OpenGenerator, force: bool) -> dic
     """Brings WORKDIR/dataset about, part by part; returns what results.json says of it."""
     is_main = jax.process_index() == 0
     take(workdir, config.to_dict(), free_settings(config), force)
-    table, weights = together(lambda: _check_segmenter(config)), config.ensemble.weights
+    table = together(lambda: _check_segmenter(config, generator.size))
+    weights = config.ensemble.weights
     if weights:
         channels = sum(shape[-1] for shape in generator.network.feature_sizes.values())
         ensemble = together(lambda: read_ensemble(weights, table, channels))

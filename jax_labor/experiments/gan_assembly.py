@@ -79,13 +79,18 @@ def first_state(config, gan: Gan) -> GanState:
     return jax.device_get(jax.jit(lambda: create(gan, key, config.augment.p))())
 
 
+def view(config, size: tuple[int, int]) -> TrainView:
+    """How images of any size become those of `size` = (H, W) that the network makes."""
+    settings = config.data.view.to_dict()
+    return TrainView(size=size, normalize="unit", **settings, name="config.data.view")
+
+
 class Images:
     """The training images as the network's size and range want them."""
 
     def __init__(self, config, records, size: tuple[int, int]):
         self._config, self.size = config, size
-        settings = config.data.view.to_dict()
-        self._view = TrainView(size=size, normalize="unit", **settings, name="config.data.view")
+        self._view = view(config, size)
         fixed = size if self._view.resize == "fixed" else None
         self._records = CachedRecords(records, fixed) if config.data.cache else records
 

@@ -2,11 +2,14 @@
 
 import jax
 
+from jax_labor.data.augment import check_crops
+from jax_labor.data.records import sizes_by_name
 from jax_labor.engine.processes import together
 from jax_labor.experiments import gan_assembly, run_session
 from jax_labor.experiments.assembly import load_domain
 from jax_labor.experiments.gan_pictures import progress_picture
 from jax_labor.experiments.gan_samples import Sampler
+from jax_labor.experiments.same_data import check_data, write_data
 from jax_labor.steps import gan as gan_steps
 from jax_labor.steps import parallel
 
@@ -31,8 +34,8 @@ class GanSession(run_session.RunSession):
         steps = gan_assembly.iterations(config)
         self.gan = gan_assembly.build_gan(config)
         super().__init__(config, workdir, FREE, force)
-        self.records = together(lambda: load_domain(config, "train"))
         size = self.gan.generator.pyramid.image_size
+        self.records = together(lambda: _checked_records(config, workdir, size, force))
         self.images = gan_assembly.Images(config, self.records, size)
         each = config.data.train_batch // jax.device_count()
         self.sampler = Sampler(self.gan.generator, config.seed, each)
@@ -41,6 +44,8 @@ class GanSession(run_session.RunSession):
             for name, phase in gan_steps.make_phases(self.gan, config).items()
         }
         self._open(steps)
+        if self.is_main:
+            write_data(self.workdir, {"train": self.records})
 
     @property
     def variables(self) -> dict:
@@ -92,3 +97,11 @@ class GanSession(run_session.RunSession):
         state, meta = self._resumed(jax.eval_shape(fresh)) or (fresh(), {"position": None})
         self._position = meta["position"]
         return state
+
+
+def _checked_records(config, workdir, size, force: bool):
+    """This process's training images; a UserError where they will not do."""
+    records = load_domain(config, "train")
+    check_crops(sizes_by_name(records), gan_assembly.view(config, size))
+    check_data(workdir, {"train": records}, force)
+    return records

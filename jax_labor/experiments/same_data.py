@@ -2,23 +2,25 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from etils import epath
 
+from jax_labor.data.records import Records
 from jax_labor.engine.config import check_same
 from jax_labor.files import write_json
 
 _DATA = "data.json"
 
 
-def check_data(workdir: epath.PathLike, data, force: bool = False) -> None:
+def check_data(workdir: epath.PathLike, data: Mapping[str, Records], force: bool = False) -> None:
     """Refuses data sets other than those that the run in `workdir` was started with.
 
     Their settings may be the same: images came or went, or the classes file was edited.
 
     Args:
         workdir: the work directory.
-        data: with source, target and evaluation records as `source`, `target` and `eval`.
+        data: the records by their role, such as "source".
         force: go on with these.
 
     Raises:
@@ -30,16 +32,15 @@ def check_data(workdir: epath.PathLike, data, force: bool = False) -> None:
         check_same(path, _facts(data), "this workdir was started with other data", remedy)
 
 
-def write_data(workdir: epath.PathLike, data) -> None:
+def write_data(workdir: epath.PathLike, data: Mapping[str, Records]) -> None:
     """Writes `workdir/data.json`, which `check_data` reads."""
     write_json(epath.Path(workdir) / _DATA, _facts(data))
 
 
-def _facts(data) -> dict:
+def _facts(data: Mapping[str, Records]) -> dict:
     """Of each role's records: how many, their names and sizes as a digest, their classes."""
     facts = {}
-    for role in ("source", "target", "eval"):
-        records = getattr(data, role)
+    for role, records in data.items():
         sizes = [records.size(index) for index in range(len(records))]
         listed = json.dumps([list(records.names), sizes]).encode()
         facts[role] = {

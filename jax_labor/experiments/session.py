@@ -7,7 +7,7 @@ import jax
 
 from jax_labor.data.augment import check_crops
 from jax_labor.data.pipeline import train_iterator
-from jax_labor.data.records import CachedRecords
+from jax_labor.data.records import CachedRecords, sizes_by_name
 from jax_labor.data.views import TrainView
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.processes import together
@@ -86,7 +86,7 @@ class Session(RunSession):
         self._open(config.train.steps)
         if self.is_main:
             write_table(self.workdir, self.data.table)
-            write_data(self.workdir, self.data)
+            write_data(self.workdir, vars(self.data))
         if self._took_warmup:  # the other run may be gone when people have answered
             self.checkpoints.save(self.step, self.state, self._beside())
 
@@ -250,10 +250,10 @@ class Session(RunSession):
             )
         uses_target = any(phase.uses_target for phase in self._phases)
         for role in ("source", "target") if uses_target else ("source",):
-            check_crops(getattr(data, role), train_view(self.config, role))
+            check_crops(sizes_by_name(getattr(data, role)), train_view(self.config, role))
         if check:
             check(data)
-        check_data(workdir, data, force)
+        check_data(workdir, vars(data), force)
         return data
 
 

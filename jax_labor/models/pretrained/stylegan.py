@@ -52,8 +52,8 @@ def load_stylegan(
 ) -> tuple[Network, dict, Report]:
     """Build the network that a file holds and fill it, strictly.
 
-    The network computes in float32, whatever it was trained in. What had to be made, because the
-    file lacks it, is logged and in the report's notes.
+    A network of other frameworks computes in float32, whatever it was trained in. What had to be
+    made, because the file lacks it, is logged and in the report's notes.
 
     Args:
       source: an official .pkl; a rosinality .pt; a state dict of an official generator; or our
