@@ -470,6 +470,13 @@ def test_signing_out_asks_and_another_name_gets_a_page_of_its_own(visit):
     ada.press("Enter")
     ada.sees("All done, thank you", "#end")  # with what had waited for Ada
     expect(name).to_have_text("Ada")
+    name.click()
+    ada.page.locator("#confirm [value=yes]").click()
+    ada.sees("open the link again", "#token-row")
+    ada.page.goto(server.url)  # in the same tab
+    expect(ada.page.locator("#token-row")).to_be_hidden()
+    ada.press("Enter")
+    ada.sees("All done, thank you", "#end")
     assert labels(round_, "a")[[1, 2], [1, 2]].tolist() == [ROAD, CAR]
     assert round_.answer_facts("a")["annotator"] == "Ada"
     assert round_.answer_facts("b")["annotator"] == "Bob"
