@@ -82,20 +82,36 @@ def test_points_from_the_keyboard(visit):
 
 
 def test_undo_after_the_last_answer_takes_the_image_up_again(visit):
-    round_, _, person = visit([points("a", (1, 1)), points("b", (2, 2))])
+    round_, _, person = visit([points("a", (1, 1)), points("b", (2, 2), (3, 3)), full("c")])
     ada = person()
+    image, items = (ada.page.locator(where) for where in ("#image", "#items"))
     ada.sees("Point 1 of 1")
     ada.press("1")
-    expect(ada.page.locator("#image")).to_have_text("b")
+    expect(image).to_have_text("b")
     ada.press("Control+z")
-    expect(ada.page.locator("#image")).to_have_text("a")
+    expect(image).to_have_text("a")
     ada.sees("Point 1 of 1")
     ada.press("2")
-    expect(ada.page.locator("#image")).to_have_text("b")
-    ada.press("4")
+    expect(image).to_have_text("b")
+    ada.press("4", "Shift+S", "Enter")
+    expect(image).to_have_text("c")
+    ada.press("Control+z")  # takes no answer back: none of them ended the image
+    expect(image).to_have_text("b")
+    expect(items).to_have_text("1 / 2")
+    ada.press("3")
+    expect(image).to_have_text("c")
+    ada.drag((10, 40), (80, 40))
+    expect(items).not_to_have_text("0 % labelled")
+    ada.press("Control+Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    ada.press("Control+z")
+    expect(image).to_have_text("c")
+    expect(items).not_to_have_text("0 % labelled")
+    ada.press("Control+Enter", "Enter")
     ada.sees("All done, thank you", "#end")
     assert labels(round_, "a")[1, 1] == ROAD
-    assert labels(round_, "b")[2, 2] == CAR
+    assert labels(round_, "b")[[2, 3], [2, 3]].tolist() == [CAR, TREE]
+    assert labels(round_, "c")[40, 40] != VOID
 
 
 def test_segments_from_keyboard_and_mouse(visit):

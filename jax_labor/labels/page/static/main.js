@@ -82,7 +82,7 @@ async function label(desk, claim, wish) {
     ]);
   });
   desk.open(MODES[claim.kind], work);
-  if (wish.reopen) desk.mode.undo();
+  if (wish.byAnswer) desk.mode.undo(); // what ended the image is taken back
   const how = await left;
   watch.stop();
   if (how.kind === "lost") work.onAnswer = () => {};
@@ -90,7 +90,7 @@ async function label(desk, claim, wish) {
   const next = claim.review ? { review: true } : {};
   if (how.kind === "finish") {
     outbox.push(claim, "finish", [{ status: how.status }]);
-    lastDone = { name: claim.name, review: Boolean(claim.review) };
+    lastDone = { name: claim.name, review: Boolean(claim.review), byAnswer: how.byAnswer };
     toast("Done. Ctrl+Z takes it up again.");
   }
   return how.kind === "reopen" ? reopening() : next;
