@@ -330,15 +330,69 @@ def test_two_people_get_different_images(visit):
 
 
 def test_answers_wait_while_offline(visit):
-    round_, _, person = visit([points("a", (1, 1), (2, 2), (3, 3))])
+    round_, server, person = visit([points("a", (1, 1), (2, 2), (3, 3))])
     ada = person()
     ada.sees("Point 1 of 3")
+    storage = {"origin": server.url.partition("/#")[0], "storageTypes": "indexeddb"}
+    chromium = ada.context.new_cdp_session(ada.page)
+    chromium.send("Storage.clearDataForOrigin", storage)  # as it does when room runs short
     ada.context.set_offline(True)
     ada.press("1", "2", "4")
     ada.sees("waiting: offline", "#bar")
+    ada.sees("keeps no data", "#banner")
     ada.context.set_offline(False)
     ada.sees("All done, thank you", "#end")
     np.testing.assert_array_equal(labels(round_, "a")[[1, 2, 3], [1, 2, 3]], [SKY, ROAD, CAR])
+
+
+def test_replies_that_break_off_are_asked_for_again_and_slow_ones_are_waited_for(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
+    ada = person()
+    ada.sees("Point 1 of 2")
+    ada.page.evaluate(
+        """() => {
+          const { fetch, setTimeout } = window;
+          window.setTimeout = (run, ms) => setTimeout(run, ms / 60); // a minute lasts a second
+          const parts = {
+            breaks: (bytes, to) => to.error(new TypeError("network error")),
+            short: (bytes, to) => (to.enqueue(bytes.slice(0, 5)), to.close()),
+            silent: () => null,
+            slow: async (bytes, to) => {
+              for (let i = 0; i < 12; i++) {
+                await new Promise((go) => setTimeout(go, 100));
+                to.enqueue(bytes.slice((i * bytes.length) / 12, ((i + 1) * bytes.length) / 12));
+              }
+              to.close();
+            },
+          };
+          window.asked = [];
+          window.ways = {
+            "/api/answers": ["breaks"], "/api/finish": ["breaks"], "/api/round": ["silent"],
+            "/api/claim": ["breaks", "short"], "/api/rounds/1/images/b/photo": ["slow"],
+          };
+          window.fetch = async (path, options) => {
+            asked.push(path);
+            const reply = await fetch(path, options);
+            const way = ways[path]?.shift();
+            if (!way) return reply;
+            const bytes = new Uint8Array(await reply.arrayBuffer());
+            const start = (to) => {
+              options.signal.onabort = () => to.error(options.signal.reason);
+              parts[way](bytes, to);
+            };
+            return new Response(new ReadableStream({ start }), reply);
+          };
+        }"""
+    )
+    ada.press("1")
+    ada.saved()
+    ada.press("2")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    ada.press("4")
+    ada.sees("All done, thank you", "#end")
+    assert ada.page.evaluate("Object.values(ways).flat()") == []
+    assert ada.page.evaluate("asked.filter((path) => path.endsWith('b/photo')).length") == 1
+    np.testing.assert_array_equal(labels(round_, "a")[[1, 2], [1, 2]], [SKY, ROAD])
 
 
 def test_unsent_answers_outlive_a_reload(visit):
@@ -357,19 +411,29 @@ def test_unsent_answers_outlive_a_reload(visit):
 
 
 def test_a_full_disk_is_told_and_the_answer_stays(visit):
-    round_, _, person = visit([points("a", (1, 1), (2, 2))])
+    round_, _, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
     ada = person()
     ada.sees("Point 1 of 2")
-    reply = {"status": 507, "json": {"error": "full", "reason": "disk_full"}}
-    ada.page.route("**/api/answers", lambda route: route.fulfill(**reply))
+    reply = {"status": 507, "json": {"error": "Nothing can be stored.", "reason": "disk_full"}}
+    paths = re.compile("/api/(answers|claim)")
+    ada.page.route(paths, lambda route: route.fulfill(**reply))
     ada.page.wait_for_timeout(500)  # on a busy machine the browser intercepts a little later
     ada.press("1")
-    ada.sees("The server's disk is full", "#banner")
-    ada.page.unroute("**/api/answers")
+    ada.sees("Nothing can be stored.", "#banner")
+    ada.sees("1 answer waiting: the server's disk is full", "#bar")
+    ada.page.unroute(paths)
+    ada.saved()
+    ada.page.route("**/api/claim", lambda route: route.fulfill(**reply))
+    ada.page.wait_for_timeout(500)
     ada.press("2")
-    ada.sees("All done, thank you", "#end")
+    ada.sees("Nothing can be stored.", "#banner")
+    ada.sees("the server's disk is full", "#bar")
+    ada.page.unroute("**/api/claim")
+    expect(ada.page.locator("#image")).to_have_text("b")
     expect(ada.page.locator("#banner")).to_be_hidden()
-    assert labels(round_, "a")[1, 1] == SKY
+    ada.press("3")
+    ada.sees("All done, thank you", "#end")
+    assert labels(round_, "a")[[1, 2], [1, 2]].tolist() == [SKY, ROAD]
     assert all("507" in complaint for complaint in ada.complaints)
     ada.complaints.clear()
 
@@ -436,23 +500,27 @@ def test_a_palette_answer_of_another_tool_in_review(visit):
 
 
 def test_an_image_given_away_is_told(visit):
-    queries = [points("a", (1, 1), (2, 2)), points("b", (1, 1))]
+    queries = [points("a", (1, 1), (2, 2), (3, 3)), points("b", (1, 1))]
     round_, _, person = visit(queries, claim_seconds=1)
     ada = person()
-    ada.sees("Point 1 of 2")
+    ada.sees("Point 1 of 3")
     ada.press("1")
     ada.saved()
     ada.context.set_offline(True)  # no sign of life: the image goes to Bob
     bob = person("Bob")
     bob.sees("Point 1 of 1")
     bob.press("3")
-    bob.sees("Point 2 of 2")  # with what Ada has said
+    bob.sees("Point 2 of 3")  # with what Ada has said
     ada.press("4")
     ada.sees("waiting: offline", "#bar")
-    bob.press("4")
+    ada.sees("time is not counted. The image may go to somebody else", "#banner")
+    bob.press("4", "4")
     bob.sees("All done, thank you", "#end")
     ada.context.set_offline(False)
     ada.sees("no longer yours", "#banner")
+    for step in range(22):  # no longer paused, as the page sees within two seconds
+        ada.page.mouse.move(300 + step, 300)
+        ada.page.wait_for_timeout(100)
     ada.page.get_by_text("Leave them and go on").click()
     ada.sees("All done, thank you", "#end")
     assert round_.answer_facts("a")["annotator"] == "Bob"
