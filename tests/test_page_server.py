@@ -272,7 +272,7 @@ def test_lost_replies_may_be_asked_for_again(tmp_path):
         written = round_.answer_facts("a")
         assert ann.answer(claim, *answers).json()["saved"] == first["saved"]
         reply = ann.answer(claim, answers[0], say(0, 5))
-        assert (reply.status_code, reply.json()["reason"]) == (409, "claim_lost")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "finished")
         assert "You have finished this image already" in reply.json()["error"]
         reply = ann.post("heartbeat", claim=claim["claim"])
         assert "You have finished this image already" in reply.json()["error"]

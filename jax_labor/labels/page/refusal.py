@@ -44,7 +44,7 @@ def lost() -> Refusal:
 def finished() -> Refusal:
     """The person has finished the image under this claim before."""
     return Refusal(
-        409, "claim_lost", "You have finished this image already, in another tab or visit."
+        409, "finished", "You have finished this image already, in another tab or visit."
     )
 
 

@@ -21,9 +21,10 @@ function database() {
 
 /** The queue of one annotator. Events: "change" (what waits), "refused" (the server said no). */
 export class Outbox extends EventTarget {
-  // {id, order, annotator, round, claim, kind, body, resolve?}
+  // {id, order, annotator, round, name, review, digest, claim, kind, body, resolve?}
   #queue = []; // kind: "answer" | "finish"
   #later = []; // left to the next visit
+  #earlier = new Set(); // claims of an earlier visit: they may be gone
   #storage = null;
   #annotator = "";
   #working = false;
@@ -46,6 +47,7 @@ export class Outbox extends EventTarget {
     } catch {
       outbox.#storage = null; // a browser without a database: the queue lives in memory alone
     }
+    outbox.#earlier = new Set(outbox.#queue.map(({ claim }) => claim));
     addEventListener("online", () => outbox.retry());
     outbox.#work();
     return outbox;
@@ -73,11 +75,12 @@ export class Outbox extends EventTarget {
   }
 
   /** Queues `bodies` of one claim; resolves to the server's last reply, or null if given up. */
-  push({ claim, round }, kind, bodies) {
+  push({ claim, round, name, review, digest }, kind, bodies) {
+    const asked = { round, name, review: Boolean(review), digest, claim };
     const records = bodies.map((body) => {
       const id = body.id ?? uuid();
       const order = (this.#order = Math.max(this.#order + 1, Date.now() * 1000));
-      return { id, order, annotator: this.#annotator, round, claim, kind, body };
+      return { id, order, annotator: this.#annotator, ...asked, kind, body };
     });
     this.#queue.push(...records);
     this.#store(records);
@@ -128,7 +131,7 @@ export class Outbox extends EventTarget {
       const batch = this.#batch();
       if (this.state === "saved") this.#show("sending");
       try {
-        this.#remove(batch, await post(batch));
+        this.#remove(batch, await this.#post(batch));
         wait = FIRST_WAIT_MS;
         this.#went(this.#queue.length ? "sending" : "saved");
       } catch (error) {
@@ -153,10 +156,33 @@ export class Outbox extends EventTarget {
     return this.#queue.slice(0, end < 0 ? undefined : end);
   }
 
+  /** Sends a batch; one of an earlier visit, whose claim is gone, under a new claim. */
+  async #post(batch) {
+    const { claim } = batch[0];
+    try {
+      return await post(batch);
+    } catch (error) {
+      if (error.reason !== "claim_lost" || !this.#earlier.has(claim)) throw error;
+      await this.#claimAnew(batch[0]);
+      return post(batch);
+    }
+  }
+
+  async #claimAnew({ claim: old, round, name, review, digest }) {
+    const { claim } = await send("/api/claim", { name, review });
+    if (claim.round !== round || claim.digest !== digest) {
+      throw new Refused(409, "query_changed", "What is asked about this image has changed.");
+    }
+    const records = this.#queue.filter((record) => record.claim === old);
+    records.forEach((record) => (record.claim = claim.claim));
+    this.#store(records);
+  }
+
   #failed(claim, error) {
     this.#tries += 1;
     this.lost = null;
     if (error.status === 401) this.#show("signin");
+    else if (error.reason === "unreadable") this.keepForLater(claim);
     else if (error instanceof Refused) {
       this.refusal = { claim, error };
       this.#show("refused");
