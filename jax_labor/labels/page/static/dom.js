@@ -47,6 +47,7 @@ export function toast(text) {
 
 const SOURCES = ["failed", "refused", "lost", "trouble", "undurable", "paused"];
 const banners = new Map(); // by source: {text, actions}
+let onShow;
 
 /**
  * Shows what one source has to say, with buttons [{text, run}], or takes it back when `text` is
@@ -56,6 +57,8 @@ export function banner(source, text, actions = []) {
   if (text === null) banners.delete(source);
   else banners.set(source, { text, actions });
   const first = banners.get(SOURCES.find((name) => banners.has(name)));
+  if (first === onShow) return; // its buttons keep the focus
+  onShow = first;
   const element = byId("banner");
   element.hidden = !first;
   element.firstElementChild.textContent = first?.text ?? "";
