@@ -109,9 +109,10 @@ def paint(item, top, left, block, **more):
 
 
 @contextlib.contextmanager
-def served(app):
+def served(app, **settings):
     """A real server in a thread; yields its address. Stopping it closes the database."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", **settings)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

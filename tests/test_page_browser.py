@@ -82,20 +82,36 @@ def test_points_from_the_keyboard(visit):
 
 
 def test_undo_after_the_last_answer_takes_the_image_up_again(visit):
-    round_, _, person = visit([points("a", (1, 1)), points("b", (2, 2))])
+    round_, _, person = visit([points("a", (1, 1)), points("b", (2, 2), (3, 3)), full("c")])
     ada = person()
+    image, items = (ada.page.locator(where) for where in ("#image", "#items"))
     ada.sees("Point 1 of 1")
     ada.press("1")
-    expect(ada.page.locator("#image")).to_have_text("b")
+    expect(image).to_have_text("b")
     ada.press("Control+z")
-    expect(ada.page.locator("#image")).to_have_text("a")
+    expect(image).to_have_text("a")
     ada.sees("Point 1 of 1")
     ada.press("2")
-    expect(ada.page.locator("#image")).to_have_text("b")
-    ada.press("4")
+    expect(image).to_have_text("b")
+    ada.press("4", "Shift+S", "Enter")
+    expect(image).to_have_text("c")
+    ada.press("Control+z")  # takes no answer back: none of them ended the image
+    expect(image).to_have_text("b")
+    expect(items).to_have_text("1 / 2")
+    ada.press("3")
+    expect(image).to_have_text("c")
+    ada.drag((10, 40), (80, 40))
+    expect(items).not_to_have_text("0 % labelled")
+    ada.press("Control+Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    ada.press("Control+z")
+    expect(image).to_have_text("c")
+    expect(items).not_to_have_text("0 % labelled")
+    ada.press("Control+Enter", "Enter")
     ada.sees("All done, thank you", "#end")
     assert labels(round_, "a")[1, 1] == ROAD
-    assert labels(round_, "b")[2, 2] == CAR
+    assert labels(round_, "b")[[2, 3], [2, 3]].tolist() == [CAR, TREE]
+    assert labels(round_, "c")[40, 40] != VOID
 
 
 def test_segments_from_keyboard_and_mouse(visit):
@@ -314,15 +330,69 @@ def test_two_people_get_different_images(visit):
 
 
 def test_answers_wait_while_offline(visit):
-    round_, _, person = visit([points("a", (1, 1), (2, 2), (3, 3))])
+    round_, server, person = visit([points("a", (1, 1), (2, 2), (3, 3))])
     ada = person()
     ada.sees("Point 1 of 3")
+    storage = {"origin": server.url.partition("/#")[0], "storageTypes": "indexeddb"}
+    chromium = ada.context.new_cdp_session(ada.page)
+    chromium.send("Storage.clearDataForOrigin", storage)  # as it does when room runs short
     ada.context.set_offline(True)
     ada.press("1", "2", "4")
     ada.sees("waiting: offline", "#bar")
+    ada.sees("keeps no data", "#banner")
     ada.context.set_offline(False)
     ada.sees("All done, thank you", "#end")
     np.testing.assert_array_equal(labels(round_, "a")[[1, 2, 3], [1, 2, 3]], [SKY, ROAD, CAR])
+
+
+def test_replies_that_break_off_are_asked_for_again_and_slow_ones_are_waited_for(visit):
+    round_, _, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
+    ada = person()
+    ada.sees("Point 1 of 2")
+    ada.page.evaluate(
+        """() => {
+          const { fetch, setTimeout } = window;
+          window.setTimeout = (run, ms) => setTimeout(run, ms / 60); // a minute lasts a second
+          const parts = {
+            breaks: (bytes, to) => to.error(new TypeError("network error")),
+            short: (bytes, to) => (to.enqueue(bytes.slice(0, 5)), to.close()),
+            silent: () => null,
+            slow: async (bytes, to) => {
+              for (let i = 0; i < 12; i++) {
+                await new Promise((go) => setTimeout(go, 100));
+                to.enqueue(bytes.slice((i * bytes.length) / 12, ((i + 1) * bytes.length) / 12));
+              }
+              to.close();
+            },
+          };
+          window.asked = [];
+          window.ways = {
+            "/api/answers": ["breaks"], "/api/finish": ["breaks"], "/api/round": ["silent"],
+            "/api/claim": ["breaks", "short"], "/api/rounds/1/images/b/photo": ["slow"],
+          };
+          window.fetch = async (path, options) => {
+            asked.push(path);
+            const reply = await fetch(path, options);
+            const way = ways[path]?.shift();
+            if (!way) return reply;
+            const bytes = new Uint8Array(await reply.arrayBuffer());
+            const start = (to) => {
+              options.signal.onabort = () => to.error(options.signal.reason);
+              parts[way](bytes, to);
+            };
+            return new Response(new ReadableStream({ start }), reply);
+          };
+        }"""
+    )
+    ada.press("1")
+    ada.saved()
+    ada.press("2")
+    expect(ada.page.locator("#image")).to_have_text("b")
+    ada.press("4")
+    ada.sees("All done, thank you", "#end")
+    assert ada.page.evaluate("Object.values(ways).flat()") == []
+    assert ada.page.evaluate("asked.filter((path) => path.endsWith('b/photo')).length") == 1
+    np.testing.assert_array_equal(labels(round_, "a")[[1, 2], [1, 2]], [SKY, ROAD])
 
 
 def test_unsent_answers_outlive_a_reload(visit):
@@ -341,19 +411,29 @@ def test_unsent_answers_outlive_a_reload(visit):
 
 
 def test_a_full_disk_is_told_and_the_answer_stays(visit):
-    round_, _, person = visit([points("a", (1, 1), (2, 2))])
+    round_, _, person = visit([points("a", (1, 1), (2, 2)), points("b", (3, 3))])
     ada = person()
     ada.sees("Point 1 of 2")
-    reply = {"status": 507, "json": {"error": "full", "reason": "disk_full"}}
-    ada.page.route("**/api/answers", lambda route: route.fulfill(**reply))
+    reply = {"status": 507, "json": {"error": "Nothing can be stored.", "reason": "disk_full"}}
+    paths = re.compile("/api/(answers|claim)")
+    ada.page.route(paths, lambda route: route.fulfill(**reply))
     ada.page.wait_for_timeout(500)  # on a busy machine the browser intercepts a little later
     ada.press("1")
-    ada.sees("The server's disk is full", "#banner")
-    ada.page.unroute("**/api/answers")
+    ada.sees("Nothing can be stored.", "#banner")
+    ada.sees("1 answer waiting: the server's disk is full", "#bar")
+    ada.page.unroute(paths)
+    ada.saved()
+    ada.page.route("**/api/claim", lambda route: route.fulfill(**reply))
+    ada.page.wait_for_timeout(500)
     ada.press("2")
-    ada.sees("All done, thank you", "#end")
+    ada.sees("Nothing can be stored.", "#banner")
+    ada.sees("the server's disk is full", "#bar")
+    ada.page.unroute("**/api/claim")
+    expect(ada.page.locator("#image")).to_have_text("b")
     expect(ada.page.locator("#banner")).to_be_hidden()
-    assert labels(round_, "a")[1, 1] == SKY
+    ada.press("3")
+    ada.sees("All done, thank you", "#end")
+    assert labels(round_, "a")[[1, 2], [1, 2]].tolist() == [SKY, ROAD]
     assert all("507" in complaint for complaint in ada.complaints)
     ada.complaints.clear()
 
@@ -376,29 +456,41 @@ def test_what_the_server_stumbles_over_is_told(visit):
 
 
 def test_a_bug_in_the_server_lets_the_other_images_go_on(visit):
-    round_, server, person = visit([points("a", (1, 1)), points("b", (2, 2))])
-    ada = person()
-    ada.sees("Point 1 of 1")
+    round_, server, person = visit([points("a", (1, 1), (2, 2)), points("b", (2, 2))])
+    ada, tries = person(), []
+    ada.sees("Point 1 of 2")
     bug = {"status": 500, "json": {"error": "Something went wrong.", "reason": "bug"}}
-    ada.page.route("**/api/finish", lambda route: route.fulfill(**bug))
+
+    def stumble(route):
+        tries.append(route)
+        if len(tries) != 5:
+            route.fulfill(**bug)
+
+    ada.page.route("**/api/answers", stumble)
+    ada.page.wait_for_timeout(500)  # on a busy machine the browser intercepts a little later
     ada.press("2")
+    for _ in range(100):  # the fifth try is on its way when they are kept
+        if len(tries) > 4:
+            break
+        ada.page.evaluate("dispatchEvent(new Event('online'))")
+        ada.page.wait_for_timeout(50)
+    ada.press("4")
     ada.page.get_by_text("Keep these answers for later and go on").click()
-    ada.page.unroute("**/api/finish")
     expect(ada.page.locator("#image")).to_have_text("b")
+    tries[4].continue_()  # the claim is gone by now
+    ada.page.unroute("**/api/answers")
     expect(ada.page.locator("#banner")).to_be_hidden()
-    ada.sees("saved, 1 kept for later", "#bar")
+    ada.sees("saved, 3 kept for later", "#bar")
     ada.press("3")
     ada.sees("All done, thank you", "#end")
+    ada.page.reload()
+    ada.sees("saved, 3 kept for later", "#bar")  # until then the image is left out
     assert round_.answered() == ["b"]
     server.kill()
     server.start()  # with the bug mended
     ada.page.reload()
-    ada.sees("no longer yours", "#banner")
-    ada.page.get_by_text("Leave them and go on").click()
-    ada.sees("answered: road")  # the answer itself had been saved
-    ada.press("Control+Enter")
     ada.sees("All done, thank you", "#end")
-    assert labels(round_, "a")[1, 1] == ROAD
+    assert labels(round_, "a")[[1, 2], [1, 2]].tolist() == [ROAD, CAR]
     assert all("500" in complaint or "409" in complaint for complaint in ada.complaints)
     ada.complaints.clear()
 
@@ -420,23 +512,27 @@ def test_a_palette_answer_of_another_tool_in_review(visit):
 
 
 def test_an_image_given_away_is_told(visit):
-    queries = [points("a", (1, 1), (2, 2)), points("b", (1, 1))]
+    queries = [points("a", (1, 1), (2, 2), (3, 3)), points("b", (1, 1))]
     round_, _, person = visit(queries, claim_seconds=1)
     ada = person()
-    ada.sees("Point 1 of 2")
+    ada.sees("Point 1 of 3")
     ada.press("1")
     ada.saved()
     ada.context.set_offline(True)  # no sign of life: the image goes to Bob
     bob = person("Bob")
     bob.sees("Point 1 of 1")
     bob.press("3")
-    bob.sees("Point 2 of 2")  # with what Ada has said
+    bob.sees("Point 2 of 3")  # with what Ada has said
     ada.press("4")
     ada.sees("waiting: offline", "#bar")
-    bob.press("4")
+    ada.sees("time is not counted. The image may go to somebody else", "#banner")
+    bob.press("4", "4")
     bob.sees("All done, thank you", "#end")
     ada.context.set_offline(False)
     ada.sees("no longer yours", "#banner")
+    for step in range(22):  # no longer paused, as the page sees within two seconds
+        ada.page.mouse.move(300 + step, 300)
+        ada.page.wait_for_timeout(100)
     ada.page.get_by_text("Leave them and go on").click()
     ada.sees("All done, thank you", "#end")
     assert round_.answer_facts("a")["annotator"] == "Bob"
@@ -470,6 +566,13 @@ def test_signing_out_asks_and_another_name_gets_a_page_of_its_own(visit):
     ada.press("Enter")
     ada.sees("All done, thank you", "#end")  # with what had waited for Ada
     expect(name).to_have_text("Ada")
+    name.click()
+    ada.page.locator("#confirm [value=yes]").click()
+    ada.sees("open the link again", "#token-row")
+    ada.page.goto(server.url)  # in the same tab
+    expect(ada.page.locator("#token-row")).to_be_hidden()
+    ada.press("Enter")
+    ada.sees("All done, thank you", "#end")
     assert labels(round_, "a")[[1, 2], [1, 2]].tolist() == [ROAD, CAR]
     assert round_.answer_facts("a")["annotator"] == "Ada"
     assert round_.answer_facts("b")["annotator"] == "Bob"

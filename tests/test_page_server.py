@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ from jax_labor.labels.page.auth import Auth
 from jax_labor.labels.page.cache import Cache
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.refusal import Refusal
-from jax_labor.labels.page.serve import serve
+from jax_labor.labels.page.serve import Connection, serve
 from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED, Answer, Query
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -271,7 +272,7 @@ def test_lost_replies_may_be_asked_for_again(tmp_path):
         written = round_.answer_facts("a")
         assert ann.answer(claim, *answers).json()["saved"] == first["saved"]
         reply = ann.answer(claim, answers[0], say(0, 5))
-        assert (reply.status_code, reply.json()["reason"]) == (409, "claim_lost")
+        assert (reply.status_code, reply.json()["reason"]) == (409, "finished")
         assert "You have finished this image already" in reply.json()["error"]
         reply = ann.post("heartbeat", claim=claim["claim"])
         assert "You have finished this image already" in reply.json()["error"]
@@ -856,6 +857,19 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path):
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=rf"cannot listen on 127.0.0.1:{port}.*--port"):
             serve(tmp_path, port=port)
+
+
+def test_a_connection_that_says_nothing_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setattr("jax_labor.labels.page.serve._IDLE_SECONDS", 0.2)
+    with (
+        served(make_page(tmp_path), http=Connection) as address,
+        socket.create_connection(("127.0.0.1", httpx.URL(address).port), timeout=10) as idle,
+        contextlib.closing(HTTPConnection("127.0.0.1", httpx.URL(address).port)) as talking,
+    ):
+        for _ in range(2):
+            talking.request("GET", "/")
+            assert talking.getresponse().read()
+            assert idle.recv(1) == b""
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,7 @@ class Desk:
             "expires_in": self._seconds,
             "round": board.number,
             "name": task.name,
+            "digest": task.digest,
             "kind": task.kind,
             "height": task.shape[0],
             "width": task.shape[1],

@@ -44,7 +44,7 @@ def lost() -> Refusal:
 def finished() -> Refusal:
     """The person has finished the image under this claim before."""
     return Refusal(
-        409, "claim_lost", "You have finished this image already, in another tab or visit."
+        409, "finished", "You have finished this image already, in another tab or visit."
     )
 
 
@@ -68,7 +68,7 @@ class Unreadable(Refusal):
 
 
 def storage_refusal(error: BaseException) -> Refusal | None:
-    """The 507 that `error`, met while storing an answer, stands for; None for any other error."""
+    """The 507 that `error`, met while storing something, stands for; None for any other error."""
     found: BaseException | None = error
     while found is not None:
         if isinstance(found, sqlite3.OperationalError):
@@ -78,7 +78,10 @@ def storage_refusal(error: BaseException) -> Refusal | None:
             full = isinstance(found, OSError) and found.errno in _FULL
         if full:
             text = str(error) if isinstance(error, UserError) else f"the disk is full ({error})"
-            sentence = f"The answer could not be stored: {text}. It is kept in this page."
+            sentence = (
+                f"Nothing can be stored: {text}. Tell whoever runs the server; answers are kept in"
+                " this page."
+            )
             return Refusal(507, "disk_full", sentence)
         found = found.__cause__ or found.__context__
     return None

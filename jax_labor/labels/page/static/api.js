@@ -7,6 +7,9 @@ export class Lost extends Error {}
 /** The server is there and stumbled over something of its own, which its sentence names. */
 export class Stuck extends Lost {}
 
+/** The server cannot store anything, and takes the same request once it can again. */
+export class DiskFull extends Stuck {}
+
 /** The server's refusal, with its status, short reason and sentence for a person. */
 export class Refused extends Error {
   constructor(status, reason, sentence) {
@@ -16,51 +19,70 @@ export class Refused extends Error {
   }
 }
 
-const TROUBLE = 500;
-const DISK_FULL = 507;
-const TIMEOUT_MS = 30000;
+const TROUBLES = { 500: Stuck, 507: DiskFull };
+const SILENCE_MS = 60_000; // as long as the server waits for a request
 
-async function request(path, options) {
-  let response;
+/** The response and its whole body; Lost if the connection breaks or nothing comes for long. */
+async function exchange(path, options) {
+  const silence = new AbortController();
+  let timer = 0;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  };
+  heard();
   try {
-    response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    const response = await fetch(path, { ...options, signal: silence.signal });
+    const reader = response.body?.getReader();
+    const parts = [];
+    for (let part; reader && !(part = await reader.read()).done; parts.push(part.value)) heard();
+    return { response, body: new Blob(parts, { type: response.headers.get("Content-Type") }) };
   } catch {
     throw new Lost("no connection to the server");
+  } finally {
+    clearTimeout(timer);
   }
-  if (response.ok) return response;
-  const { status } = response;
-  const body = await response.json().catch(() => ({}));
-  const sentence = body.error ?? `the server answers ${status}`;
-  const busy = status === 429 || (status >= 500 && status !== DISK_FULL);
-  if (busy && path !== "/api/login") throw new (status === TROUBLE ? Stuck : Lost)(sentence);
-  throw new Refused(status, body.reason ?? "", sentence);
+}
+
+async function request(path, options) {
+  const { response, body } = await exchange(path, options);
+  const { ok, status } = response;
+  if (ok) return { status, body };
+  const { error, reason } = await parsed(body).catch(() => ({}));
+  const sentence = error ?? `the server answers ${status}`;
+  const busy = status === 408 || status === 429 || status >= 500;
+  if (busy && path !== "/api/login") throw new (TROUBLES[status] ?? Lost)(sentence);
+  throw new Refused(status, reason ?? "", sentence);
+}
+
+async function parsed(body) {
+  try {
+    return JSON.parse(await body.text());
+  } catch {
+    throw new Lost("the reply is not whole");
+  }
 }
 
 /** GET as parsed JSON. */
 export async function read(path) {
-  return (await request(path, { cache: "no-store" })).json();
+  return parsed((await request(path, { cache: "no-store" })).body);
 }
 
 /** POST of a JSON body; the parsed reply, or null when there is none. */
 export async function send(path, body = {}) {
   const headers = { "Content-Type": "application/json", "X-Labor": "1" };
-  const response = await request(path, { method: "POST", headers, body: JSON.stringify(body) });
-  return response.status === 204 ? null : response.json();
+  const reply = await request(path, { method: "POST", headers, body: JSON.stringify(body) });
+  return reply.status === 204 ? null : parsed(reply.body);
 }
 
 /** A picture as ImageBitmap, its values untouched by colour management; Refused if there is none. */
 export async function picture(url) {
-  const blob = await request(url, {}).then(bodyOf).catch(unlessStuck);
+  const { body } = await request(url, {}).catch(unlessStuck);
   const plain = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
-  return createImageBitmap(blob, plain).catch(({ message }) => {
+  return createImageBitmap(body, plain).catch(({ message }) => {
     throw new Refused(0, "no_picture", message);
   });
 }
-
-const bodyOf = (response) =>
-  response.blob().catch(() => {
-    throw new Lost("the connection broke");
-  });
 
 /** A picture at which the server stumbles would not be there later either. */
 function unlessStuck(error) {

@@ -45,12 +45,24 @@ export function toast(text) {
   toastTimer = setTimeout(() => (element.hidden = true), 3500);
 }
 
-/** Shows the banner with buttons [{text, run}], or hides it when `text` is null. */
-export function banner(text, actions = []) {
+const SOURCES = ["failed", "refused", "lost", "trouble", "undurable", "paused"];
+const banners = new Map(); // by source: {text, actions}
+let onShow;
+
+/**
+ * Shows what one source has to say, with buttons [{text, run}], or takes it back when `text` is
+ * null. There is one banner: of several sources the first of SOURCES has it.
+ */
+export function banner(source, text, actions = []) {
+  if (text === null) banners.delete(source);
+  else banners.set(source, { text, actions });
+  const first = banners.get(SOURCES.find((name) => banners.has(name)));
+  if (first === onShow) return; // its buttons keep the focus
+  onShow = first;
   const element = byId("banner");
-  element.hidden = text === null;
-  element.firstElementChild.textContent = text ?? "";
-  const buttons = actions.map(({ text, run }) =>
+  element.hidden = !first;
+  element.firstElementChild.textContent = first?.text ?? "";
+  const buttons = (first?.actions ?? []).map(({ text, run }) =>
     make("button", { textContent: text, onclick: run }),
   );
   element.lastElementChild.replaceChildren(...buttons);

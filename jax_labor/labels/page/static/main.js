@@ -68,13 +68,12 @@ async function label(desk, claim, wish) {
   }
   work.onAnswer = (entries) => outbox.push(claim, "answer", entries);
   const left = new Promise((resolve) => (desk.leave = resolve));
-  const watch = new Watch(claim, clock, async (error) => {
+  const watch = new Watch(claim, clock, outbox, async (error) => {
     await overview().catch(() => {}); // lost to somebody else, who signed in in another tab?
-    banner(error.message, [
+    banner("lost", error.message, [
       {
         text: "Go on with another image",
         run: () => {
-          banner(null);
           outbox.drop(claim.claim);
           desk.leave({ kind: "lost" });
         },
@@ -82,15 +81,16 @@ async function label(desk, claim, wish) {
     ]);
   });
   desk.open(MODES[claim.kind], work);
-  if (wish.reopen) desk.mode.undo();
+  if (wish.byAnswer) desk.mode.undo(); // what ended the image is taken back
   const how = await left;
   watch.stop();
+  banner("lost", null);
   if (how.kind === "lost") work.onAnswer = () => {};
   desk.clear();
   const next = claim.review ? { review: true } : {};
   if (how.kind === "finish") {
     outbox.push(claim, "finish", [{ status: how.status }]);
-    lastDone = { name: claim.name, review: Boolean(claim.review) };
+    lastDone = { name: claim.name, review: Boolean(claim.review), byAnswer: how.byAnswer };
     toast("Done. Ctrl+Z takes it up again.");
   }
   return how.kind === "reopen" ? reopening() : next;
@@ -148,6 +148,7 @@ function refused(error) {
 main().catch((error) => {
   if (error instanceof Lost) throw error;
   banner(
+    "failed",
     `Something went wrong: ${error.message}. Your answers are kept; reload the page to go on.`,
     [{ text: "Reload", run: () => location.reload() }],
   );

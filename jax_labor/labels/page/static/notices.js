@@ -1,6 +1,6 @@
 // What the page says about answers on their way: saved, waiting, refused, and what to do.
 
-import { send, Stuck } from "./api.js";
+import { DiskFull, send, Stuck } from "./api.js";
 import { banner, byId } from "./dom.js";
 import { overview, signedIn } from "./signin.js";
 
@@ -15,16 +15,16 @@ export function showConnection(error = lost) {
   lost = error;
   const element = byId("connection");
   const waiting = outbox?.waiting ?? 0;
-  const kept = waiting ? `${waiting} answer${waiting > 1 ? "s" : ""} waiting` : "";
+  const waits = waiting ? `${waiting} answer${waiting > 1 ? "s" : ""} waiting: ` : "";
   let state = outbox?.state ?? "saved";
-  if (lost && state === "saved") state = "offline";
+  if (lost && state === "saved") state = lost instanceof DiskFull ? "full" : "offline";
   const words = {
     saved: outbox?.kept ? `saved, ${outbox.kept} kept for later` : "saved",
     sending: "saving…",
-    offline: kept ? `${kept}: offline` : "offline",
-    full: `${kept}: the server's disk is full`,
-    signin: `${kept}: sign in`,
-    refused: `${kept}: refused`,
+    offline: `${waits}offline`,
+    full: `${waits}the server's disk is full`,
+    signin: `${waits}sign in`,
+    refused: `${waits}refused`,
   };
   element.dataset.state = state;
   if (element.lastElementChild.textContent !== words[state]) {
@@ -42,7 +42,7 @@ function showTrouble() {
   told = now;
   const goOn = { text: "Keep these answers for later and go on", run: () => keepForLater(claim) };
   const text = trouble ? `${trouble.message} The page tries again by itself.` : null;
-  banner(text, claim ? [goOn] : []);
+  banner("trouble", text, claim ? [goOn] : []);
 }
 
 /** The image is left out, so that it does not come back at once; its answers stay here. */
@@ -56,34 +56,26 @@ async function keepForLater(claim) {
 export function watchOutbox(queue, onGiveUp) {
   outbox = queue;
   giveUp = onGiveUp;
-  let wasFull = false;
   outbox.addEventListener("change", () => {
     showConnection();
     warnUndurable();
     if (outbox.state === "signin") signedIn().then(() => outbox.retry());
-    const isFull = outbox.state === "full";
-    if (isFull && !wasFull) {
-      banner(
-        "The server's disk is full. Your answers are kept here and sent again by themselves:" +
-          " tell whoever runs the server, and go on.",
-      );
-    }
-    if (wasFull && !isFull) banner(null);
-    wasFull = isFull;
+    if (!outbox.refusal) banner("refused", null);
   });
   outbox.addEventListener("refused", async () => {
     await overview().catch(() => {}); // refused to somebody else, who signed in in another tab?
+    if (!outbox.refusal) return; // given up meanwhile
     const { claim, error } = outbox.refusal;
     const again = {
       text: "Leave them and go on",
       run: () => {
-        banner(null);
         outbox.drop(claim);
         giveUp(claim);
       },
     };
     const count = outbox.waiting;
-    banner(`${error.message} ${count} answer${count > 1 ? "s" : ""} could not be saved.`, [again]);
+    const text = `${error.message} ${count} answer${count > 1 ? "s" : ""} could not be saved.`;
+    banner("refused", text, [again]);
   });
   warnUndurable();
 }
@@ -93,8 +85,9 @@ function warnUndurable() {
   if (!outbox.isDurable && !isWarned) {
     isWarned = true;
     banner(
+      "undurable",
       "This browser keeps no data: answers that are not saved yet are lost when the page closes.",
-      [{ text: "I see", run: () => banner(null) }],
+      [{ text: "I see", run: () => banner("undurable", null) }],
     );
   }
 }

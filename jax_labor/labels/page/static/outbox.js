@@ -2,7 +2,7 @@
 // and removed when the server has it, so that neither a reload nor a lost connection loses one.
 // Answers carry their own uuid: sending one twice is harmless, and so the outbox may always retry.
 
-import { Lost, Refused, send, Stuck, uuid } from "./api.js";
+import { DiskFull, Refused, send, Stuck, uuid } from "./api.js";
 
 const BATCH = 200;
 const BATCH_CHARACTERS = 2_000_000;
@@ -21,7 +21,10 @@ function database() {
 
 /** The queue of one annotator. Events: "change" (what waits), "refused" (the server said no). */
 export class Outbox extends EventTarget {
-  #queue = []; // {id, order, annotator, round, claim, kind: "answer"|"finish", body, resolve?}
+  // {id, order, annotator, round, name, review, digest, claim, kind, body, resolve?}
+  #queue = []; // kind: "answer" | "finish"
+  #later = []; // left to the next visit
+  #earlier = new Set(); // claims of an earlier visit: they may be gone
   #storage = null;
   #annotator = "";
   #working = false;
@@ -30,8 +33,7 @@ export class Outbox extends EventTarget {
 
   state = "saved"; // saved | sending | offline | full | signin | refused
   refusal = null;
-  lost = null; // why the last try to send was Lost
-  kept = 0; // answers and endings that are left to the next visit
+  lost = null; // why the last try to send failed and is made again
   #tries = 0; // at the head of the queue
 
   /** Opens the queue and takes up what an earlier visit could not send. */
@@ -40,10 +42,12 @@ export class Outbox extends EventTarget {
     outbox.#annotator = annotator;
     try {
       outbox.#storage = await database();
+      outbox.#storage.onclose = () => outbox.#forgoStorage();
       outbox.#queue = await outbox.#stored();
     } catch {
       outbox.#storage = null; // a browser without a database: the queue lives in memory alone
     }
+    outbox.#earlier = new Set(outbox.#queue.map(({ claim }) => claim));
     addEventListener("online", () => outbox.retry());
     outbox.#work();
     return outbox;
@@ -54,10 +58,15 @@ export class Outbox extends EventTarget {
     return this.#queue.length;
   }
 
+  /** Answers and endings that are left to the next visit. */
+  get kept() {
+    return this.#later.length;
+  }
+
   /** The claim at whose answers the server stumbles again and again, or null. */
   get stuckAt() {
-    const isStuck = this.lost instanceof Stuck && this.#tries >= PATIENCE;
-    return isStuck ? this.#queue[0].claim : null;
+    const isStuck = this.lost instanceof Stuck && !(this.lost instanceof DiskFull);
+    return isStuck && this.#tries >= PATIENCE ? this.#queue[0].claim : null;
   }
 
   /** Whether answers would outlive a reload. */
@@ -66,14 +75,15 @@ export class Outbox extends EventTarget {
   }
 
   /** Queues `bodies` of one claim; resolves to the server's last reply, or null if given up. */
-  push({ claim, round }, kind, bodies) {
+  push({ claim, round, name, review, digest }, kind, bodies) {
+    const asked = { round, name, review: Boolean(review), digest, claim };
     const records = bodies.map((body) => {
       const id = body.id ?? uuid();
       const order = (this.#order = Math.max(this.#order + 1, Date.now() * 1000));
-      return { id, order, annotator: this.#annotator, round, claim, kind, body };
+      return { id, order, annotator: this.#annotator, ...asked, kind, body };
     });
-    this.#transaction((store) => records.forEach((record) => store.put(record)));
     this.#queue.push(...records);
+    this.#store(records);
     this.#work();
     return new Promise((resolve) => (records.at(-1).resolve = resolve));
   }
@@ -98,9 +108,8 @@ export class Outbox extends EventTarget {
 
   /** Leaves what waits for `claim` to the next visit; it stays in the browser's database. */
   keepForLater(claim) {
-    const others = this.#queue.filter((record) => record.claim !== claim);
-    this.kept += this.#queue.length - others.length;
-    this.#queue = others;
+    this.#later.push(...this.#queue.filter((record) => record.claim === claim));
+    this.#queue = this.#queue.filter((record) => record.claim !== claim);
     this.#went("sending");
     this.retry();
   }
@@ -108,22 +117,31 @@ export class Outbox extends EventTarget {
   async #work() {
     if (this.#working || this.refusal) return;
     this.#working = true;
+    try {
+      await this.#sendAll();
+    } finally {
+      this.#working = false;
+    }
+    if (!this.#queue.length) this.#went("saved");
+  }
+
+  async #sendAll() {
     let wait = FIRST_WAIT_MS;
     while (this.#queue.length && !this.refusal) {
       const batch = this.#batch();
       if (this.state === "saved") this.#show("sending");
       try {
-        this.#remove(batch, await post(batch));
+        this.#remove(batch, await this.#post(batch));
         wait = FIRST_WAIT_MS;
         this.#went(this.#queue.length ? "sending" : "saved");
       } catch (error) {
-        if (!this.#mayRetry(error)) break;
+        if (!this.#queue.includes(batch[0])) continue; // given up or kept for later meanwhile
+        this.#failed(batch[0].claim, error);
+        if (this.refusal) return;
         await this.#sleep(wait);
         wait = Math.min(wait * 2, LONGEST_WAIT_MS);
       }
     }
-    this.#working = false;
-    if (!this.#queue.length) this.#went("saved");
   }
 
   #batch() {
@@ -138,19 +156,41 @@ export class Outbox extends EventTarget {
     return this.#queue.slice(0, end < 0 ? undefined : end);
   }
 
-  #mayRetry(error) {
+  /** Sends a batch; one of an earlier visit, whose claim is gone, under a new claim. */
+  async #post(batch) {
+    const { claim } = batch[0];
+    try {
+      return await post(batch);
+    } catch (error) {
+      if (error.reason !== "claim_lost" || !this.#earlier.has(claim)) throw error;
+      await this.#claimAnew(batch[0]);
+      return post(batch);
+    }
+  }
+
+  async #claimAnew({ claim: old, round, name, review, digest }) {
+    const { claim } = await send("/api/claim", { name, review });
+    if (claim.round !== round || claim.digest !== digest) {
+      throw new Refused(409, "query_changed", "What is asked about this image has changed.");
+    }
+    const records = this.#queue.filter((record) => record.claim === old);
+    records.forEach((record) => (record.claim = claim.claim));
+    this.#store(records);
+  }
+
+  #failed(claim, error) {
     this.#tries += 1;
-    this.lost = error instanceof Lost ? error : null;
-    if (this.lost) this.#show("offline");
-    else if (error.status === 507) this.#show("full");
-    else if (error.status === 401) this.#show("signin");
+    this.lost = null;
+    if (error.status === 401) this.#show("signin");
+    else if (error.reason === "unreadable") this.keepForLater(claim);
     else if (error instanceof Refused) {
-      this.refusal = { claim: this.#queue[0].claim, error };
+      this.refusal = { claim, error };
       this.#show("refused");
       this.dispatchEvent(new Event("refused"));
-      return false;
-    } else throw error;
-    return true;
+    } else {
+      this.lost = error;
+      this.#show(error instanceof DiskFull ? "full" : "offline");
+    }
   }
 
   #went(state) {
@@ -173,20 +213,33 @@ export class Outbox extends EventTarget {
 
   #remove(records, reply) {
     const gone = new Set(records.map(({ id }) => id));
-    this.#queue = this.#queue.filter(({ id }) => !gone.has(id));
+    const isLeft = ({ id }) => !gone.has(id);
+    [this.#queue, this.#later] = [this.#queue.filter(isLeft), this.#later.filter(isLeft)];
     this.#transaction((store) => gone.forEach((id) => store.delete(id)));
     records.forEach((record) => record.resolve?.(reply));
   }
 
+  /** Writes records, without their promise, to the database. */
+  #store(records) {
+    this.#transaction((store) => records.forEach(({ resolve: _, ...record }) => store.put(record)));
+  }
+
   #transaction(action) {
     if (!this.#storage) return;
-    const transaction = this.#storage.transaction("outbox", "readwrite");
-    action(storable(transaction.objectStore("outbox")));
-    transaction.onabort = () => {
-      this.#storage = null; // no room left: from here on the queue lives in memory
-      this.#show(this.state);
-    };
-    transaction.commit(); // not left to the event loop: a reload may come first
+    try {
+      const transaction = this.#storage.transaction("outbox", "readwrite");
+      transaction.onabort = () => this.#forgoStorage();
+      action(transaction.objectStore("outbox"));
+      transaction.commit(); // not left to the event loop: a reload may come first
+    } catch {
+      this.#forgoStorage();
+    }
+  }
+
+  /** No room is left, or the browser closed the database: the queue lives in memory now. */
+  #forgoStorage() {
+    this.#storage = null;
+    this.#show(this.state);
   }
 
   #stored() {
@@ -198,12 +251,6 @@ export class Outbox extends EventTarget {
       request.onerror = () => reject(request.error);
     });
   }
-}
-
-/** A store that takes records without their promise. */
-function storable(store) {
-  const put = ({ resolve: _, ...record }) => store.put(record);
-  return { put, delete: (id) => store.delete(id) };
 }
 
 function post(batch) {

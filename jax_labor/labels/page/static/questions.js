@@ -74,7 +74,7 @@ export class Questions {
         hint: "back",
         run: () => this.move(-1),
       },
-      { keys: ["."], name: "Next open one", run: () => this.advance() },
+      { keys: ["."], name: "Next open one", run: () => this.advance(false) },
       { keys: ["+"], name: "Zoom in", hint: "zoom in", run: () => this.zoom(ZOOM_STEP) },
       { keys: ["-"], name: "Zoom out", hint: "zoom out", run: () => this.zoom(1 / ZOOM_STEP) },
       {
@@ -138,10 +138,10 @@ export class Questions {
     if (await confirmed("Skip this image?", text, "Skip it")) this.desk.finish("skipped");
   }
 
-  /** To the next open item; when none is left the image is done. */
-  advance() {
+  /** To the next open item; when none is left the image is done, by an answer just given or not. */
+  advance(byAnswer = true) {
     const next = this.work.nextOpen(this.position);
-    if (next < 0) this.desk.finish("answered");
+    if (next < 0) this.desk.leave({ kind: "finish", status: "answered", byAnswer });
     else this.goTo(next);
   }
 

@@ -272,7 +272,7 @@ export class Segments extends Questions {
   #endPainting() {
     if (this.work.isOpen(this.item.item))
       toast("Nothing is painted yet. Esc goes back to whole pieces.");
-    else this.advance();
+    else this.advance(false);
   }
 
   #cut(from, to) {

@@ -5,7 +5,16 @@ import { byId } from "./dom.js";
 import { prefs, set } from "./prefs.js";
 
 let here = null; // whose page this is
-let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+let token = tokenInAddress();
+
+function tokenInAddress() {
+  return new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+}
+
+addEventListener("hashchange", () => {
+  token = tokenInAddress(); // the link was opened again in this tab
+  byId("token-row").hidden = Boolean(token);
+});
 
 /** Asks for a name until the server lets the person in. */
 async function signIn() {

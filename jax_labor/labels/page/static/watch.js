@@ -10,34 +10,35 @@ const LONG_IDLE_MS = 300_000;
 export class Watch {
   #timer = 0;
   #last = performance.now();
-  #paused = false;
+  #told = null; // what is said of a pause
 
-  constructor(claim, clock, onLost) {
-    Object.assign(this, { claim, clock, onLost });
+  constructor(claim, clock, outbox, onLost) {
+    Object.assign(this, { claim, clock, outbox, onLost });
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
   stop() {
     clearInterval(this.#timer);
-    if (this.#paused) banner(null);
+    banner("paused", null);
   }
 
   #tick() {
     const { expires_in: seconds } = this.claim;
     const isLong = this.clock.idle > Math.min(LONG_IDLE_MS, seconds * 800);
-    if (isLong && !this.#paused) {
-      banner(
-        "Paused: nothing happened for a while, and the time is not counted. Everything is saved;" +
-          " the image may go to somebody else. Any key or move goes on.",
-      );
-    }
-    if (!isLong && this.#paused) {
-      banner(null);
-      this.#last = -Infinity;
-    }
-    this.#paused = isLong;
+    if (!isLong && this.#told) this.#last = -Infinity;
+    this.#tell(isLong);
     const due = performance.now() - this.#last > seconds * 300;
     if (due && !isLong) this.#beat();
+  }
+
+  #tell(isLong) {
+    const saved = this.outbox.waiting + this.outbox.kept ? "The" : "Everything is saved; the";
+    const pause =
+      `Paused: nothing happened for a while, and the time is not counted. ${saved} image may` +
+      " go to somebody else. Any key or move goes on.";
+    const text = isLong ? pause : null;
+    if (text !== this.#told) banner("paused", text);
+    this.#told = text;
   }
 
   async #beat() {
