@@ -5,8 +5,19 @@ import math
 ANSWERED, SKIPPED = "answered", "skipped"
 ORACLE, SEGMENTER = "oracle", "segmenter"
 PROGRAMS = (ORACLE, SEGMENTER)  # annotators that are nobody: no person may have such a name
+NAME_LENGTH = 64
 _ACTIONS = ("class", "patch", "unsure", "skip", None)
 _EFFORT = ("seconds", "clicks", "keys")
+
+
+def annotator_name(text: str) -> str:
+    """The name of a person, without spaces around it; a ValueError says what one is."""
+    name = text.strip()
+    if not (1 <= len(name) <= NAME_LENGTH and name.isprintable()):
+        raise ValueError(f"a name of 1 to {NAME_LENGTH} printable characters")
+    if name in PROGRAMS:
+        raise ValueError(f"a person's name: {', '.join(PROGRAMS)} are programs'")
+    return name
 
 
 def _is_amount(value) -> bool:

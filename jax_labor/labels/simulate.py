@@ -7,7 +7,6 @@ say it is here, request by request as the page does it.
 import asyncio
 import dataclasses
 import io
-import ipaddress
 import logging
 import time
 import uuid
@@ -21,6 +20,7 @@ from PIL import Image
 
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError
+from jax_labor.labels.page.auth import is_loopback
 from jax_labor.labels.simulated import Answered, Person
 from jax_labor.labels.store import ANSWERED, MASK, POINTS
 
@@ -43,7 +43,6 @@ def simulate(
     spread: float = 0.5,
     real_time: float = 1.0,
     seed: int = 0,
-    anywhere: bool = False,
 ) -> dict:
     """Answers the newest round until nothing is left to claim.
 
@@ -55,7 +54,6 @@ def simulate(
         error, confusions, unsure, undo, seconds, spread, seed: see `Person`.
         real_time: share of the drawn seconds that is really waited; they are reported whole. With
             0, or `seconds` 0, every answer follows at once.
-        anywhere: allow addresses other than this machine's without TLS.
 
     Returns:
         annotators, images, answers (those undone included), undone, unsure, lost (claims that went
@@ -67,7 +65,7 @@ def simulate(
             does not fit the round.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it has a line for every request
-    base = check_url(url, anywhere)
+    base = check_url(url)
     if annotators < 1:
         raise UserError(f"annotators is {annotators}: at least one person must answer")
     person = Person(0, error, confusions or {}, unsure, undo, seconds, spread, seed)
@@ -77,27 +75,20 @@ def simulate(
     return run.figures() | {"annotators": annotators, "seconds": time.perf_counter() - begin}
 
 
-def check_url(url: str, anywhere: bool = False) -> str:
-    """The address without its path; UserError unless it is TLS, this machine, or `anywhere`."""
+def check_url(url: str) -> str:
+    """The address without its path; UserError unless it is TLS or this machine."""
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(f"{url}: give the page's address, such as http://127.0.0.1:8765")
-    if parts.scheme == "http" and not (anywhere or _is_this_machine(parts.hostname)):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise UserError(
-            f"{url}: answers would cross the network unencrypted. Use https, run on the server's"
-            " machine, or allow it with anywhere=True"
+            f"{url}: answers would cross the network unencrypted. Use https, or run on the"
+            " server's machine."
         )
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class _Lost(Exception):

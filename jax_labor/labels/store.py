@@ -293,9 +293,14 @@ class Round:
                 pass
 
 
-def newest_round(workdir) -> Round | None:
-    """The open round of the highest number, None when no round is open."""
+def open_rounds(workdir) -> list[Round]:
+    """The rounds that have been opened, in order, closed ones included."""
     folder = epath.Path(workdir) / "rounds"
     numbers = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
-    rounds = (Round(workdir, number) for number in sorted(numbers, reverse=True))
-    return next((round_ for round_ in rounds if round_.is_open), None)
+    rounds = (Round(workdir, number) for number in sorted(numbers))
+    return [round_ for round_ in rounds if round_.is_open]
+
+
+def newest_round(workdir) -> Round | None:
+    """The open round of the highest number, None when no round is open."""
+    return next(reversed(open_rounds(workdir)), None)

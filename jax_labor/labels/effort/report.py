@@ -7,7 +7,7 @@ from etils import epath
 from jax_labor.errors import UserError
 from jax_labor.files import write_bytes, write_json, write_text
 from jax_labor.labels.effort import figures, pictures
-from jax_labor.labels.store import Round
+from jax_labor.labels.store import open_rounds
 from jax_labor.tables import table
 
 NOBODY = "No person has answered anything here: the answers, if any, are ground truth."
@@ -44,7 +44,7 @@ def read(workdir: epath.PathLike) -> list[dict]:
     Each also has its round, the query's kind and asked pixels, the names of its classes, and
     `finished`, the time of its answer's file in seconds.
     """
-    rounds = _rounds(workdir)
+    rounds = open_rounds(workdir)
     if not rounds:
         raise UserError(f"{workdir}: there is no rounds/NNN in it. Give the workdir of a run.")
     images = []
@@ -56,13 +56,6 @@ def read(workdir: epath.PathLike) -> list[dict]:
             facts |= {"round": round_.number, "classes": classes, "finished": path.stat().mtime}
             images.append(facts | {"kind": query["kind"], "asked": query["asked"]})
     return images
-
-
-def _rounds(workdir: epath.PathLike) -> list[Round]:
-    folder = epath.Path(workdir) / "rounds"
-    names = [p.name for p in folder.iterdir()] if folder.exists() else []
-    rounds = [Round(workdir, int(name)) for name in sorted(names) if name.isdigit()]
-    return [round_ for round_ in rounds if round_.is_open]
 
 
 def report(images: Sequence[dict]) -> dict:

@@ -12,7 +12,7 @@ from etils import epath
 from jax_labor.classes import IGNORE
 from jax_labor.errors import UserError, unknown
 from jax_labor.files import write_bytes
-from jax_labor.labels.answer_checks import PROGRAMS
+from jax_labor.labels.answer_checks import annotator_name
 from jax_labor.labels.exchange import coco, csv_points, cvat, label_studio, labelme, png
 from jax_labor.labels.exchange.book import Book
 from jax_labor.labels.exchange.marks import Drawing, compose
@@ -97,10 +97,10 @@ def import_round(round_: Round, format: str, source, annotator: str) -> list[str
         UserError: anything in the source that does not fit; the message names the file.
     """
     kind, source = _format(format), epath.Path(source)
-    if not (1 <= len(annotator) <= 64 and annotator.isprintable() and annotator.strip()):
-        raise UserError(f"annotator {annotator!r}: give a name of 1 to 64 printable characters.")
-    if annotator in PROGRAMS:
-        raise UserError(f"annotator {annotator!r}: that is a program's name; give a person's.")
+    try:
+        annotator = annotator_name(annotator)
+    except ValueError as rule:
+        raise UserError(f"annotator {annotator!r}: give {rule}.") from None
     book = Book(round_)
     if round_.is_closed:
         raise UserError(

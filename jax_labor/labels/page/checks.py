@@ -6,14 +6,13 @@ import re
 import uuid
 from typing import Any
 
-from jax_labor.labels.answer_checks import PROGRAMS
+from jax_labor.labels.answer_checks import annotator_name
 from jax_labor.labels.page.refusal import Refusal
 from jax_labor.labels.store import ANSWERED, SKIPPED
 
 CONTENT = ("class", "unsure", "skip", "patch")
 BACK = ("undo", "redo")
 ANSWERS_PER_REQUEST = 1000
-NAME_LENGTH = 64
 _COUNT_LIMIT = 2**31  # of clicks, keys, milliseconds (24 days) and every number of a patch
 _CLAIM = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
@@ -66,12 +65,10 @@ def read_object(content: bytes) -> dict:
 def login(body: dict) -> tuple[str, str]:
     """(token, annotator) of a login."""
     token = _text(body, "token", 1024)
-    annotator = _text(body, "annotator", NAME_LENGTH).strip()
-    if not annotator or not annotator.isprintable():
-        raise invalid("annotator", f"a name of 1 to {NAME_LENGTH} printable characters")
-    if annotator in PROGRAMS:
-        raise invalid("annotator", f"a person's name: {', '.join(PROGRAMS)} are programs'")
-    return token, annotator
+    try:
+        return token, annotator_name(_text(body, "annotator", 1024))
+    except ValueError as rule:
+        raise invalid("annotator", str(rule)) from None
 
 
 def claim_id(body: dict) -> str:
