@@ -34,8 +34,6 @@ export class Desk {
     this.whole = new View(byId("whole"));
     this.around = new View(byId("around"));
     byId("desk").hidden = true;
-    const views = [this.crop, this.whole, this.around];
-    views.forEach((view) => (view.onResize = () => this.mode?.frame()));
     this.crop.listen(this.#forward("pointer"));
     this.whole.listen(this.#forward("wholePointer"));
     this.around.listen();

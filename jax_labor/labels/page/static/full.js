@@ -158,7 +158,8 @@ export class Full {
   /** Shows the whole image. */
   frame() {
     const { height, width } = this.work.claim;
-    this.desk.crop.fit(this.work.bounds, MARGIN * Math.max(height, width));
+    const { crop } = this.desk;
+    crop.frame(() => crop.fit(this.work.bounds, MARGIN * Math.max(height, width)));
   }
 
   show() {

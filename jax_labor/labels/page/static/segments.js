@@ -134,7 +134,7 @@ export class Segments extends Questions {
       this.#hold(this.guess === NONE ? Math.max(this.painter.color, 0) : this.guess);
     }
     this.painter.use(tool);
-    this.show(false);
+    this.show();
   }
 
   escape() {
@@ -196,15 +196,15 @@ export class Segments extends Questions {
       this.parts = parts && part > 0 ? parts : null;
       this.part = Math.max(part - 1, 0);
       this.painter.use(tool);
-      this.show(false);
+      this.show();
     }
   }
 
-  show(moved = true) {
+  show() {
     this.painter.item = this.item.item;
     const { rect, inside } = this.#shape();
     this.#outline = new Outline(rect, inside, this.work.claim.height, this.work.width);
-    this.moved = moved;
+    this.desk.crop.draw("marks");
     super.show();
     if (this.isPainting) this.desk.palette.mark(this.painter.color, -1);
   }
@@ -214,12 +214,10 @@ export class Segments extends Questions {
     const { crop, whole } = this.desk;
     const rect = this.item;
     const side = Math.max(rect.bottom - rect.top, rect.right - rect.left);
-    if (this.moved !== false)
-      crop.fit(rect, Math.max(10, side * 0.35) / prefs.zoom, CLOSEST * prefs.zoom);
-    this.moved = true;
-    whole.fit(this.work.bounds);
+    const margin = Math.max(10, side * 0.35) / prefs.zoom;
+    crop.frame(() => crop.fit(rect, margin, CLOSEST * prefs.zoom));
+    whole.frame(() => whole.fit(this.work.bounds));
     this.frameAround((rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2);
-    crop.draw("marks");
   }
 
   title() {
@@ -256,12 +254,12 @@ export class Segments extends Questions {
 
   #hold(id) {
     this.painter.color = id;
-    this.show(false);
+    this.show();
   }
 
   #paint(patch) {
     this.#post(patch, false);
-    this.show(false);
+    this.show();
   }
 
   #post(patch, accepted) {
@@ -287,7 +285,7 @@ export class Segments extends Questions {
     this.parts = parts;
     this.part = 0;
     this.painter.use(null);
-    this.show(false);
+    this.show();
   }
 
   #answerPart(id, accepted = false) {
@@ -296,7 +294,7 @@ export class Segments extends Questions {
     for (const pixel of pixels) work.map[pixel] = id;
     this.#post(work.patch(this.item.item, rect), accepted);
     this.part += 1;
-    if (this.part < this.parts.length) this.show(false);
+    if (this.part < this.parts.length) this.show();
     else this.advance();
   }
 

@@ -12,6 +12,7 @@ export class View {
   #frame = 0;
   #pointers = new Map();
   #pinch = null;
+  #placing = null; // puts the image in its place, until it is moved by hand
 
   photo = null; // drawn over the whole image, whatever its own size
   image = { width: 1, height: 1 };
@@ -19,7 +20,6 @@ export class View {
   under = null; // a canvas drawn below the labels
   underAlpha = 1;
   onMarks = () => {};
-  onResize = () => {};
   pixelated = true;
   x = 0; // image point at the window's middle
   y = 0;
@@ -34,18 +34,20 @@ export class View {
       this.#contexts[name] = canvas.getContext("2d");
     }
     this.#measure();
-    new ResizeObserver(() => {
-      this.#measure();
-      this.onResize();
-      this.draw();
-    }).observe(element);
+    new ResizeObserver(() => this.#resized()).observe(element);
   }
 
-  /** Shows another image; the place shown is set by `fit` or `center`. */
+  /** Shows another image; which part of it is set by `frame`. */
   show({ photo, width, height, overlay = null, under = null }) {
     Object.assign(this, { photo, overlay, under, underAlpha: 1, image: { width, height } });
     this.element.style.setProperty("--shape", `${width} / ${height}`);
     this.draw();
+  }
+
+  /** Calls `place` to fit or center the image, now and when the window's size changes. */
+  frame(place) {
+    this.#placing = place;
+    place();
   }
 
   /** Puts `rect` with `margin` image pixels around it into the window. */
@@ -85,6 +87,7 @@ export class View {
     if (!this.photo) return;
     const within = (value, end) => Math.min(Math.max(value, 0), end);
     const [x, y] = [this.x - dx / this.scale, this.y - dy / this.scale];
+    this.#placing = null;
     this.center(within(x, this.image.width), within(y, this.image.height));
   }
 
@@ -189,6 +192,22 @@ export class View {
     this.#pointers.delete(event.pointerId);
     this.#pinch = null;
     if (pointer?.takes) this.#onPointer[event.type === "pointerup" ? "up" : "cancel"]?.(event);
+  }
+
+  /** A layout that changes leaves zoom and place as they are, and what is under a pointer too. */
+  #resized() {
+    const before = this.#middle;
+    this.#measure();
+    if (this.#pointers.size) {
+      const { x, y } = this.#middle;
+      this.center(this.x + (x - before.x) / this.scale, this.y + (y - before.y) / this.scale);
+    } else this.#placing?.();
+    this.draw();
+  }
+
+  /** The window's middle on the screen. */
+  get #middle() {
+    return { x: this.#box.left + this.width / 2, y: this.#box.top + this.height / 2 };
   }
 
   #measure() {
