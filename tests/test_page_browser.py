@@ -668,21 +668,48 @@ def test_two_fingers_move_and_zoom_without_painting(visit):
         at = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
 
+    def pinch(*third):
+        fingers("touchStart", (400, 400))
+        fingers("touchMove", (405, 400))
+        fingers("touchStart", (405, 400), (500, 400))
+        fingers("touchStart", (405, 400), (500, 400), *third)
+        fingers("touchMove", (350, 400), (600, 400), *third)
+        fingers("touchMove", (300, 400), (700, 400), *third)
+        fingers("touchEnd")
+
+    def pen(kind, *place):
+        x, y = ada.place(*place)
+        touch.send(
+            "Input.dispatchMouseEvent",
+            {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "pointerType": "pen"},
+        )
+
     scale = "document.getElementById('crop').view.scale"
     before = ada.page.evaluate(scale)
-    fingers("touchStart", (400, 400))
-    fingers("touchMove", (405, 400))
-    fingers("touchStart", (405, 400), (500, 400))
-    fingers("touchMove", (350, 400), (600, 400))
-    fingers("touchMove", (300, 400), (700, 400))
-    fingers("touchEnd")
+    pinch()
     assert ada.page.evaluate(scale) > 1.5 * before
+    for tool in "bfp":
+        ada.press(tool)
+        pinch((450, 300))
+    ada.press("Enter")
+    ada.sees("no suggestion on show", "body")  # nor a corner of a polygon
     expect(ada.page.locator("#items")).to_have_text("0 % labelled")
+    ada.press("b", "v")
     fingers("touchStart", (400, 400))
     fingers("touchMove", (450, 420))
     fingers("touchEnd")
     expect(ada.page.locator("#items")).not_to_have_text("0 % labelled")
-    ada.saved()
+    ada.press("Control+z", "2")
+    pen("mousePressed", 20, 50)
+    pen("mouseMoved", 40, 50)
+    fingers("touchStart", (600, 300))  # a hand that rests
+    pen("mouseMoved", 80, 50)
+    fingers("touchEnd")
+    pen("mouseReleased", 80, 50)
+    ada.press("Control+Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    answer = labels(round_, "a")
+    assert (answer[50, 20:80] == ROAD).all() and (answer[:30] == VOID).all()
 
 
 def test_a_frayed_piece_of_half_a_million_pixels(visit):

@@ -62,12 +62,14 @@ export class Painter {
     if (!this.tool || this.moves) return false;
     const point = this.view.at(event);
     this.#cursor = point;
+    // what a tap does waits for its end: a second finger may make it a gesture
+    const tap = (run) => (this.#stroke = { tap: run });
     const start = {
       brush: () => this.#begin(point, this.color),
       eraser: () => this.#begin(point, NONE),
-      polygon: () => this.#corner(point),
-      fill: () => this.#fill(point, event.shiftKey),
-      picker: () => this.#pick(point),
+      polygon: () => tap(() => this.#corner(point)),
+      fill: () => tap(() => this.#fill(point, event.shiftKey)),
+      picker: () => tap(() => this.#pick(point)),
       cut: () => (this.#stroke = { from: point, to: point }),
     };
     start[this.tool]();
@@ -79,7 +81,7 @@ export class Painter {
     const events = event.getCoalescedEvents?.() ?? [];
     this.#cursor = this.view.at(event);
     if (this.#stroke?.from) this.#stroke.to = this.#cursor;
-    else if (this.#stroke) {
+    else if (this.#stroke?.before) {
       (events.length ? events : [event]).forEach((each) => this.#stamp(this.view.at(each)));
     }
     this.view.draw("marks");
@@ -95,6 +97,7 @@ export class Painter {
   endStroke() {
     const stroke = this.#stroke;
     this.#stroke = null;
+    stroke?.tap?.();
     if (stroke?.changed) this.#finish(stroke.rect);
   }
 
@@ -228,6 +231,7 @@ export class Painter {
       : Infinity;
     if (this.corners.length > 2 && gap < NEAR) this.close();
     else this.corners.push(point);
+    this.view.draw("marks");
   }
 
   #pixelAt({ x, y }) {

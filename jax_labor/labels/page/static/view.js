@@ -44,7 +44,7 @@ export class View {
     this.draw();
   }
 
-  /** Calls `place` to fit or center the image, now and when the window's size changes. */
+  /** Calls `place` to fit or center the image, now and at new sizes until it is moved by hand. */
   frame(place) {
     this.#placing = place;
     place();
@@ -119,7 +119,7 @@ export class View {
     this.#onPointer = onPointer;
     element.addEventListener("pointerdown", (event) => this.#down(event));
     element.addEventListener("pointermove", (event) => this.#move(event));
-    for (const type of ["pointerup", "pointercancel"]) {
+    for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) {
       element.addEventListener(type, (event) => this.#up(event));
     }
     element.addEventListener("pointerleave", (event) => onPointer.leave?.(event));
@@ -142,30 +142,27 @@ export class View {
     return { x: event.clientX - this.#box.left, y: event.clientY - this.#box.top };
   }
 
+  /** Fingers work together; beside a mouse or pen, they are a hand that rests. */
   #down(event) {
+    const touch = event.pointerType === "touch";
+    const others = [...this.#pointers.values()];
+    if (touch && others.some((other) => !other.touch)) return;
     this.#box = this.element.getBoundingClientRect();
     this.element.setPointerCapture(event.pointerId);
-    const pointer = { ...this.#place(event), takes: false };
-    if (event.pointerType === "touch" && this.#touches().length === 1) {
-      const [first] = this.#touches();
-      if (first.takes) this.#onPointer.cancel?.(event); // the second finger makes it a gesture
-      first.takes = false;
-      pointer.touch = true;
-    } else if (event.button === 0 || event.pointerType !== "mouse") {
-      pointer.touch = event.pointerType === "touch";
-      pointer.takes = this.#onPointer.down?.(event) ?? false;
-    }
+    if (others.some(({ takes }) => takes)) this.#onPointer.cancel?.(event);
+    others.forEach((other) => (other.takes = false)); // a second finger makes it a gesture
+    if (!touch) this.#pointers.clear();
+    const pointer = { ...this.#place(event), touch, takes: false };
+    const works = touch ? !others.length : event.button === 0 || event.pointerType === "pen";
+    if (works) pointer.takes = this.#onPointer.down?.(event) ?? false;
     this.#pointers.set(event.pointerId, pointer);
     this.#pinch = null;
-  }
-
-  #touches() {
-    return [...this.#pointers.values()].filter(({ touch }) => touch);
   }
 
   #move(event) {
     const pointer = this.#pointers.get(event.pointerId);
     if (!pointer) {
+      if (event.pointerType === "touch") return;
       this.#box = this.element.getBoundingClientRect();
       this.#onPointer.hover?.(event);
       return;
@@ -173,12 +170,12 @@ export class View {
     const before = { ...pointer };
     Object.assign(pointer, this.#place(event));
     if (pointer.takes) this.#onPointer.move?.(event);
-    else if (this.#touches().length > 1) this.#pinched();
+    else if (this.#pointers.size > 1) this.#pinched();
     else this.pan(pointer.x - before.x, pointer.y - before.y);
   }
 
   #pinched() {
-    const [a, b] = this.#touches();
+    const [a, b] = this.#pointers.values();
     const now = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, gap: Math.hypot(a.x - b.x, a.y - b.y) };
     if (this.#pinch) {
       this.pan(now.x - this.#pinch.x, now.y - this.#pinch.y);
