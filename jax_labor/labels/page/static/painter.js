@@ -1,5 +1,6 @@
 // Tools that change pixels of one item: brush, eraser, polygon, fill, picker, and the cutting line.
 
+import { toast } from "./dom.js";
 import { capsule, clip, eachPixel, flood, NONE, polygon, union } from "./grid.js";
 import { prefs, set } from "./prefs.js";
 
@@ -16,10 +17,12 @@ export class Painter {
   item = 0;
   color = 0;
   corners = [];
+  keeps = false; // leaves alone what is labelled
   moves = false; // space is held: drag moves the image
   onPick = () => {};
   onCut = () => {};
   onPatch = () => {}; // (patch)
+  onSize = () => {};
   #stroke = null;
   #cursor = null;
 
@@ -41,6 +44,7 @@ export class Painter {
     const step = Math.max(1, Math.round(prefs.brush * 0.2));
     set({ brush: Math.min(Math.max(prefs.brush + direction * step, 1), WIDEST) });
     this.view.draw("marks");
+    this.onSize();
     return true;
   }
 
@@ -125,6 +129,13 @@ export class Painter {
     return true;
   }
 
+  /** Whether a polygon waits to be closed, which is told. */
+  isUnfinished() {
+    const waits = this.corners.length > 2;
+    if (waits) toast("The polygon is not closed: Enter closes it, Esc drops it.");
+    return waits;
+  }
+
   /** Takes back the polygon's last corner (`all`: the polygon); returns whether there was one. */
   dropCorner(all = false) {
     if (!this.corners.length) return false;
@@ -182,7 +193,7 @@ export class Painter {
 
   #may(pixel) {
     const { map } = this.work;
-    return (!prefs.keep || map[pixel] === NONE) && this.work.inside(this.item)(pixel);
+    return (!this.keeps || map[pixel] === NONE) && this.work.inside(this.item)(pixel);
   }
 
   #begin(point, value) {
@@ -200,7 +211,7 @@ export class Painter {
     const stroke = this.#stroke;
     const { map, width } = this.work;
     const inside = this.work.inside(this.item);
-    const keep = prefs.keep && this.tool === "brush";
+    const keep = this.keeps && this.tool === "brush";
     const rect = capsule(stroke.last, point, prefs.brush / 2, this.#bounds, width, (pixel) => {
       if (map[pixel] === stroke.value || !inside(pixel) || (keep && map[pixel] !== NONE)) return;
       map[pixel] = stroke.value;

@@ -141,7 +141,7 @@ export class Questions {
   /** To the next open item; when none is left the image is done. */
   advance() {
     const next = this.work.nextOpen(this.position);
-    if (next < 0) this.desk.finish("answered");
+    if (next < 0) this.finish();
     else this.goTo(next);
   }
 

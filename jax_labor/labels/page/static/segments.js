@@ -1,7 +1,7 @@
 // Segments: each connected piece of the asked mask is one question; one key when it is of one
 // class, else brush, polygon, fill, or a cut into parts that are asked one by one.
 
-import { byId, make, toast } from "./dom.js";
+import { byId, confirmed, make, toast } from "./dom.js";
 import { NONE } from "./grid.js";
 import { Outline } from "./outline.js";
 import { Overlay, veil } from "./overlay.js";
@@ -273,6 +273,28 @@ export class Segments extends Questions {
     else this.advance();
   }
 
+  /** Closes the image, after a word about pieces that are labelled in part. */
+  async finish() {
+    if (this.painter.isUnfinished()) return;
+    const { work } = this;
+    const left = work.open ? [] : work.items.filter(({ item }) => this.#isPartly(item));
+    const title = `Pixels of ${left.length} piece${left.length > 1 ? "s" : ""} have no class yet`;
+    const text = "Pixels without a class are left out of training.";
+    if (!left.length || (await confirmed(title, text, "Finish anyway"))) super.finish();
+    else this.goTo(work.index.get(left[0].item));
+  }
+
+  /** Whether pixels of a piece that was painted or split have none; a review may confirm that. */
+  #isPartly(item) {
+    const { work } = this;
+    const isLeft = (pixel) => work.map[pixel] === NONE;
+    const confirms = (pixel) => work.claim.review && work.base[pixel] === NONE;
+    return (
+      work.answerOf(item)?.action === "patch" &&
+      pixelsOf(work, item).some((pixel) => isLeft(pixel) && !confirms(pixel))
+    );
+  }
+
   #cut(from, to) {
     this.#cuts.push([from, to]);
     const parts = byLines(this.work, this.item.item, this.#cuts);
@@ -299,7 +321,9 @@ export class Segments extends Questions {
   }
 
   #pieceAt({ x, y }) {
-    const pixel = Math.floor(y) * this.work.width + Math.floor(x);
+    const { width } = this.work;
+    if (x < 0 || x >= width) return false;
+    const pixel = Math.floor(y) * width + Math.floor(x);
     const position = this.work.index.get(this.work.ids[pixel]);
     if (position === undefined) return false;
     this.goTo(position);
