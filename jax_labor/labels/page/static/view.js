@@ -132,10 +132,12 @@ export class View {
 
   #wheel(event) {
     event.preventDefault();
-    if (event.ctrlKey && this.#onPointer.wheel?.(Math.sign(-event.deltaY))) return;
+    const turn = -(event.deltaY || event.deltaX); // with Shift, browsers turn it sideways
+    if (event.shiftKey && this.#onPointer.wheel?.(Math.sign(turn))) return;
     const lines = event.deltaMode === 1 ? 16 : 1;
+    const speed = event.ctrlKey ? 0.008 : 0.0015; // a trackpad's pinch: small turns, as with Ctrl
     const { x, y } = this.#place(event);
-    this.zoom(Math.exp(-event.deltaY * lines * 0.0015), x, y);
+    this.zoom(Math.exp(turn * lines * speed), x, y);
   }
 
   #place(event) {
