@@ -179,7 +179,7 @@ def test_a_stroke_in_hand_belongs_to_the_piece_it_was_begun_on(visit):
     mouse.move(*ada.place(10, 50))
     mouse.down()
     mouse.move(*ada.place(20, 50), steps=4)
-    ada.press("Control+Enter")  # ends the image
+    ada.press("Control+Enter", "Enter")  # ends the image, though pixels have no class
     ada.sees("All done, thank you", "#end")
     mouse.up()
     answer = labels(round_, "a")
@@ -189,14 +189,20 @@ def test_a_stroke_in_hand_belongs_to_the_piece_it_was_begun_on(visit):
 
 
 def test_split_by_the_models_guess(visit):
-    query = mask("a", (2, 2, 30, 40, ROAD))
+    query = mask("a", (2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY))
     query.guess[2:30, 31:40] = TREE
     round_, _, person = visit([query])
     ada = person()
-    ada.sees("Piece 1 of 1")
+    ada.sees("Piece 1 of 2")
     ada.press("x", "x")
     ada.sees("part 1 of 2")
-    ada.press("Enter", "Enter")
+    ada.press("Enter")
+    ada.sees("part 2 of 2")
+    ada.press("ArrowRight", "Enter")  # leaves the second part
+    ada.sees("Pixels of 1 piece have no class yet", "#confirm")
+    ada.page.get_by_text("Not yet").click()
+    ada.sees("Piece 1 of 2")
+    ada.press("x", "x", "Enter", "Enter")
     ada.sees("All done, thank you", "#end")
     np.testing.assert_array_equal(labels(round_, "a"), query.guess)
 
@@ -204,7 +210,7 @@ def test_split_by_the_models_guess(visit):
 def test_a_full_mask_with_every_tool(visit):
     guess = np.full((64, 96), VOID, np.uint8)
     guess[:20] = SKY
-    round_, _, person = visit([full("a", guess), full("b")])
+    round_, _, person = visit([full("a", guess), full("b"), mask("c", (2, 2, 12, 12, SKY))])
     ada = person()
     expect(ada.page.locator("#image")).to_have_text("a")
     ada.press("2", "b")
@@ -230,9 +236,30 @@ def test_a_full_mask_with_every_tool(visit):
 
     ada.press("c")  # from the previous image
     expect(ada.page.locator("#items")).to_have_text("100 % labelled")
-    ada.press("x", "x", "g", "v", "Control+Enter")
+    drawn = ada.page.evaluate_handle(
+        """() => {
+          const { prototype } = OffscreenCanvasRenderingContext2D;
+          const { putImageData } = prototype;
+          const drawn = { times: 0 };
+          prototype.putImageData = function (...given) {
+            drawn.times += 1;
+            putImageData.apply(this, given);
+          };
+          return drawn;
+        }"""
+    )
+    ada.press("x", "x")
+    assert drawn.json_value() == {"times": 2}  # not once for each class
+    ada.press("k", "g", "v", "Control+Enter")
+    ada.sees("Piece 1 of 1")
+    ada.press("b")  # "Keep labelled" is of full masks
+    for color in "32":
+        ada.press(color)
+        ada.drag((0, 7), (14, 7))
+    ada.press("Enter")
     ada.sees("All done, thank you", "#end")
     np.testing.assert_array_equal(labels(round_, "b"), answer)
+    assert (labels(round_, "c")[2:12, 2:12] == ROAD).all()
 
 
 def test_labels_that_are_copied_too_late_go_nowhere(visit):
@@ -251,6 +278,8 @@ def test_labels_that_are_copied_too_late_go_nowhere(visit):
         held[0].continue_()
     ada.page.wait_for_timeout(500)
     expect(ada.page.locator("#items")).to_have_text("0 % labelled")
+    ada.press("c")
+    ada.sees("The previous image has no labels", "body")  # it was skipped
     ada.drag((10, 20), (40, 20))
     ada.press("Control+Enter", "Enter")
     ada.sees("All done, thank you", "#end")
@@ -265,7 +294,12 @@ def test_an_unlabelled_rest_is_pointed_out(visit):
     ada.press("Control+Enter")
     ada.sees("Nothing is labelled yet", "body")
     ada.drag((10, 40), (40, 40))
+    ada.press("p")
+    for place in ((50, 10), (60, 10), (60, 20)):
+        ada.click(*place)
     ada.press("Control+Enter")
+    ada.sees("The polygon is not closed", "body")
+    ada.press("Escape", "Control+Enter")
     ada.sees("has no class yet", "#confirm")
     ada.press("Enter")
     ada.sees("All done, thank you", "#end")
@@ -646,6 +680,15 @@ def test_long_names_push_nothing_out_of_the_window(visit):
         place = ada.page.locator(part)
         assert place.evaluate("e => e.getBoundingClientRect().right") <= SMALL["width"]
         assert place.evaluate("e => e.scrollWidth <= e.clientWidth || !e.clientWidth")
+    ada.page.set_viewport_size({"width": 853, "height": 480})
+    right = ada.page.evaluate(
+        """() => {
+          const text = document.querySelector("#connection span");
+          text.textContent = "12 answers waiting: the server's disk is full";
+          return document.getElementById("help-button").getBoundingClientRect().right;
+        }"""
+    )
+    assert right <= 853
     ada.context.set_offline(False)
     ada.saved()
 
@@ -726,6 +769,17 @@ def test_keys_and_colours_for_any_number_of_classes(visit):
           return { keys: classKeys(names), colors: safeColors(254).map(String) };
         }"""
     )
+    parts = ada.page.evaluate(
+        """async () => {
+          const { byLines } = await import("/static/parts.js");
+          const rect = { top: 0, left: 0, bottom: 4, right: 4 };
+          const ids = new Int32Array(16);
+          const work = { ids, width: 4, rect: () => rect, inside: () => () => true };
+          const line = [{ x: -1, y: 1.5 }, { x: 5, y: 1.5 }];
+          return byLines(work, 0, [line]).map(({ size }) => size);
+        }"""
+    )
+    assert parts == [12, 4]  # a line through pixels' middles makes two parts, not three
     keys = [key for key in found["keys"] if key]
     assert len(set(keys)) == len(keys) >= 30
     assert not {key for key in keys if re.fullmatch("[bcefghikpsuvx]", key)}
@@ -759,6 +813,87 @@ def test_the_brush_has_keys_on_every_keyboard(visit):
     expect(number).to_have_text("22 px")
     ada.press("?")
     ada.sees("Shift ↑", "#help")
+    ada.press("Escape")
+
+    mouse, keyboard = ada.page.mouse, ada.page.keyboard
+    scale = "document.getElementById('crop').view.scale"
+    before = ada.page.evaluate(scale)
+    mouse.move(*ada.place(50, 30))
+    for key in ("Control", "Shift"):  # Control is how a trackpad's pinch arrives: it zooms
+        keyboard.down(key)
+        mouse.wheel(0, -100)
+        keyboard.up(key)
+    expect(number).to_have_text("26 px")
+    assert ada.page.evaluate(scale) > 1.5 * before
+    ada.page.get_by_label("Brush size").click()  # takes the focus, and the arrows only
+    keyboard.down("Space")
+    ada.drag((40, 30), (60, 30))
+    keyboard.down("Shift")
+    keyboard.up("Space")
+    keyboard.up("Shift")
+    expect(ada.page.locator("#items")).to_have_text("0 % labelled")
+    ada.drag((40, 30), (60, 30))
+    expect(ada.page.locator("#items")).not_to_have_text("0 % labelled")
+
+
+@pytest.mark.parametrize("kind", [full("a"), mask("a", (2, 2, 30, 40, ROAD))], ids=["full", "mask"])
+def test_small_windows_keep_all_in_reach(visit, kind):
+    _, _, person = visit([kind])
+    ada = person()
+    last = ada.page.locator("#question .actions button").last
+    for width, height in ((1280, 560), (853, 480), (683, 384), (400, 720)):
+        ada.page.set_viewport_size({"width": width, "height": height})
+        expect(last).to_be_in_viewport(ratio=1)
+        assert ada.page.locator("#crop").evaluate("e => e.clientHeight") >= 100
+        ada.page.locator("#tools button").last.scroll_into_view_if_needed()
+        expect(ada.page.locator("#tools button").last).to_be_in_viewport(ratio=1)
+
+
+def test_zoom_and_place_outlast_a_change_of_layout_and_looks(visit):
+    query = mask("a", (2, 2, 30, 40, ROAD), (40, 2, 60, 30, SKY))
+    round_, _, person = visit([query])
+    ada = person()
+    ada.sees("Piece 1 of 2")
+
+    def view():
+        read = "(({ x, y, scale }) => ({ x, y, scale }))(document.getElementById('crop').view)"
+        ada.page.wait_for_timeout(100)  # until a change of size has been seen
+        return ada.page.evaluate(read)
+
+    fitted = view()
+    ada.page.mouse.move(*ada.place(10, 10))
+    ada.page.mouse.wheel(0, -300)
+    zoomed = view()
+    assert zoomed["scale"] > 1.5 * fitted["scale"]
+    height = "document.getElementById('crop').clientHeight"
+    before = ada.page.evaluate(height)
+    ada.page.evaluate("import('/static/dom.js').then(({ banner }) => banner('Wait. '.repeat(40)))")
+    ada.sees("Wait.", "#banner")
+    assert ada.page.evaluate(height) == before  # it floats
+    ada.page.set_viewport_size({"width": 1000, "height": 600})
+    ada.page.locator("#classes .eye").first.click()
+    ada.page.get_by_text("View").click()
+    ada.page.get_by_label("Labels").click()
+    ada.press("g", "g")
+    assert view() == zoomed
+    ada.page.get_by_label("Colour-blind-safe colours").check()
+    ada.press("Enter")  # goes to the image: a checkbox takes none
+    ada.sees("Piece 2 of 2")
+    fitted = view()["scale"]
+    ada.page.set_viewport_size({"width": 1400, "height": 900})
+    assert view()["scale"] > fitted
+    ada.press("b", "4", *["["] * 8)
+    x, y = ada.place(10, 50)
+    ada.page.mouse.move(x, y)
+    ada.page.mouse.down()
+    ada.page.set_viewport_size({"width": 1300, "height": 700})
+    view()
+    ada.page.mouse.move(x + 1, y)  # a stroke in hand goes on where it is
+    ada.page.mouse.up()
+    ada.press("Control+Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    rows, columns = np.nonzero(labels(round_, "a") == CAR)
+    assert rows.size and np.ptp(rows) < 6 and np.ptp(columns) < 6
 
 
 def test_two_fingers_move_and_zoom_without_painting(visit):
@@ -771,21 +906,48 @@ def test_two_fingers_move_and_zoom_without_painting(visit):
         at = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
 
+    def pinch(*third):
+        fingers("touchStart", (400, 400))
+        fingers("touchMove", (405, 400))
+        fingers("touchStart", (405, 400), (500, 400))
+        fingers("touchStart", (405, 400), (500, 400), *third)
+        fingers("touchMove", (350, 400), (600, 400), *third)
+        fingers("touchMove", (300, 400), (700, 400), *third)
+        fingers("touchEnd")
+
+    def pen(kind, *place):
+        x, y = ada.place(*place)
+        touch.send(
+            "Input.dispatchMouseEvent",
+            {"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "pointerType": "pen"},
+        )
+
     scale = "document.getElementById('crop').view.scale"
     before = ada.page.evaluate(scale)
-    fingers("touchStart", (400, 400))
-    fingers("touchMove", (405, 400))
-    fingers("touchStart", (405, 400), (500, 400))
-    fingers("touchMove", (350, 400), (600, 400))
-    fingers("touchMove", (300, 400), (700, 400))
-    fingers("touchEnd")
+    pinch()
     assert ada.page.evaluate(scale) > 1.5 * before
+    for tool in "bfp":
+        ada.press(tool)
+        pinch((450, 300))
+    ada.press("Enter")
+    ada.sees("no suggestion on show", "body")  # nor a corner of a polygon
     expect(ada.page.locator("#items")).to_have_text("0 % labelled")
+    ada.press("b", "v")
     fingers("touchStart", (400, 400))
     fingers("touchMove", (450, 420))
     fingers("touchEnd")
     expect(ada.page.locator("#items")).not_to_have_text("0 % labelled")
-    ada.saved()
+    ada.press("Control+z", "2")
+    pen("mousePressed", 20, 50)
+    pen("mouseMoved", 40, 50)
+    fingers("touchStart", (600, 300))  # a hand that rests
+    pen("mouseMoved", 80, 50)
+    fingers("touchEnd")
+    pen("mouseReleased", 80, 50)
+    ada.press("Control+Enter", "Enter")
+    ada.sees("All done, thank you", "#end")
+    answer = labels(round_, "a")
+    assert (answer[50, 20:80] == ROAD).all() and (answer[:30] == VOID).all()
 
 
 def test_a_frayed_piece_of_half_a_million_pixels(visit):

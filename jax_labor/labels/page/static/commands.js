@@ -66,8 +66,10 @@ export function showHelp(commands, palette) {
   const classes = palette.classes.map(({ name }, id) =>
     row(palette.keys[id] ? [palette.keys[id]] : ["/"], name),
   );
+  const brush = commandOf(commands, "shift+arrowup") ? [["Shift and wheel", "Brush size"]] : [];
   const mouse = [
     ["Wheel, pinch", "Zoom"],
+    ...brush,
     ["Drag, two fingers, middle button", "Move the image"],
   ].map(([how, name]) =>
     make(

@@ -7,7 +7,12 @@ import { Palette } from "./palette.js";
 import { prefs } from "./prefs.js";
 import { View } from "./view.js";
 
-const BUTTONS = "#bar button, #tools button, #question button, #classes button, #strip button";
+const BUTTONS =
+  "#bar button, #tools button, #question button, #classes button, #strip button, #looks button," +
+  " #looks summary";
+const TAB = ["tab", "shift+tab"];
+const ARROWS = ["arrowleft", "arrowright", "arrowup", "arrowdown"];
+const OWN = { range: [...TAB, ...ARROWS], checkbox: [...TAB, "space"] }; // keys by type of input
 const MANY = 200; // items above which pace tells less than the share done
 
 /** The one desk of the page. */
@@ -34,14 +39,12 @@ export class Desk {
     this.whole = new View(byId("whole"));
     this.around = new View(byId("around"));
     byId("desk").hidden = true;
-    const views = [this.crop, this.whole, this.around];
-    views.forEach((view) => (view.onResize = () => this.mode?.frame()));
     this.crop.listen(this.#forward("pointer"));
     this.whole.listen(this.#forward("wholePointer"));
     this.around.listen();
     addEventListener("keydown", (event) => this.#key(event));
-    addEventListener("keyup", (event) => this.mode?.keyUp?.(keyName(event)));
-    addEventListener("blur", () => this.mode?.keyUp?.("space"));
+    addEventListener("keyup", ({ key }) => key === " " && this.mode?.spaceUp?.());
+    addEventListener("blur", () => this.mode?.spaceUp?.());
     byId("help-button").onclick = () => this.mode && showHelp(this.commands, this.palette);
     document.addEventListener("mousedown", (event) => {
       // a click on a tool leaves the keyboard with the image
@@ -80,8 +83,8 @@ export class Desk {
     this.mode = null;
   }
 
-  finish(status) {
-    this.leave({ kind: "finish", status });
+  finish(status, byAnswer = false) {
+    this.leave({ kind: "finish", status, byAnswer });
   }
 
   reopen() {
@@ -126,19 +129,8 @@ export class Desk {
     if (!this.mode || document.querySelector("dialog[open]")) return;
     if (target.matches("input[type=search], input[type=text], input:not([type])")) return;
     const name = keyName(event);
-    const isOwn =
-      target.matches("button, input, summary") &&
-      [
-        "enter",
-        "space",
-        "tab",
-        "shift+tab",
-        "arrowleft",
-        "arrowright",
-        "arrowup",
-        "arrowdown",
-      ].includes(name);
-    if (isOwn) return;
+    const own = OWN[target.type] ?? [...TAB, "enter", "space"];
+    if (target.matches("button, input, summary") && own.includes(name)) return;
     const command = commandOf(this.commands, name);
     const id = command ? -1 : this.palette.classOf(name);
     if (!command && id < 0) return;

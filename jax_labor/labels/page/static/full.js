@@ -27,12 +27,14 @@ export class Full {
     this.painter = new Painter(desk.crop, work, this.overlay);
     this.painter.onPick = (id) => this.choose(id);
     this.painter.onPatch = (patch) => this.#post(patch, false);
+    this.painter.onSize = () => this.#buildCard();
     this.pointer = this.painter;
     this.wholePointer = {};
     work.onChange = (rect) => {
       this.overlay.refresh(rect);
       desk.crop.draw("labels");
     };
+    this.painter.keeps = prefs.keep;
     this.painter.use("brush");
     this.looksChanged();
   }
@@ -98,8 +100,8 @@ export class Full {
         place: "bar",
         run: () => this.frame(),
       },
-      { ...SMALLER, hint: "brush size", run: () => this.#resize(-1) },
-      { ...LARGER, run: () => this.#resize(1) },
+      { ...SMALLER, hint: "brush size", run: () => this.painter.resize(-1) },
+      { ...LARGER, run: () => this.painter.resize(1) },
       { keys: ["k"], name: "Keep what is labelled", run: () => this.#keep() },
       {
         keys: ["g"],
@@ -138,8 +140,8 @@ export class Full {
     ];
   }
 
-  keyUp(key) {
-    if (key === "space") this.#grip(false);
+  spaceUp() {
+    this.#grip(false);
   }
 
   choose(id) {
@@ -158,7 +160,8 @@ export class Full {
   /** Shows the whole image. */
   frame() {
     const { height, width } = this.work.claim;
-    this.desk.crop.fit(this.work.bounds, MARGIN * Math.max(height, width));
+    const { crop } = this.desk;
+    crop.frame(() => crop.fit(this.work.bounds, MARGIN * Math.max(height, width)));
   }
 
   show() {
@@ -174,6 +177,7 @@ export class Full {
 
   /** Closes the image, after a word about pixels without a class. */
   async finish() {
+    if (this.painter.isUnfinished()) return;
     if (this.unlabelled === 1) {
       toast("Nothing is labelled yet. S skips this image.");
       return;
@@ -194,13 +198,9 @@ export class Full {
     this.desk.crop.element.classList.toggle("grip", held);
   }
 
-  #resize(direction) {
-    this.painter.resize(direction);
-    this.#buildCard();
-  }
-
   #keep() {
     set({ keep: !prefs.keep });
+    this.painter.keeps = prefs.keep;
     this.#buildCard();
   }
 
@@ -236,7 +236,8 @@ export class Full {
       return;
     }
     this.accepting = accepted;
-    if (!this.painter.fillRest(labels)) toast("Nothing is left to fill.");
+    const none = `The ${accepted ? "suggestion" : "previous image"} has no labels for what is left.`;
+    if (!this.painter.fillRest(labels)) toast(this.unlabelled ? none : "Nothing is left to fill.");
     this.accepting = false;
   }
 

@@ -27,13 +27,17 @@ export function encode(map, width, rect, inside) {
 
 /** Writes a patch into `map` where `inside(pixel)`; outside it nothing changes. */
 export function apply(patch, map, width, inside) {
-  let at = 0;
+  const step = width - patch.width; // from a row's end to the next row's start
+  let pixel = patch.top * width + patch.left;
+  let column = 0;
   for (let run = 0; run < patch.runs.length; run += 2) {
     const value = patch.runs[run];
-    for (const end = at + patch.runs[run + 1]; at < end; at++) {
-      const row = patch.top + Math.floor(at / patch.width);
-      const pixel = row * width + patch.left + (at % patch.width);
+    for (let left = patch.runs[run + 1]; left > 0; left--) {
       if (inside(pixel)) map[pixel] = value;
+      pixel++;
+      if (++column < patch.width) continue;
+      column = 0;
+      pixel += step;
     }
   }
 }

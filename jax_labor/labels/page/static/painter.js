@@ -1,5 +1,6 @@
 // Tools that change pixels of one item: brush, eraser, polygon, fill, picker, and the cutting line.
 
+import { toast } from "./dom.js";
 import { capsule, clip, eachPixel, flood, NONE, polygon, union } from "./grid.js";
 import { prefs, set } from "./prefs.js";
 
@@ -16,10 +17,12 @@ export class Painter {
   item = 0;
   color = 0;
   corners = [];
+  keeps = false; // leaves alone what is labelled
   moves = false; // space is held: drag moves the image
   onPick = () => {};
   onCut = () => {};
   onPatch = () => {}; // (patch)
+  onSize = () => {};
   #stroke = null;
   #cursor = null;
 
@@ -41,6 +44,7 @@ export class Painter {
     const step = Math.max(1, Math.round(prefs.brush * 0.2));
     set({ brush: Math.min(Math.max(prefs.brush + direction * step, 1), WIDEST) });
     this.view.draw("marks");
+    this.onSize();
     return true;
   }
 
@@ -62,12 +66,14 @@ export class Painter {
     if (!this.tool || this.moves) return false;
     const point = this.view.at(event);
     this.#cursor = point;
+    // what a tap does waits for its end: a second finger may make it a gesture
+    const tap = (run) => (this.#stroke = { tap: run });
     const start = {
       brush: () => this.#begin(point, this.color),
       eraser: () => this.#begin(point, NONE),
-      polygon: () => this.#corner(point),
-      fill: () => this.#fill(point, event.shiftKey),
-      picker: () => this.#pick(point),
+      polygon: () => tap(() => this.#corner(point)),
+      fill: () => tap(() => this.#fill(point, event.shiftKey)),
+      picker: () => tap(() => this.#pick(point)),
       cut: () => (this.#stroke = { from: point, to: point }),
     };
     start[this.tool]();
@@ -79,7 +85,7 @@ export class Painter {
     const events = event.getCoalescedEvents?.() ?? [];
     this.#cursor = this.view.at(event);
     if (this.#stroke?.from) this.#stroke.to = this.#cursor;
-    else if (this.#stroke) {
+    else if (this.#stroke?.before) {
       (events.length ? events : [event]).forEach((each) => this.#stamp(this.view.at(each)));
     }
     this.view.draw("marks");
@@ -95,6 +101,7 @@ export class Painter {
   endStroke() {
     const stroke = this.#stroke;
     this.#stroke = null;
+    stroke?.tap?.();
     if (stroke?.changed) this.#finish(stroke.rect);
   }
 
@@ -120,6 +127,13 @@ export class Painter {
     this.#finish(changed ? rect : null);
     this.view.draw("marks");
     return true;
+  }
+
+  /** Whether a polygon waits to be closed, which is told. */
+  isUnfinished() {
+    const waits = this.corners.length > 2;
+    if (waits) toast("The polygon is not closed: Enter closes it, Esc drops it.");
+    return waits;
   }
 
   /** Takes back the polygon's last corner (`all`: the polygon); returns whether there was one. */
@@ -179,7 +193,7 @@ export class Painter {
 
   #may(pixel) {
     const { map } = this.work;
-    return (!prefs.keep || map[pixel] === NONE) && this.work.inside(this.item)(pixel);
+    return (!this.keeps || map[pixel] === NONE) && this.work.inside(this.item)(pixel);
   }
 
   #begin(point, value) {
@@ -197,7 +211,7 @@ export class Painter {
     const stroke = this.#stroke;
     const { map, width } = this.work;
     const inside = this.work.inside(this.item);
-    const keep = prefs.keep && this.tool === "brush";
+    const keep = this.keeps && this.tool === "brush";
     const rect = capsule(stroke.last, point, prefs.brush / 2, this.#bounds, width, (pixel) => {
       if (map[pixel] === stroke.value || !inside(pixel) || (keep && map[pixel] !== NONE)) return;
       map[pixel] = stroke.value;
@@ -228,6 +242,7 @@ export class Painter {
       : Infinity;
     if (this.corners.length > 2 && gap < NEAR) this.close();
     else this.corners.push(point);
+    this.view.draw("marks");
   }
 
   #pixelAt({ x, y }) {

@@ -65,7 +65,7 @@ export class Palette {
       );
       const eye = make(
         "button",
-        { className: "eye", onclick: () => this.#toggle(id) },
+        { className: "eye", onclick: () => this.#show([id], this.hidden.has(id)) },
         icon("eye"),
       );
       eye.setAttribute("aria-label", `Show ${name}`);
@@ -75,19 +75,20 @@ export class Palette {
     byId("classes").replaceChildren(...this.#rows);
   }
 
-  #toggle(id) {
-    if (!this.hidden.delete(id)) this.hidden.add(id);
-    this.#rows[id].classList.toggle("off", this.hidden.has(id));
-    this.#rows[id].lastElementChild.setAttribute("aria-pressed", String(!this.hidden.has(id)));
+  /** Shows classes or hides them: all at once, for the pictures are coloured anew. */
+  #show(ids, shown) {
+    for (const id of ids) {
+      if (shown) this.hidden.delete(id);
+      else this.hidden.add(id);
+      this.#rows[id].classList.toggle("off", !shown);
+      this.#rows[id].lastElementChild.setAttribute("aria-pressed", String(shown));
+    }
     this.onLooks();
   }
 
   /** Hides all labels, or shows them again. */
   toggleAll() {
-    const all = this.hidden.size < this.classes.length;
-    this.classes.forEach((_, id) => {
-      if (this.hidden.has(id) !== all) this.#toggle(id);
-    });
+    this.#show(this.classes.keys(), this.hidden.size === this.classes.length);
   }
 
   #filter(text) {

@@ -114,8 +114,9 @@ function part(work, pixels) {
 function crosses(a, b, [from, to], width) {
   const [ax, ay] = [(a % width) + 0.5, Math.floor(a / width) + 0.5];
   const [bx, by] = [(b % width) + 0.5, Math.floor(b / width) + 0.5];
-  if (side(from.x, from.y, to.x, to.y, ax, ay) === side(from.x, from.y, to.x, to.y, bx, by))
-    return false;
+  // a middle on the line is of one side, lest its row be a part of its own
+  const beside = (x, y) => side(from.x, from.y, to.x, to.y, x, y) || 1;
+  if (beside(ax, ay) === beside(bx, by)) return false;
   return side(ax, ay, bx, by, from.x, from.y) !== side(ax, ay, bx, by, to.x, to.y);
 }
 

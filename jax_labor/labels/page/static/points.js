@@ -39,9 +39,14 @@ export class Points extends Questions {
     const { row, column } = this.item;
     const { height, width } = this.work.claim;
     const across = Math.min(Math.max(Math.min(height, width) * 0.3, 40), 160) / prefs.zoom;
-    crop.center(column + 0.5, row + 0.5, Math.min(crop.width, crop.height) / across);
-    whole.fit(this.work.bounds);
+    const scale = () => Math.min(crop.width, crop.height) / across;
+    crop.frame(() => crop.center(column + 0.5, row + 0.5, scale()));
+    whole.frame(() => whole.fit(this.work.bounds));
     this.frameAround(column + 0.5, row + 0.5);
+  }
+
+  show() {
+    super.show();
     this.#markStrip();
   }
 

@@ -141,12 +141,12 @@ export class Questions {
   /** To the next open item; when none is left the image is done, by an answer just given or not. */
   advance(byAnswer = true) {
     const next = this.work.nextOpen(this.position);
-    if (next < 0) this.desk.leave({ kind: "finish", status: "answered", byAnswer });
+    if (next < 0) this.finish(byAnswer);
     else this.goTo(next);
   }
 
-  finish() {
-    if (!this.work.open) this.desk.finish("answered");
+  finish(byAnswer = false) {
+    if (!this.work.open) this.desk.finish("answered", byAnswer);
     else toast(`${this.work.open} still open.`);
   }
 
@@ -157,6 +157,7 @@ export class Questions {
 
   goTo(position) {
     this.position = position;
+    this.frame();
     this.show();
   }
 
@@ -181,12 +182,11 @@ export class Questions {
     this.show();
   }
 
-  /** Shows the item in question. */
+  /** Shows the question; the views stay where they are. */
   show() {
     const { work, desk, item } = this;
     keepPlace(work.claim, item.item);
     work.clock.turnTo(item.item);
-    this.frame();
     this.buildCard();
     const answer = work.answerOf(item.item);
     const chosen = answer?.action === "class" ? answer.class : -1;
@@ -198,13 +198,15 @@ export class Questions {
   /** Puts the surroundings of image point (x, y), halfway between crop and whole image, on show. */
   frameAround(x, y) {
     const { crop, whole, around } = this.desk;
-    const scale = Math.sqrt(crop.scale * whole.scale);
-    const within = (value, window, image) => {
-      const half = Math.min(window / scale, image) / 2;
-      return Math.min(Math.max(value, half), image - half);
-    };
     const { width, height } = this.work.claim;
-    around.center(within(x, around.width, width), within(y, around.height, height), scale);
+    around.frame(() => {
+      const scale = Math.sqrt(crop.scale * whole.scale);
+      const within = (value, window, image) => {
+        const half = Math.min(window / scale, image) / 2;
+        return Math.min(Math.max(value, half), image - half);
+      };
+      around.center(within(x, around.width, width), within(y, around.height, height), scale);
+    });
   }
 
   /** What the card says the question is. */

@@ -1,7 +1,7 @@
 // Segments: each connected piece of the asked mask is one question; one key when it is of one
 // class, else brush, polygon, fill, or a cut into parts that are asked one by one.
 
-import { byId, make, toast } from "./dom.js";
+import { byId, confirmed, make, toast } from "./dom.js";
 import { NONE } from "./grid.js";
 import { Outline } from "./outline.js";
 import { Overlay, veil } from "./overlay.js";
@@ -134,7 +134,7 @@ export class Segments extends Questions {
       this.#hold(this.guess === NONE ? Math.max(this.painter.color, 0) : this.guess);
     }
     this.painter.use(tool);
-    this.show(false);
+    this.show();
   }
 
   escape() {
@@ -196,15 +196,15 @@ export class Segments extends Questions {
       this.parts = parts && part > 0 ? parts : null;
       this.part = Math.max(part - 1, 0);
       this.painter.use(tool);
-      this.show(false);
+      this.show();
     }
   }
 
-  show(moved = true) {
+  show() {
     this.painter.item = this.item.item;
     const { rect, inside } = this.#shape();
     this.#outline = new Outline(rect, inside, this.work.claim.height, this.work.width);
-    this.moved = moved;
+    this.desk.crop.draw("marks");
     super.show();
     if (this.isPainting) this.desk.palette.mark(this.painter.color, -1);
   }
@@ -214,12 +214,10 @@ export class Segments extends Questions {
     const { crop, whole } = this.desk;
     const rect = this.item;
     const side = Math.max(rect.bottom - rect.top, rect.right - rect.left);
-    if (this.moved !== false)
-      crop.fit(rect, Math.max(10, side * 0.35) / prefs.zoom, CLOSEST * prefs.zoom);
-    this.moved = true;
-    whole.fit(this.work.bounds);
+    const margin = Math.max(10, side * 0.35) / prefs.zoom;
+    crop.frame(() => crop.fit(rect, margin, CLOSEST * prefs.zoom));
+    whole.frame(() => whole.fit(this.work.bounds));
     this.frameAround((rect.left + rect.right) / 2, (rect.top + rect.bottom) / 2);
-    crop.draw("marks");
   }
 
   title() {
@@ -256,12 +254,12 @@ export class Segments extends Questions {
 
   #hold(id) {
     this.painter.color = id;
-    this.show(false);
+    this.show();
   }
 
   #paint(patch) {
     this.#post(patch, false);
-    this.show(false);
+    this.show();
   }
 
   #post(patch, accepted) {
@@ -273,6 +271,28 @@ export class Segments extends Questions {
     if (this.work.isOpen(this.item.item))
       toast("Nothing is painted yet. Esc goes back to whole pieces.");
     else this.advance(false);
+  }
+
+  /** Closes the image, after a word about pieces that are labelled in part. */
+  async finish(byAnswer) {
+    if (this.painter.isUnfinished()) return;
+    const { work } = this;
+    const left = work.open ? [] : work.items.filter(({ item }) => this.#isPartly(item));
+    const title = `Pixels of ${left.length} piece${left.length > 1 ? "s" : ""} have no class yet`;
+    const text = "Pixels without a class are left out of training.";
+    if (!left.length || (await confirmed(title, text, "Finish anyway"))) super.finish(byAnswer);
+    else this.goTo(work.index.get(left[0].item));
+  }
+
+  /** Whether pixels of a piece that was painted or split have none; a review may confirm that. */
+  #isPartly(item) {
+    const { work } = this;
+    const isLeft = (pixel) => work.map[pixel] === NONE;
+    const confirms = (pixel) => work.claim.review && work.base[pixel] === NONE;
+    return (
+      work.answerOf(item)?.action === "patch" &&
+      pixelsOf(work, item).some((pixel) => isLeft(pixel) && !confirms(pixel))
+    );
   }
 
   #cut(from, to) {
@@ -287,7 +307,7 @@ export class Segments extends Questions {
     this.parts = parts;
     this.part = 0;
     this.painter.use(null);
-    this.show(false);
+    this.show();
   }
 
   #answerPart(id, accepted = false) {
@@ -296,12 +316,14 @@ export class Segments extends Questions {
     for (const pixel of pixels) work.map[pixel] = id;
     this.#post(work.patch(this.item.item, rect), accepted);
     this.part += 1;
-    if (this.part < this.parts.length) this.show(false);
+    if (this.part < this.parts.length) this.show();
     else this.advance();
   }
 
   #pieceAt({ x, y }) {
-    const pixel = Math.floor(y) * this.work.width + Math.floor(x);
+    const { width } = this.work;
+    if (x < 0 || x >= width) return false;
+    const pixel = Math.floor(y) * width + Math.floor(x);
     const position = this.work.index.get(this.work.ids[pixel]);
     if (position === undefined) return false;
     this.goTo(position);

@@ -12,6 +12,7 @@ export class View {
   #frame = 0;
   #pointers = new Map();
   #pinch = null;
+  #placing = null; // puts the image in its place, until it is moved by hand
 
   photo = null; // drawn over the whole image, whatever its own size
   image = { width: 1, height: 1 };
@@ -19,7 +20,6 @@ export class View {
   under = null; // a canvas drawn below the labels
   underAlpha = 1;
   onMarks = () => {};
-  onResize = () => {};
   pixelated = true;
   x = 0; // image point at the window's middle
   y = 0;
@@ -34,18 +34,20 @@ export class View {
       this.#contexts[name] = canvas.getContext("2d");
     }
     this.#measure();
-    new ResizeObserver(() => {
-      this.#measure();
-      this.onResize();
-      this.draw();
-    }).observe(element);
+    new ResizeObserver(() => this.#resized()).observe(element);
   }
 
-  /** Shows another image; the place shown is set by `fit` or `center`. */
+  /** Shows another image; which part of it is set by `frame`. */
   show({ photo, width, height, overlay = null, under = null }) {
     Object.assign(this, { photo, overlay, under, underAlpha: 1, image: { width, height } });
     this.element.style.setProperty("--shape", `${width} / ${height}`);
     this.draw();
+  }
+
+  /** Calls `place` to fit or center the image, now and at new sizes until it is moved by hand. */
+  frame(place) {
+    this.#placing = place;
+    place();
   }
 
   /** Puts `rect` with `margin` image pixels around it into the window. */
@@ -85,6 +87,7 @@ export class View {
     if (!this.photo) return;
     const within = (value, end) => Math.min(Math.max(value, 0), end);
     const [x, y] = [this.x - dx / this.scale, this.y - dy / this.scale];
+    this.#placing = null;
     this.center(within(x, this.image.width), within(y, this.image.height));
   }
 
@@ -116,7 +119,7 @@ export class View {
     this.#onPointer = onPointer;
     element.addEventListener("pointerdown", (event) => this.#down(event));
     element.addEventListener("pointermove", (event) => this.#move(event));
-    for (const type of ["pointerup", "pointercancel"]) {
+    for (const type of ["pointerup", "pointercancel", "lostpointercapture"]) {
       element.addEventListener(type, (event) => this.#up(event));
     }
     element.addEventListener("pointerleave", (event) => onPointer.leave?.(event));
@@ -129,40 +132,39 @@ export class View {
 
   #wheel(event) {
     event.preventDefault();
-    if (event.ctrlKey && this.#onPointer.wheel?.(Math.sign(-event.deltaY))) return;
+    const turn = -(event.deltaY || event.deltaX); // with Shift, browsers turn it sideways
+    if (event.shiftKey && this.#onPointer.wheel?.(Math.sign(turn))) return;
     const lines = event.deltaMode === 1 ? 16 : 1;
+    const speed = event.ctrlKey ? 0.008 : 0.0015; // a trackpad's pinch: small turns, as with Ctrl
     const { x, y } = this.#place(event);
-    this.zoom(Math.exp(-event.deltaY * lines * 0.0015), x, y);
+    this.zoom(Math.exp(turn * lines * speed), x, y);
   }
 
   #place(event) {
     return { x: event.clientX - this.#box.left, y: event.clientY - this.#box.top };
   }
 
+  /** Fingers work together; beside a mouse or pen, they are a hand that rests. */
   #down(event) {
+    const touch = event.pointerType === "touch";
+    const others = [...this.#pointers.values()];
+    if (touch && others.some((other) => !other.touch)) return;
     this.#box = this.element.getBoundingClientRect();
     this.element.setPointerCapture(event.pointerId);
-    const pointer = { ...this.#place(event), takes: false };
-    if (event.pointerType === "touch" && this.#touches().length === 1) {
-      const [first] = this.#touches();
-      if (first.takes) this.#onPointer.cancel?.(event); // the second finger makes it a gesture
-      first.takes = false;
-      pointer.touch = true;
-    } else if (event.button === 0 || event.pointerType !== "mouse") {
-      pointer.touch = event.pointerType === "touch";
-      pointer.takes = this.#onPointer.down?.(event) ?? false;
-    }
+    if (others.some(({ takes }) => takes)) this.#onPointer.cancel?.(event);
+    others.forEach((other) => (other.takes = false)); // a second finger makes it a gesture
+    if (!touch) this.#pointers.clear();
+    const pointer = { ...this.#place(event), touch, takes: false };
+    const works = touch ? !others.length : event.button === 0 || event.pointerType === "pen";
+    if (works) pointer.takes = this.#onPointer.down?.(event) ?? false;
     this.#pointers.set(event.pointerId, pointer);
     this.#pinch = null;
-  }
-
-  #touches() {
-    return [...this.#pointers.values()].filter(({ touch }) => touch);
   }
 
   #move(event) {
     const pointer = this.#pointers.get(event.pointerId);
     if (!pointer) {
+      if (event.pointerType === "touch") return;
       this.#box = this.element.getBoundingClientRect();
       this.#onPointer.hover?.(event);
       return;
@@ -170,12 +172,12 @@ export class View {
     const before = { ...pointer };
     Object.assign(pointer, this.#place(event));
     if (pointer.takes) this.#onPointer.move?.(event);
-    else if (this.#touches().length > 1) this.#pinched();
+    else if (this.#pointers.size > 1) this.#pinched();
     else this.pan(pointer.x - before.x, pointer.y - before.y);
   }
 
   #pinched() {
-    const [a, b] = this.#touches();
+    const [a, b] = this.#pointers.values();
     const now = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, gap: Math.hypot(a.x - b.x, a.y - b.y) };
     if (this.#pinch) {
       this.pan(now.x - this.#pinch.x, now.y - this.#pinch.y);
@@ -189,6 +191,22 @@ export class View {
     this.#pointers.delete(event.pointerId);
     this.#pinch = null;
     if (pointer?.takes) this.#onPointer[event.type === "pointerup" ? "up" : "cancel"]?.(event);
+  }
+
+  /** A layout that changes leaves zoom and place as they are, and what is under a pointer too. */
+  #resized() {
+    const before = this.#middle;
+    this.#measure();
+    if (this.#pointers.size) {
+      const { x, y } = this.#middle;
+      this.center(this.x + (x - before.x) / this.scale, this.y + (y - before.y) / this.scale);
+    } else this.#placing?.();
+    this.draw();
+  }
+
+  /** The window's middle on the screen. */
+  get #middle() {
+    return { x: this.#box.left + this.width / 2, y: this.#box.top + this.height / 2 };
   }
 
   #measure() {
