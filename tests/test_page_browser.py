@@ -867,7 +867,8 @@ def test_zoom_and_place_outlast_a_change_of_layout_and_looks(visit):
     assert zoomed["scale"] > 1.5 * fitted["scale"]
     height = "document.getElementById('crop').clientHeight"
     before = ada.page.evaluate(height)
-    ada.page.evaluate("import('/static/dom.js').then(({ banner }) => banner('Wait. '.repeat(40)))")
+    told = "import('/static/dom.js').then((dom) => dom.banner('lost', 'Wait. '.repeat(40)))"
+    ada.page.evaluate(told)
     ada.sees("Wait.", "#banner")
     assert ada.page.evaluate(height) == before  # it floats
     ada.page.set_viewport_size({"width": 1000, "height": 600})
