@@ -210,7 +210,7 @@ def camvid_dusk(c: ConfigDict) -> None:
     day = "0006R0_*|0016E5_*|Seq05VD_*"
     c.data.source = domain("camvid", root="camvid", split="train", names=day)
     c.data.target = domain("camvid", root="camvid", split="train", names="0001TP_*", size=ASKED)
-    c.data.eval = domain("camvid", root="camvid", split="test")
+    c.data.eval = domain("camvid", root="camvid", split="test", names="0001TP_*")
 
 
 def streets_camvid(c: ConfigDict) -> None:

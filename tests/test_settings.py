@@ -13,6 +13,7 @@ from jax_labor.experiments.bounds import check_run
 from jax_labor.experiments.checks import check_training
 from jax_labor.experiments.phases import labor_phases
 from jax_labor.experiments.same_data import check_data, write_data
+from jax_labor.files import read_json, write_json
 from jax_labor.labels.budget import check_budget_of
 from jax_labor.models import build_model
 
@@ -123,6 +124,7 @@ class Records:
     names: tuple = ("a", "b")
     has_labels: bool = True
     table: object = get_table("camvid11")
+    digests: tuple = ("0123",)
 
     def __len__(self):
         return len(self.sizes)
@@ -142,6 +144,7 @@ def test_the_smallest_image_says_whether_a_budget_can_be():
 OTHERS = {
     "images": Records([(30, 40)] * 3, names=("a", "b", "c")),
     "sha256 of names and sizes": Records([(30, 40)] * 2, names=("a", "c")),
+    "files": Records([(30, 40)] * 2, digests=("4567",)),
     "labels": Records([(30, 40)] * 2, has_labels=False),
     "classes": Records([(30, 40)] * 2, table=get_table("cityscapes19")),
 }
@@ -159,3 +162,8 @@ def test_a_resume_with_other_data_is_refused(tmp_path, role, what):
         check_data(tmp_path, other)
     assert "data.json" in str(error.value) and "--force" in str(error.value)
     check_data(tmp_path, other, force=True)
+    kept = read_json(tmp_path / "data.json")
+    for facts in kept.values():  # as earlier versions wrote it
+        del facts["files"]
+    write_json(tmp_path / "data.json", kept)
+    check_data(tmp_path, first)

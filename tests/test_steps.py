@@ -233,6 +233,33 @@ def test_pseudo_labels_may_be_all_of_what_the_segmenter_says():
     np.testing.assert_array_equal(thresholds, before)
 
 
+@pytest.mark.parametrize("rule", ["iast", "argmax"])
+def test_nothing_is_learned_beside_the_images(rule):
+    """Of a view at a small scale; the masked pixels would all be of the surest class."""
+    rng = np.random.default_rng(8)
+    logits, mask = 5 * rng.normal(size=(2, 4, 6, CLASSES)), np.ones((2, 8, 12, 1), np.float32)
+    mask[:, :, 8:] = 0
+    logits[:, :, 4:, 0] = 50
+    before = np.full(CLASSES, INITIAL_THRESHOLD, np.float32)
+    config = small_config(**{"pseudo.rule": rule})
+
+    def found(main, mask):
+        main = types.SimpleNamespace(main=main)
+        make = functools.partial(make_pseudo_labels, config, before, mask=mask)
+        return jax.vmap(lambda _: make(main, True), axis_name="data")(np.arange(1))
+
+    thresholds, labels = found(logits, mask)
+    cut, wanted = found(logits[:, :, :4], None)
+    np.testing.assert_array_equal(thresholds, cut)
+    np.testing.assert_array_equal(labels[..., :4], wanted)
+    assert (labels[..., 4:] == 255).all() and (wanted != 255).any()
+    inside = mask[:, ::2, ::2, 0] > 0
+    other = rng.normal(size=logits.shape)
+    total, count = losses.discrepancy(logits, other, inside)
+    wanted = losses.discrepancy(logits[:, :, :4], other[:, :, :4])
+    np.testing.assert_allclose([total, count], wanted, rtol=1e-5)
+
+
 def test_a_backbone_is_copied_for_the_selector():
     config = small_config(**{"model.selector": "copied"})
     before = initial_state(config, build_network(config, CLASSES), CLASSES)

@@ -176,6 +176,7 @@ def test_scale_crop_pads_with_ignore_and_the_mean_colour():
     out = augment(example, view, np.random.default_rng(0))
     assert (out["label"][:20, :30] != IGNORE).all()
     assert (out["label"][20:] == IGNORE).all() and (out["label"][:, 30:] == IGNORE).all()
+    np.testing.assert_array_equal(out["mask"][..., 0], out["label"] != IGNORE)
     # Two pixels off the border bicubic weights no longer reach the image.
     assert np.abs(out["image"][22:]).max() <= 0.5 and np.abs(out["image"][:, 32:]).max() <= 0.5
 

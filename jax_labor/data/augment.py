@@ -24,8 +24,8 @@ def augment(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
         rng: the only source of randomness.
 
     Returns:
-        dict(image float32[H, W, 3], label int32[H, W], index int32), and under "pad" mask
-        float32[H, W, 1], 1 where the image is and 0 beside it.
+        dict(image float32[H, W, 3], label int32[H, W], index int32), and under "pad" and
+        "scale_crop" mask float32[H, W, 1], 1 where the image is and 0 beside it.
     """
     found = _fitted(example, view) if view.resize == "pad" else _resized(example, view, rng)
     if view.flip and rng.random() < 0.5:
@@ -39,14 +39,18 @@ def augment(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
 
 
 def _resized(example: dict, view: TrainView, rng: np.random.Generator) -> dict:
-    """Image uint8[H, W, 3] and label uint8[H, W] of a part of both, or the whole."""
+    """Image uint8[H, W, 3], label uint8[H, W] and perhaps mask of a part of both, or the whole."""
     image, label = example["image"], example["label"]
-    size = view.size or image.shape[:2]
-    window = choose_window(image.shape[:2], view, rng, example["name"])
+    native, size = image.shape[:2], view.size or image.shape[:2]
+    window = choose_window(native, view, rng, example["name"])
     if window is not None:
         image = transforms.crop(image, window, transforms.mean_colour(view.normalize))
         label = transforms.crop(label, window, IGNORE)
-    return _scaled(example | {"image": image, "label": label}, size)
+    found = _scaled(example | {"image": image, "label": label}, size)
+    if view.resize == "scale_crop":
+        inside = transforms.crop(np.ones(native, np.uint8), window, 0)
+        found["mask"] = transforms.resize_label(inside, size)[..., None]
+    return found
 
 
 def _fitted(example: dict, view: TrainView) -> dict:

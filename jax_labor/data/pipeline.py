@@ -1,5 +1,6 @@
 """Training batches: an endless stream that depends on (seed, position) alone."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -66,8 +67,15 @@ class TrainIterator:
         dataset = grain.MapDataset.source(self._batches)[self._step :].to_iter_dataset(ahead)
         if self._workers:
             _allow_grain_flags_unparsed()
-            dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=self._workers))
+            options = grain.MultiprocessingOptions(num_workers=self._workers)
+            dataset = dataset.mp_prefetch(options, worker_init_fn=_leave_signals_to_the_run)
         return dataset
+
+
+def _leave_signals_to_the_run(*_) -> None:
+    """A signal to the whole group, such as Ctrl-C, asks the run to stop; workers serve it on."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _allow_grain_flags_unparsed() -> None:

@@ -98,6 +98,12 @@ class PreparedRecords:
         return int(height), int(width)
 
     @property
+    def digests(self) -> tuple[str, ...]:
+        """Of the files that each part was prepared from; of a generated data set only its name."""
+        folders = (os.path.basename(os.path.dirname(part.directory)) for part in self._parts)
+        return tuple(folder.rpartition("-")[2] for folder in folders)
+
+    @property
     def class_pixels(self) -> np.ndarray:
         """int64[C] pixels of each class, all 0 without labels.
 

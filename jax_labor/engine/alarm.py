@@ -81,6 +81,6 @@ def _end(said: dict) -> None:
     if me == 0:
         time.sleep(_LAST)
     for child in multiprocessing.active_children():
-        child.terminate()
+        child.kill()  # workers that read data are deaf to SIGTERM
     sys.stderr.flush()
     os._exit(said["status"])

@@ -5,7 +5,7 @@ import jax
 from jax_labor.data.views import EvalView, TrainView
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError, check_choice
-from jax_labor.experiments.bounds import check_least, check_positive
+from jax_labor.experiments.bounds import check_least, check_positive, check_share
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
 from jax_labor.ops.disagreement import BOTH, PROBABILITIES
@@ -43,6 +43,9 @@ def check_training(config) -> None:
     for scale in config.eval.scales:
         EvalView(config.eval.size, scale, normalize=config.data.normalize)
     check_positive(config, ("optimizer.lr", "discriminator.lr"))
+    check_share(config, ("optimizer.momentum", "discriminator.b1", "discriminator.b2"), below=True)
+    check_share(config, ("pseudo.alpha", "pseudo.beta"))
+    check_least(config, {"optimizer.warmup": 0, "optimizer.final": 0, "discriminator.width": 1})
     check_least(config, {"train.steps": 1, "train.eval_every": 0, "data.eval_batch": 1})
     check_least(config, {"optimizer.decay_steps": 0, "discriminator.decay_steps": 0})
     check_least(config, {"loss.balance": 0})

@@ -18,7 +18,6 @@ from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.segments import LEAVE, MERGE, pieces
 from jax_labor.labels.store import MASK, POINTS, Query, Round
 from jax_labor.steps import parallel
-from jax_labor.steps.select import make_choice, make_proposal
 
 
 def write_queries(session, ledger: Ledger, round_: Round) -> None:
@@ -33,10 +32,6 @@ def write_queries(session, ledger: Ledger, round_: Round) -> None:
         Stopped: a signal came; the next start writes the same queries again.
     """
     config, records = session.config, session.data.target
-    step = parallel.local_choice(
-        make_proposal(session.network.model, config.rounds.strategy),
-        make_choice(config.rounds, config.align_corners),
-    )
     variables = parallel.place(session.variables, jax.local_devices())
     key = jax.random.fold_in(jax.random.key(config.seed), round_.number)
 
@@ -58,7 +53,7 @@ def write_queries(session, ledger: Ledger, round_: Round) -> None:
             rows = batch["index"].tolist()
             free = list(pool.map(free_pixels, rows, itertools.repeat(batch["label"].shape[1:])))
             selection = _selection_batch(config, records, ledger, round_, rows, free, key)
-            chosen = step(variables, *parallel.split((batch["image"], selection)))
+            chosen = session.choose(variables, *parallel.split((batch["image"], selection)))
             # While the device chooses, the files of the batch before are written, which take longer
             # than the choice where a device is fast.
             list(written)

@@ -8,7 +8,7 @@ from etils import epath
 
 from jax_labor.data.records import Records
 from jax_labor.engine.config import check_same
-from jax_labor.files import write_json
+from jax_labor.files import read_object, write_json
 
 _DATA = "data.json"
 
@@ -28,8 +28,10 @@ def check_data(workdir: epath.PathLike, data: Mapping[str, Records], force: bool
     """
     path = epath.Path(workdir) / _DATA
     if path.exists() and not force:
+        # Earlier versions did not write the digests of files.
+        free = [f"{role}.files" for role, kept in read_object(path).items() if "files" not in kept]
         remedy = "Choose another --workdir, restore the data, or pass --force"
-        check_same(path, _facts(data), "this workdir was started with other data", remedy)
+        check_same(path, _facts(data), "this workdir was started with other data", remedy, free)
 
 
 def write_data(workdir: epath.PathLike, data: Mapping[str, Records]) -> None:
@@ -38,7 +40,7 @@ def write_data(workdir: epath.PathLike, data: Mapping[str, Records]) -> None:
 
 
 def _facts(data: Mapping[str, Records]) -> dict:
-    """Of each role's records: how many, their names and sizes as a digest, their classes."""
+    """Of each role's records: how many, digests of names and sizes and of files, their classes."""
     facts = {}
     for role, records in data.items():
         sizes = [records.size(index) for index in range(len(records))]
@@ -48,5 +50,6 @@ def _facts(data: Mapping[str, Records]) -> dict:
             "labels": records.has_labels,
             "classes": list(records.table.names),
             "sha256 of names and sizes": hashlib.sha256(listed).hexdigest(),
+            "files": " ".join(records.digests),
         }
     return facts

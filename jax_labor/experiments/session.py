@@ -30,6 +30,7 @@ from jax_labor.experiments.same_data import check_data, write_data
 from jax_labor.models.factory import COPIED
 from jax_labor.steps import losses, parallel
 from jax_labor.steps.adapt import make_train_step
+from jax_labor.steps.select import make_choice, make_proposal
 from jax_labor.steps.state import copy_backbone
 
 _LOG = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Session(RunSession):
         self.network = build_network(config, self.data.table.num_classes)
         self.folds = folds.count(config, self.data.eval)
         self.evaluator = Evaluator(config, self.network.model, self.data.eval, self.folds)
-        self._train_steps, self._cached = {}, {}
+        self._train_steps, self._cached, self._choose = {}, {}, None
         self._open(config.train.steps)
         if self.is_main:
             write_table(self.workdir, self.data.table)
@@ -94,6 +95,17 @@ class Session(RunSession):
     def variables(self) -> dict:
         """What the network is applied with, on the host."""
         return jax.device_get({"params": self.state.params, "batch_stats": self.state.batch_stats})
+
+    @property
+    def choose(self) -> Callable:
+        """What chooses a batch's pixels to ask about; compiled once for all rounds."""
+        if self._choose is None:
+            rounds = self.config.rounds
+            self._choose = parallel.local_choice(
+                make_proposal(self.network.model, rounds.strategy),
+                make_choice(rounds, self.config.align_corners),
+            )
+        return self._choose
 
     def train_all(self) -> None:
         """Trains all phases that are left, of a run without queries."""
@@ -172,6 +184,8 @@ class Session(RunSession):
         self._took_warmup = bool(not found and self.config.start_from and self.config.rounds.warmup)
         if self._took_warmup:
             found = self._from_warmup(shape)
+        if not found:
+            _warn_without_weights(self.config)
         state, meta = found or (together(lambda: initial_state(*parts)), {"positions": {}})
         self._positions = meta["positions"]
         return state
@@ -257,6 +271,18 @@ class Session(RunSession):
         return data
 
 
+def _warn_without_weights(config) -> None:
+    model = config.model
+    if model.backbone.startswith("resnet") and model.bn != "train" and not config.weights:
+        _LOG.warning(
+            "config.weights is empty: this training begins at random, but config.model.bn=%s is for"
+            " a %s that was trained on ImageNet. Give --config.weights=FILE, or set"
+            " --config.model.bn=train",
+            model.bn,
+            model.backbone,
+        )
+
+
 def _target_labels(phase: Phase, overlay) -> dict:
     if phase.labels == ANSWERS:
         return {"overlay": overlay}
@@ -265,4 +291,4 @@ def _target_labels(phase: Phase, overlay) -> dict:
 
 def _arrays(batch) -> dict:
     """What the step reads of a batch."""
-    return {"image": batch["image"], "label": batch["label"]}
+    return {name: batch[name] for name in ("image", "label", "mask") if name in batch}

@@ -1,5 +1,7 @@
 """What has been asked and answered so far, over the rounds of a run."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from jax_labor.classes import IGNORE
@@ -17,7 +19,11 @@ class Ledger:
 
     def __init__(self, workdir, rounds: int):
         self._rounds = [Round(workdir, number) for number in range(rounds)]
-        self._facts = [{name: r.query_facts(name) for name in r.names()} for r in self._rounds]
+        with ThreadPoolExecutor() as pool:  # in a bucket each takes as long as many on a disk
+            self._facts = [
+                dict(zip(names := r.names(), pool.map(r.query_facts, names), strict=True))
+                for r in self._rounds
+            ]
         self._by_round = [{n: f["asked"] for n, f in facts.items()} for facts in self._facts]
 
     @property

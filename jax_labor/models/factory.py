@@ -93,12 +93,15 @@ def _settings(cfg) -> dict:
     settings = DEFAULTS | given
     for key, choices in CHOICES.items():
         check_choice(f"config.model.{key}", settings[key], choices)
+    if settings["channels"] < 0:
+        raise UserError(f"config.model.channels is {settings['channels']}: use 0 or more.")
     if settings["width"] < 2:
-        raise UserError(f"model.width is {settings['width']}: use 2 or more.")
+        raise UserError(f"config.model.width is {settings['width']}: use 2 or more.")
     if not 0 <= settings["dropout"] < 1:
-        raise UserError(f"model.dropout is {settings['dropout']}: use 0 to below 1.")
+        raise UserError(f"config.model.dropout is {settings['dropout']}: use 0 to below 1.")
     if not all(dilation >= 1 for dilation in settings["dilations"]):
-        raise UserError(f"model.dilations are {settings['dilations']}: use 1 or more, or none.")
+        rule = "use 1 or more, or none"
+        raise UserError(f"config.model.dilations are {settings['dilations']}: {rule}.")
     return settings
 
 

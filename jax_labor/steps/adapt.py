@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jax_labor.classes import IGNORE
 from jax_labor.ops.resize import resize_bilinear
 from jax_labor.steps import losses, pseudo_labels
 from jax_labor.steps.forward import forward
@@ -30,8 +31,9 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool, c
             = 1.
 
     The batch holds "source" and, where the phase uses the target domain, "target": each a dict of
-    image float32[B, H, W, 3] and label int32[B, H, W] (255 = none). Metrics are float32[] by loss
-    term, equal on every device.
+    image float32[B, H, W, 3] and label int32[B, H, W] (255 = none), and perhaps mask
+    float32[B, H, W, 1], 0 beside the image, where the target's pixels teach nothing. Metrics are
+    float32[] by loss term, equal on every device.
     """
 
     model, discriminator, tx = network.model, network.discriminator, network.tx
@@ -51,7 +53,7 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool, c
         def objective(params):
             outputs, stats = passes(params, state.batch_stats, select=trains_selector)
             thresholds, pseudo = make_pseudo_labels(
-                config, state.thresholds, outputs.get("target"), wants_pseudo
+                config, state.thresholds, outputs.get("target"), wants_pseudo, _mask(batch)
             )
             trusted = pseudo if self_trains else None
             terms = dict(_segmenter_terms(config.loss, cross_entropy, outputs, batch, trusted))
@@ -59,7 +61,7 @@ def make_train_step(network, config, trains_selector: bool, self_trains: bool, c
             if trains_selector:
                 terms |= _selector_terms(config.loss, cross_entropy, outputs, batch, pseudo)
                 again = functools.partial(passes, batch_stats=state.batch_stats)
-                terms |= _discrepancy_terms(config, params, outputs, again)
+                terms |= _discrepancy_terms(config, params, outputs, again, _mask(batch))
             shares, means = _normalise(terms)
             return shares, (stats, thresholds, means, outputs)
 
@@ -148,10 +150,20 @@ def dropout_keys(config, step: jax.Array, batch) -> dict[str, jax.Array]:
     return keys
 
 
-def _discrepancy_terms(config, params, outputs, passes):
+def _mask(batch) -> jax.Array | None:
+    """float32[B, H, W, 1], 0 beside the target's images, whose pixels are none; or None."""
+    return batch["target"].get("mask") if "target" in batch else None
+
+
+def _inside(mask: jax.Array, logits: jax.Array) -> jax.Array:
+    """bool[B, h, w], the mask at the resolution of the logits."""
+    return jax.image.resize(mask[..., 0], logits.shape[:3], "nearest") > 0
+
+
+def _discrepancy_terms(config, params, outputs, passes, mask):
     """L6, which pushes the two classifiers apart: by their outputs (MCD) or by their weights.
 
-    `passes` gives the outputs of other parameters on the same batch.
+    `passes` gives the outputs of other parameters on the same batch; `mask` is that of `_mask`.
     """
     weight, kind = config.loss.discrepancy, config.loss.discrepancy_kind
     if not weight:
@@ -167,7 +179,8 @@ def _discrepancy_terms(config, params, outputs, passes):
     if reaches_features and not config.loss.discrepancy_features:
         # The same pass with constant features, for the gradient's sake.
         out = passes(_only_classifiers(params))[0]["target"]
-    return {"discrepancy": (-weight, losses.discrepancy(out.classifier1, out.classifier2))}
+    inside = None if mask is None else _inside(mask, out.classifier1)
+    return {"discrepancy": (-weight, losses.discrepancy(out.classifier1, out.classifier2, inside))}
 
 
 def _only_classifiers(params):
@@ -189,7 +202,7 @@ def _normalise(terms):
     return shares, means
 
 
-def make_pseudo_labels(config, thresholds, target, wanted):
+def make_pseudo_labels(config, thresholds, target, wanted, mask=None):
     """IAST's thresholds over the batch of all devices, and this device's pseudo-labels; L5's yhat.
 
     They are taken at the resolution of the logits, where a prediction is made.
@@ -199,6 +212,7 @@ def make_pseudo_labels(config, thresholds, target, wanted):
         thresholds: float32[C].
         target: outputs on the target's images, None without any.
         wanted: whether any loss reads them.
+        mask: float32[B, H, W, 1], 0 beside the images; None where there is nothing beside.
 
     Returns:
         (thresholds, int32[B, h, w] with 255 where a label is not trusted, or None).
@@ -207,6 +221,8 @@ def make_pseudo_labels(config, thresholds, target, wanted):
         return thresholds, None
     probs = jax.lax.stop_gradient(jax.nn.softmax(target.main))
     confidence, prediction = probs.max(-1), probs.argmax(-1).astype(jnp.int32)
+    if mask is not None:
+        prediction = jnp.where(_inside(mask, target.main), prediction, IGNORE)
     rule = config.pseudo
     if rule.rule == pseudo_labels.ARGMAX:
         return thresholds, prediction

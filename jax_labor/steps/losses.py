@@ -86,15 +86,18 @@ def weighted_self_information(probs: jax.Array) -> jax.Array:
     return -probs * jnp.log2(probs + 1e-30) / jnp.log2(float(probs.shape[-1]))
 
 
-def discrepancy(logits1: jax.Array, logits2: jax.Array) -> Term:
+def discrepancy(logits1: jax.Array, logits2: jax.Array, inside: jax.Array | None = None) -> Term:
     """mean |p1 - p2|, which MCD's classifiers maximise (Saito et al., CVPR 2018, Eq. 1); L6.
 
     Args:
         logits1: float32[B, h, w, C] of the first classifier.
         logits2: float32[B, h, w, C] of the second.
+        inside: bool[B, h, w], the pixels that count; None = all.
     """
     difference = jnp.abs(jax.nn.softmax(logits1) - jax.nn.softmax(logits2))
-    return difference.sum(), jnp.asarray(difference.size)
+    if inside is None:
+        return difference.sum(), jnp.asarray(difference.size)
+    return (difference * inside[..., None]).sum(), inside.sum() * difference.shape[-1]
 
 
 def weight_cosine(params1, params2) -> jax.Array:

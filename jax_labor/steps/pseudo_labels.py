@@ -27,7 +27,7 @@ def update_thresholds(
     Args:
         thresholds: float32[C].
         confidence: float32[...], largest probability of each pixel.
-        prediction: int32[...], its class.
+        prediction: int32[...], its class; 255 for pixels that do not count.
         alpha: share of pixels kept at threshold 1.
         beta: how slowly thresholds move.
         gamma: how much fewer pixels a hard class keeps.
@@ -58,9 +58,10 @@ def select(thresholds: jax.Array, confidence: jax.Array, prediction: jax.Array) 
     Args:
         thresholds: float32[C].
         confidence: float32[B, H, W].
-        prediction: int32[B, H, W].
+        prediction: int32[B, H, W]; what is 255 stays so.
 
     Returns:
         int32[B, H, W].
     """
+    # JAX takes the last threshold for 255, which is the answer either way.
     return jnp.where(confidence >= thresholds[prediction], prediction, IGNORE)
