@@ -561,7 +561,8 @@ def test_classes_edited_while_people_label_are_refused(sampled):
     opened, round_ = sampled
     workdir, names = round_.folder.parent.parent, TABLE.names
     other = dataclasses.replace(TABLE, names=names[::-1])
-    words = f"round.json: .* {', '.join(names)}, but .* {', '.join(names[::-1])}: put back"
+    first, second = ", ".join(names), ", ".join(names[::-1])
+    words = f"round.json has the classes {first}, but .* has {second}: put back"
     with pytest.raises(UserError, match=words):
         samples.write_samples(config("", "x"), opened, other, workdir)
 

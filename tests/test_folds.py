@@ -155,4 +155,4 @@ def test_data_without_labels_have_no_folds(data, tmp_path, quick_compilation):
     assert not (tmp_path / "run/folds").exists()
     settings = small_factory.config(data, "x", **photos)
     settings.data.eval.options = {}
-    assert len(datasetgan._check_segmenter(settings).names) == 8
+    assert len(datasetgan._check_segmenter(settings, (24, 16)).names) == 8

@@ -127,5 +127,5 @@ def test_four_devices_equal_one_on_the_global_batch(mode):
 
 
 def test_an_unknown_mode_names_the_choices():
-    with pytest.raises(UserError, match="train, affine_frozen, frozen"):
+    with pytest.raises(UserError, match="mode is 'off': use train, affine_frozen or frozen"):
         BatchNorm("off").init(jax.random.key(0), jnp.zeros((1, 1, 1, 2)), True)

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jax_labor.errors import UserError
 from jax_labor.models.resnet import ResNet, conv
 
 ODD_SIZES = [(64, 128), (65, 129), (97, 161), (120, 160), (61, 90)]
@@ -111,3 +112,9 @@ def test_conv_pads_symmetrically_as_a_loop_over_pixels_does(kernel, stride, dila
                 y[0, i, j], np.einsum("hwc,hwcd->d", patch, weights), rtol=1e-4, atol=1e-5
             )
     assert y.shape[1:3] == tuple((n + 2 * pad - reach) // stride + 1 for n in (9, 6))
+
+
+@pytest.mark.parametrize("settings", [{"variant": "resnet7"}, {"style": "keras"}])
+def test_unknown_names_list_the_choices(settings):
+    with pytest.raises(UserError, match="resnet101|torchvision"):
+        shapes((32, 32), **settings)

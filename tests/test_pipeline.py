@@ -198,11 +198,11 @@ def test_worker_processes_give_the_same_batches():
     )
     workers.set_state({"step": 1})
     try:
-        found = take(workers, 1)
+        found = take(workers, 2)  # one of each
         for child in multiprocessing.active_children():  # as Ctrl-C does, which the run hears too
             for number in (signal.SIGINT, signal.SIGTERM):
                 os.kill(child.pid, number)
-        assert_same(found + take(workers, 3), expected[1:])
+        assert_same(found + take(workers, 2), expected[1:])
         assert take(workers, 8)  # beyond what was prepared when the signals came
     finally:
         workers.close()

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jax_labor.errors import check_choice
+
 BN_MODES = ("train", "affine_frozen", "frozen")
 MOMENTUM = 0.9
 
@@ -37,6 +39,7 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Normalise `x[..., C]`; returns the same shape in `dtype`."""
+        check_choice("mode", self.mode, BN_MODES)
         shape = (x.shape[-1],)
         scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)

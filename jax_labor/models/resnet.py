@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jax_labor.errors import check_choice
 from jax_labor.models.norm import batch_norm
 from jax_labor.models.pooling import max_pool
 
@@ -63,6 +64,8 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, image: jax.Array, train: bool) -> dict[str, jax.Array]:
         """Map `image[B,H,W,3]` to {"layer1", "layer3", "layer4"}, each [B,h,w,C] in `dtype`."""
+        check_choice("variant", self.variant, VARIANTS)
+        check_choice("style", self.style, STYLES)
         variant = VARIANTS[self.variant]
         norm = batch_norm(self.bn, self.bn_eps, self.axis_name, self.dtype)
         kernel, stride = (7, 4) if variant.small_stem else (7, 2)
