@@ -17,9 +17,7 @@ class UserError(Exception):
 def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a `name` that is none of `known`: the nearest, and what there is."""
     known = list(known)
-    close = difflib.get_close_matches(str(name), known, n=1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return UserError(f"no {what} {name!r}. {hint}There are {', '.join(known)}.")
+    return UserError(f"no {what} {name!r}.{_nearest(name, known)} There are {', '.join(known)}.")
 
 
 def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
@@ -27,9 +25,12 @@ def check_choice(setting: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
         *others, last = choices
         rule = f"{', '.join(others)} or {last}" if others else last
-        close = difflib.get_close_matches(str(value), choices, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"{setting} is {value!r}: use {rule}.{hint}")
+        raise UserError(f"{setting} is {value!r}: use {rule}.{_nearest(value, choices)}")
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 @contextlib.contextmanager

@@ -655,39 +655,40 @@ def test_labels_changed_after_training_are_found(tmp_path, data, generator):
         datasetgan._make_dataset(settings, str(tmp_path), open_generator(generator), False)
 
 
-LATE = {
-    "samples.count": (0, "config.samples.count is 0: use 1"),
-    "samples.candidates": (0, "config.samples.candidates is 0: use 1"),
-    "generator.psi": (float("nan"), "config.generator.psi is nan: use 0"),
-    "generator.cutoff": (-1, "config.generator.cutoff is -1: use 0"),
-    "ensemble.lr": (-0.1, "config.ensemble.lr is -0.1: use more than 0"),
-    "ensemble.hidden": ((0, 3), "config.ensemble.hidden is"),
-    "ensemble.batch": (3, "config.ensemble.batch is 3, but 8 classes"),
-    "ensemble.weights": ("/nowhere", "/nowhere"),
-    "oracle.run": ("/nowhere", "/nowhere/config.json is missing"),
-    "eval.folds": (50, "config.eval.folds is 50"),
-    "weights": ("nowhere.npz", "nowhere.npz"),
-    "model.backbone": ("resnet99", "config.model.backbone is 'resnet99': use"),
-    "model.dtype": ("float8", "float8"),
-    "optimizer.name": ("adem", "adem"),
-    "optimizer.schedule": ("linear", "config.optimizer.schedule is 'linear'"),
-    "data.source_batch": (0, "config.data.source_batch"),
-    "data.source.name": ("figures", "config.data.source.name is 'figures'"),
-    "start_from": ("/nowhere", "config.start_from: this training has no warm-up"),
-    "loss.pseudo_start": (2.0, "config.loss.pseudo_start is 2.0"),
-    "loss.target": (0.5, "config.loss.target is above 0"),
-    "data.source.split": ("train+val", "config.data.source.split is 'val': use train or labelled"),
-    "data.source_view.resize": ("random_crop", "config.data.source_view.crop_height"),
-    "ensemble.smallest": (-5, "config.ensemble.smallest is -5: use 0"),
-    "generator.psi ": (float("inf"), "config.generator.psi is inf: use 0"),
-}
+LATE = [
+    ("samples.count", 0, "config.samples.count is 0: use 1"),
+    ("samples.candidates", 0, "config.samples.candidates is 0: use 1"),
+    ("generator.psi", float("nan"), "config.generator.psi is nan: use 0"),
+    ("generator.cutoff", -1, "config.generator.cutoff is -1: use 0"),
+    ("ensemble.lr", -0.1, "config.ensemble.lr is -0.1: use more than 0"),
+    ("ensemble.hidden", (0, 3), "config.ensemble.hidden is"),
+    ("ensemble.batch", 3, "config.ensemble.batch is 3, but 8 classes"),
+    ("ensemble.weights", "/nowhere", "/nowhere"),
+    ("oracle.run", "/nowhere", "/nowhere/config.json is missing"),
+    ("eval.folds", 50, "config.eval.folds is 50"),
+    ("weights", "nowhere.npz", "nowhere.npz"),
+    ("model.backbone", "resnet99", "config.model.backbone is 'resnet99': use"),
+    ("model.dtype", "float8", "float8"),
+    ("optimizer.name", "adem", "adem"),
+    ("optimizer.schedule", "linear", "config.optimizer.schedule is 'linear'"),
+    ("data.source_batch", 0, "config.data.source_batch"),
+    ("data.source.name", "figures", "config.data.source.name is 'figures'"),
+    ("start_from", "/nowhere", "config.start_from: this training has no warm-up"),
+    ("loss.pseudo_start", 2.0, "config.loss.pseudo_start is 2.0"),
+    ("loss.target", 0.5, "config.loss.target is above 0"),
+    ("data.source.split", "train+val", "config.data.source.split is 'val': use train or labelled"),
+    ("data.source_view.resize", "random_crop", "config.data.source_view.crop_height"),
+    ("ensemble.smallest", -5, "config.ensemble.smallest is -5: use 0"),
+    ("generator.psi", float("inf"), "config.generator.psi is inf: use 0"),
+]
 
 
-@pytest.mark.parametrize("setting", LATE)
-def test_no_part_begins_that_a_later_part_would_refuse(tmp_path, data, generator, setting):
+@pytest.mark.parametrize(("setting", "value", "message"), LATE, ids=[name for name, *_ in LATE])
+def test_no_part_begins_that_a_later_part_would_refuse(
+    tmp_path, data, generator, setting, value, message
+):
     """People label in between; and a start that was refused may be corrected."""
-    value, message = LATE[setting]
-    bad = config(data, generator, **{"annotator": "segmenter", setting.strip(): value})
+    bad = config(data, generator, **{"annotator": "segmenter", setting: value})
     with pytest.raises(UserError, match=re.escape(message)):
         experiments.run(bad, str(tmp_path / "run"))
     left = [path.name for path in (tmp_path / "run").glob("*")]

@@ -154,10 +154,8 @@ def begin_two(begin, workdir, *flags):
 
 def test_two_processes_write_the_same_bytes(tmp_path, begin, asked, undisturbed):
     workdir = answered(asked, tmp_path / "run")
-    processes = begin_two(begin, workdir)
-    wait_for((workdir / "dataset/card.json").exists, LONGEST)
-    for process in processes:  # what follows is the training of test_distributed
-        kill(process, workdir)
+    for process in begin_two(begin, workdir):
+        ends(process, workdir)
     assert "2 processes" in Path(f"{workdir}.log").read_text()
     assert written(workdir / "dataset") == written(undisturbed / "dataset")
     (_, ours), (_, theirs) = (final_state(w / "ensemble") for w in (workdir, undisturbed))

@@ -62,7 +62,7 @@ def take(iterator, count):
 def assert_same(batches, others):
     assert len(batches) == len(others)
     for one, two in zip(batches, others, strict=True):
-        assert one.keys() == two.keys() >= {"image", "label", "index"}
+        assert one.keys() == two.keys() and one.keys() - {"mask"} == {"image", "label", "index"}
         for key in one:
             np.testing.assert_array_equal(one[key], two[key])
             assert one[key].dtype == two[key].dtype

@@ -89,7 +89,9 @@ WEIGHTS = np.array([4e-3, 1e-3, 2e-3, 1e-3, 8e-3], np.float32)
 
 
 # "each" differs from "target" in what is stored alone, see below.
-@pytest.mark.parametrize(("statistics", "class_weights"), [("shared", None), ("target", WEIGHTS)])
+@pytest.mark.parametrize(
+    ("statistics", "class_weights"), [("shared", None), ("target", None), ("target", WEIGHTS)]
+)
 def test_four_devices_equal_one(statistics, class_weights):
     config = small_config(**ALL_TERMS, **{"train.statistics": statistics, "optimizer.name": "sgd"})
     config.optimizer.lr = 0.05

@@ -1,6 +1,6 @@
 """One training example: the same random geometry for image and labels, colour for the image."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -93,13 +93,13 @@ def choose_window(
     return Window(int(top), int(left), *crop_size)
 
 
-def check_crops(sizes: Mapping[str, tuple[int, int]], view: TrainView) -> None:
+def check_crops(sizes: Iterable[tuple[str, tuple[int, int]]], view: TrainView) -> None:
     """Refuses an image, by its name and (H, W), too small for the least "random_crop"; UserError.
 
     Drawn at random, it might be met after hours of training.
     """
     if view.resize == "random_crop":
-        for name, size in sizes.items():
+        for name, size in sizes:
             _highest_crop(size, view, name)
 
 

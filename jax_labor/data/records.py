@@ -1,7 +1,7 @@
 """What the pipeline reads: any sequence of records; checking them, and keeping them in memory."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -50,9 +50,9 @@ def native_size(records: Records, index: int) -> tuple[int, int]:
     return read_record(records, index)["native"]
 
 
-def sizes_by_name(records: Records) -> dict[str, tuple[int, int]]:
-    """(h, w) of every record."""
-    return {name: native_size(records, index) for index, name in enumerate(records.names)}
+def named_sizes(records: Records) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Name and (h, w) of every record, each looked up when it is asked for."""
+    return ((name, native_size(records, index)) for index, name in enumerate(records.names))
 
 
 class CachedRecords:

@@ -20,6 +20,12 @@ CHOICES = {
     "discriminator.input": ("softmax", "entropy"),
     "pseudo.rule": RULES,
 }
+_LEAST = {
+    **dict.fromkeys(("train.steps", "data.eval_batch", "discriminator.width"), 1),
+    **dict.fromkeys(("train.eval_every", "loss.balance"), 0),
+    **dict.fromkeys((f"optimizer.{name}" for name in ("warmup", "final", "decay_steps")), 0),
+    "discriminator.decay_steps": 0,
+}
 ROUND_CHOICES = {
     "rounds.strategy": tuple(STRATEGIES),
     "rounds.similarity": tuple(SIMILARITIES),
@@ -45,10 +51,7 @@ def check_training(config) -> None:
     check_positive(config, ("optimizer.lr", "discriminator.lr"))
     check_share(config, ("optimizer.momentum", "discriminator.b1", "discriminator.b2"), below=True)
     check_share(config, ("pseudo.alpha", "pseudo.beta"))
-    check_least(config, {"optimizer.warmup": 0, "optimizer.final": 0, "discriminator.width": 1})
-    check_least(config, {"train.steps": 1, "train.eval_every": 0, "data.eval_batch": 1})
-    check_least(config, {"optimizer.decay_steps": 0, "discriminator.decay_steps": 0})
-    check_least(config, {"loss.balance": 0})
+    check_least(config, _LEAST)
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(
             "config.loss.adversarial_aux is set, but there is no auxiliary output: set"

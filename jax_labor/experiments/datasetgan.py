@@ -10,7 +10,7 @@ from jax_labor.classes import ClassTable
 from jax_labor.data.augment import check_crops
 from jax_labor.data.generated import LABELLED, TRAIN
 from jax_labor.data.generated.layout import NAME as GENERATED
-from jax_labor.data.records import sizes_by_name
+from jax_labor.data.records import named_sizes
 from jax_labor.engine.config import write_config
 from jax_labor.engine.processes import from_main, together
 from jax_labor.engine.signals import StopFlag, agreed
@@ -29,7 +29,7 @@ from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator
 from jax_labor.experiments.kept_generator import open_samples_generator
-from jax_labor.experiments.phases import segmentation_phases
+from jax_labor.experiments.phases import segmentation_phases, uses_target
 from jax_labor.experiments.pixel_training import (
     check_batch_holds,
     check_ensemble,
@@ -112,9 +112,9 @@ def _check_segmenter(config, size: tuple[int, int]) -> ClassTable:
     """
     target, evaluated = (load_domain(config, role) for role in ("target", "eval"))
     table = evaluated.table
-    check_crops({"the generator's images": size}, train_view(config, "source"))
-    if any(phase.uses_target for phase in segmentation_phases(config)):
-        check_crops(sizes_by_name(target), train_view(config, "target"))
+    check_crops([("the generator's images", size)], train_view(config, "source"))
+    if uses_target(segmentation_phases(config)):
+        check_crops(named_sizes(target), train_view(config, "target"))
     check_classes("target", target.table, table)
     folds.assign(evaluated.names, folds.count(config, evaluated))
     network = build_network(config, table.num_classes)

@@ -3,7 +3,7 @@
 import jax
 
 from jax_labor.data.augment import check_crops
-from jax_labor.data.records import sizes_by_name
+from jax_labor.data.records import named_sizes
 from jax_labor.engine.processes import together
 from jax_labor.experiments import gan_assembly, run_session
 from jax_labor.experiments.assembly import load_domain
@@ -102,6 +102,6 @@ class GanSession(run_session.RunSession):
 def _checked_records(config, workdir, size, force: bool):
     """This process's training images; a UserError where they will not do."""
     records = load_domain(config, "train")
-    check_crops(sizes_by_name(records), gan_assembly.view(config, size))
+    check_crops(named_sizes(records), gan_assembly.view(config, size))
     check_data(workdir, {"train": records}, force)
     return records

@@ -1,6 +1,7 @@
 """The plan of a run: warm-up, then rounds, as spans of steps."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from jax_labor.errors import UserError
 from jax_labor.experiments.bounds import check_share
@@ -91,3 +92,8 @@ def segmentation_phases(config) -> list[Phase]:
     uses_target = needs_target or bool(loss.pseudo)
     kind = {"uses_target": uses_target, "trains_selector": False, "self_trains": True}
     return [*phases, Phase(start, steps, labels, **kind)]
+
+
+def uses_target(phases: Sequence[Phase]) -> bool:
+    """Whether any step of these phases reads the target's images."""
+    return any(phase.uses_target for phase in phases)

@@ -27,8 +27,7 @@ _LOG = logging.getLogger(__name__)
 def check_ensemble(config) -> None:
     """Raises a UserError that names the setting of `config.ensemble` that cannot be."""
     settings, counts = config.ensemble, ("members", "steps", "batch", "checkpoint_every")
-    check_least(config, {f"ensemble.{name}": 1 for name in counts})
-    check_least(config, {"ensemble.smallest": 0})
+    check_least(config, {f"ensemble.{name}": 1 for name in counts} | {"ensemble.smallest": 0})
     check_positive(config, ["ensemble.lr"])
     if not all(isinstance(width, int) and width >= 1 for width in settings.hidden):
         raise UserError(f"config.ensemble.hidden is {settings.hidden}: widths are 1 or more.")

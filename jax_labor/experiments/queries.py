@@ -80,9 +80,15 @@ def budget(rounds, classes: int, pixels: int, number: int, asked: int) -> int:
 
 def _batches(config, records):
     view = EvalView(size=config.eval.size, normalize=config.data.normalize)
-    processes = jax.process_index(), jax.process_count()
-    how = {"threads": config.data.threads, "name": "config.data.target"}
-    return eval_batches(records, view, shared_batch(config), *processes, **how)
+    return eval_batches(
+        records,
+        view,
+        shared_batch(config),
+        jax.process_index(),
+        jax.process_count(),
+        threads=config.data.threads,
+        name="config.data.target",
+    )
 
 
 def _selection_batch(config, records, ledger, round_, rows, free, key):

@@ -1,5 +1,6 @@
 """A segmenter's training in its work directory: phase after phase, with or without a target."""
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 
@@ -7,7 +8,7 @@ import jax
 
 from jax_labor.data.augment import check_crops
 from jax_labor.data.pipeline import train_iterator
-from jax_labor.data.records import CachedRecords, sizes_by_name
+from jax_labor.data.records import CachedRecords, named_sizes
 from jax_labor.data.views import TrainView
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.processes import together
@@ -22,7 +23,7 @@ from jax_labor.experiments.assembly import (
 )
 from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
-from jax_labor.experiments.phases import ANSWERS, FULL, Phase
+from jax_labor.experiments.phases import ANSWERS, FULL, Phase, uses_target
 from jax_labor.experiments.restored import write_table
 from jax_labor.experiments.run_session import FREE as SHARED_FREE
 from jax_labor.experiments.run_session import RunSession
@@ -34,6 +35,7 @@ from jax_labor.steps.select import make_choice, make_proposal
 from jax_labor.steps.state import copy_backbone
 
 _LOG = logging.getLogger(__name__)
+_IDS = "launch/prepare.py --check_only counts pixels by class; 255 is no class's id but void."
 
 
 def free_settings(config) -> tuple[str, ...]:
@@ -83,7 +85,7 @@ class Session(RunSession):
         self.network = build_network(config, self.data.table.num_classes)
         self.folds = folds.count(config, self.data.eval)
         self.evaluator = Evaluator(config, self.network.model, self.data.eval, self.folds)
-        self._train_steps, self._cached, self._choose = {}, {}, None
+        self._train_steps, self._cached = {}, {}
         self._open(config.train.steps)
         if self.is_main:
             write_table(self.workdir, self.data.table)
@@ -96,16 +98,14 @@ class Session(RunSession):
         """What the network is applied with, on the host."""
         return jax.device_get({"params": self.state.params, "batch_stats": self.state.batch_stats})
 
-    @property
+    @functools.cached_property
     def choose(self) -> Callable:
         """What chooses a batch's pixels to ask about; compiled once for all rounds."""
-        if self._choose is None:
-            rounds = self.config.rounds
-            self._choose = parallel.local_choice(
-                make_proposal(self.network.model, rounds.strategy),
-                make_choice(rounds, self.config.align_corners),
-            )
-        return self._choose
+        rounds = self.config.rounds
+        return parallel.local_choice(
+            make_proposal(self.network.model, rounds.strategy),
+            make_choice(rounds, self.config.align_corners),
+        )
 
     def train_all(self) -> None:
         """Trains all phases that are left, of a run without queries."""
@@ -129,7 +129,7 @@ class Session(RunSession):
         train_step = self._mapped_step(phase.trains_selector, phase.self_trains)
 
         def iterate(_):
-            batch = {role: _arrays(next(it)) for role, it in iterators.items()}
+            batch = {role: _arrays(role, next(it)) for role, it in iterators.items()}
             self.state, metrics = train_step(self.state, parallel.split(batch))
             return metrics
 
@@ -257,18 +257,27 @@ class Session(RunSession):
                 f"config.data.source ({data.source.description}) has no labels to learn from:"
                 " choose a labelled split or data set."
             )
-        if self.config.loss.balance and not data.source.class_pixels.any():
-            raise UserError(
-                "config.loss.balance weighs classes by their pixels in config.data.source, whose"
-                " labels are all void: mend them, or set it to 0."
-            )
-        uses_target = any(phase.uses_target for phase in self._phases)
-        for role in ("source", "target") if uses_target else ("source",):
-            check_crops(sizes_by_name(getattr(data, role)), train_view(self.config, role))
+        _check_pixels(data.source, balanced=bool(self.config.loss.balance))
+        for role in ("source", "target") if uses_target(self._phases) else ("source",):
+            check_crops(named_sizes(getattr(data, role)), train_view(self.config, role))
         if check:
             check(data)
         check_data(workdir, vars(data), force)
         return data
+
+
+def _check_pixels(source, balanced: bool) -> None:
+    """`UserError` where no pixel of the source has a class; warns of a class that has none.
+
+    Of records chosen by name their splits are looked at, as reading every label takes long; class
+    weights need to.
+    """
+    found = source.class_pixels if balanced else source.split_pixels
+    absent, where = source.table.absent(found), f"config.data.source ({source.description})"
+    if len(absent) == source.table.num_classes:
+        raise UserError(f"{where}: all its labels are void. {_IDS}")
+    if absent:
+        _LOG.warning("%s: no pixel is labelled %s. %s", where, ", ".join(absent), _IDS)
 
 
 def _warn_without_weights(config) -> None:
@@ -289,6 +298,7 @@ def _target_labels(phase: Phase, overlay) -> dict:
     return {"use_labels": phase.labels == FULL}
 
 
-def _arrays(batch) -> dict:
-    """What the step reads of a batch."""
-    return {name: batch[name] for name in ("image", "label", "mask") if name in batch}
+def _arrays(role: str, batch) -> dict:
+    """What the step reads of a batch: of masks, the target's alone."""
+    names = ("image", "label", "mask") if role == "target" else ("image", "label")
+    return {name: batch[name] for name in names if name in batch}

@@ -295,12 +295,15 @@ class Round:
 
 def open_rounds(workdir) -> list[Round]:
     """The rounds that have been opened, in order, closed ones included."""
-    folder = epath.Path(workdir) / "rounds"
-    numbers = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
-    rounds = (Round(workdir, number) for number in sorted(numbers))
-    return [round_ for round_ in rounds if round_.is_open]
+    return [round_ for round_ in _rounds(workdir) if round_.is_open]
 
 
 def newest_round(workdir) -> Round | None:
     """The open round of the highest number, None when no round is open."""
-    return next(reversed(open_rounds(workdir)), None)
+    return next((round_ for round_ in reversed(_rounds(workdir)) if round_.is_open), None)
+
+
+def _rounds(workdir) -> list[Round]:
+    folder = epath.Path(workdir) / "rounds"
+    numbers = [int(p.name) for p in folder.iterdir() if p.name.isdigit()] if folder.exists() else []
+    return [Round(workdir, number) for number in sorted(numbers)]
