@@ -5,6 +5,7 @@ Once this is imported, Ctrl-C where nobody else hears it is one line too: import
 
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,14 +19,28 @@ _SETTING = re.compile(r"--?(\w+\.[\w.]+)(=.*)?", re.DOTALL)
 _FLAG = re.compile("--|-[A-Za-z]")
 
 
+_BY_CTRL_C = "stopped by Ctrl-C"
+
+
 def _end(kind, error, trace) -> None:
     if issubclass(kind, KeyboardInterrupt):  # whose status for a shell, 130, Python sees to
-        print("stopped by Ctrl-C", file=sys.stderr)
+        print(_BY_CTRL_C, file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 
 
+def _end_where_nobody_hears(raised, otherwise=sys.unraisablehook) -> None:
+    """Python drops what a callback raises: Ctrl-C in JAX's of the garbage collector was lost."""
+    if issubclass(raised.exc_type, KeyboardInterrupt):
+        print(_BY_CTRL_C, file=sys.stderr, flush=True)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    else:
+        otherwise(raised)
+
+
 sys.excepthook = _end
+sys.unraisablehook = _end_where_nobody_hears
 
 
 def parse(argv: Sequence[str]) -> None:

@@ -197,11 +197,24 @@ def test_a_command_ends_on_a_mistake_in_its_line_with_status_2(script):
     assert "Traceback" not in found.stderr
 
 
-def test_ctrl_c_is_one_line():
-    code = "import jax_labor.command_line\nraise KeyboardInterrupt"
+IN_A_CALLBACK = """
+import gc
+
+def collected(*_):
+    raise KeyboardInterrupt
+
+gc.callbacks.append(collected)  # as JAX does
+gc.collect()
+print("went on")
+"""
+
+
+@pytest.mark.parametrize("code", ["raise KeyboardInterrupt", IN_A_CALLBACK], ids=["code", "gc"])
+def test_ctrl_c_is_one_line(code):
+    code = f"import jax_labor.command_line\n{code}"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert found.returncode == -signal.SIGINT  # 130 for a shell
-    assert found.stderr == "stopped by Ctrl-C\n"
+    assert found.stderr == "stopped by Ctrl-C\n" and not found.stdout
 
 
 def test_help_is_still_given():
