@@ -87,6 +87,10 @@ class ClassTable:
         """Colour of every class by its name, for a picture's legend."""
         return dict(zip(self.names, self.colors, strict=True))
 
+    def absent(self, class_pixels: np.ndarray) -> list[str]:
+        """Names of the classes that `class_pixels` int[C] counts no pixel of."""
+        return [name for name, count in zip(self.names, class_pixels, strict=True) if not count]
+
     def palette(self) -> np.ndarray:
         """Colours by train id, uint8[256, 3]; unused rows and `IGNORE` are black."""
         palette = np.zeros((256, 3), np.uint8)

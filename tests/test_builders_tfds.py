@@ -88,6 +88,19 @@ def test_ids_outside_the_table(read, pets):
     assert "test-0000000: data set 'tfds': unknown id 10" in report.check(request)[0]
 
 
+def test_classes_of_its_own(read, pets, tmp_path):
+    """Of which ids outside TFDS's labels may be ignored too."""
+    folder = shutil.copytree(pets, tmp_path / "own/pets/2.0.0")
+    (folder / "classes.json").write_text('{"classes": ["ear", "nose", "tail"], "ignore": 10}')
+    records = read("test", "own", folder, label="mask")
+    assert records.table.names == ("ear", "nose", "tail")
+    expected = tiny_data.labels(1, IDS)
+    expected[expected == 10] = IGNORE
+    np.testing.assert_array_equal(records.label(1)[..., 0], expected)
+    with pytest.raises(UserError, match="classes.json has the classes ear"):
+        read("test", "camvid11", folder, label="mask")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -97,7 +110,8 @@ def test_ids_outside_the_table(read, pets):
         ({"label": "breed"}, "no feature 'breed' that is a map"),
         ({"label": "image"}, "no feature 'image' that is a map"),
         ({"split": "val"}, "no split 'val'; it has train, test"),
-        ({"classes": "own"}, "no class table 'own'"),
+        ({"classes": "own"}, "there is no classes.json or classes.txt in .*2.0.0"),
+        ({"classes": "camvid"}, "no class table 'camvid'. Did you mean"),
     ],
 )
 def test_mistakes(read, options, message):

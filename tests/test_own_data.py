@@ -13,7 +13,9 @@ from jax_labor.classes import get_table
 from jax_labor.data.streets import render
 from jax_labor.errors import UserError
 from jax_labor.experiments import restored, run
+from jax_labor.experiments.phases import segmentation_phases
 from jax_labor.experiments.segmenter_file import open_segmenter
+from jax_labor.experiments.session import Session
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -82,14 +84,28 @@ def test_a_source_without_labels_is_refused(data, tmp_path):
         run(c, str(tmp_path / "run"))
 
 
-def test_a_source_of_void_alone_balances_nothing(data, tmp_path):
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+def test_a_source_of_void_alone_is_refused(data, tmp_path, balance):
     c = own_card(data, tmp_path)
-    c.loss.balance = 0.5
+    c.loss.balance = balance
     for path in (tmp_path / "mysource/labels/train").iterdir():
         Image.fromarray(np.full((32, 48), 255, np.uint8)).save(path)
-    with pytest.raises(UserError, match="config.loss.balance .* are all void"):
+    with pytest.raises(UserError, match="config.data.source .*: all its labels are void"):
         run(c, str(tmp_path / "run"))
     assert not (tmp_path / "run/config.json").exists()
+
+
+def test_masks_of_0_and_255_are_warned_of(data, tmp_path, caplog):
+    """As many programs save two classes: what is meant by 255 is void here."""
+    c = own_card(data, tmp_path)
+    for number, path in enumerate((tmp_path / "mysource/labels/train").iterdir()):
+        mask = np.where(np.arange(48) < 24 + number, 0, 255).astype(np.uint8)
+        Image.fromarray(np.tile(mask, (32, 1))).save(path)
+    with Session(c, str(tmp_path / "run"), segmentation_phases(c), force=False):
+        pass
+    (warning,) = (each.getMessage() for each in caplog.records if "no pixel" in each.getMessage())
+    names = ", ".join(get_table("camvid11").names[1:])
+    assert f"no pixel is labelled {names}. launch/prepare.py" in warning and "255" in warning
 
 
 def test_an_image_too_small_for_its_crops_is_refused_before_the_first_step(data, tmp_path):

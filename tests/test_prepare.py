@@ -417,6 +417,8 @@ def test_launcher(root, tmp_path):
     checked = launch(*common, "--check_only")
     assert checked.returncode == 2 and "camvid val: 1 problems" in checked.stdout
     assert "  valannot/0001TP_val1.png: cannot be read" in checked.stdout
+    rows = {line.split()[0]: line.split()[1:] for line in checked.stdout.splitlines() if line}
+    assert rows["split"] == ["train", "val", "test"] and rows["images"] == ["3", "1", "1"]
 
 
 def test_launcher_says_what_is_wrong(tmp_path):
@@ -438,6 +440,10 @@ def test_options_and_frequencies(root, tmp_path):
     label = tiny_data.labels(0, range(12))
     share = 100 * (label == 3).sum() / (label != 11).sum()
     assert f"{share:.3f} %" in next(line for line in text.splitlines() if line.startswith("road"))
+    assert "no pixel" not in text
+    tiny_data.save(root / "testannot/0001TP_test0.png", label % 11 % 10)
+    text, clean = report.check(request)
+    assert clean and text.splitlines()[-1] == "camvid test: no pixel is labelled bicyclist"
     text = report.prepare(
         report.Request("image_folder", str(tiny_data.image_folder(tmp_path / "i")), "own", "extra"),
         str(tmp_path / "p"), drop_bad=False,

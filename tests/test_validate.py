@@ -15,7 +15,7 @@ from jax_labor.errors import UserError
 
 
 def found(root, name="camvid", split="train", classes="camvid11"):
-    return [str(problem) for problem in validate(name, root, split, classes)]
+    return [str(problem) for problem in validate(name, root, split, classes).problems]
 
 
 @pytest.fixture
@@ -229,6 +229,14 @@ def test_a_folder_that_cannot_be_listed(root, monkeypatch):
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(UserError, match="d/train: cannot be listed .Permission.*make it readable"):
         found(root)
+
+
+def test_labels_of_no_split(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    (root / "labels/train").rename(root / "labels/Train")
+    with pytest.raises(UserError, match="labels/Train: there is no folder .*/images/Train of im"):
+        found(root, "image_folder", classes="own")
+    assert make_source("image_folder", root, "own", {"unlabelled": True}).splits()
 
 
 def test_empty_split(tmp_path):

@@ -37,8 +37,8 @@ def load(
         that contains it, as `generated.finish` leaves it.
       data_dir: where prepared data lies; TFDS's own default folder when None or "".
       split: a split, or several joined by "+".
-      classes: name of a class table; "own" or "" with image_folder takes its classes file, with
-        generated the table it was made in.
+      classes: name of a class table; "own" or "" with image_folder and tfds takes its classes
+        file, with generated the table it was made in.
       names: only records whose name matches one of these patterns, e.g. "0001TP_*|Seq05VD_*".
       drop_bad: leave out records with a defect, and log them, instead of stopping.
       options: see `builders.make_source`; generated has none.
@@ -120,15 +120,14 @@ def _records(
 ) -> PreparedRecords:
     """The records of `parts`, with the metadata of each, whose name matches."""
     chosen = _choose(metadata, names, title)
-    whole = len(chosen) == sum(len(each["names"]) for each in metadata)
-    class_pixels = np.sum([m["class_pixels"] for m in metadata], axis=0, dtype=np.int64)
     return PreparedRecords(
         parts=parts,
         positions=[(part, index) for part, index, _ in chosen],
         names=tuple(record for _, _, record in chosen),
         sizes=[metadata[part]["sizes"][index] for part, index, _ in chosen],
         description=description + (f", {names}" if names != "*" else ""),
-        class_pixels=class_pixels if whole else None,
+        split_pixels=np.sum([m["class_pixels"] for m in metadata], axis=0, dtype=np.int64),
+        whole=len(chosen) == sum(len(each["names"]) for each in metadata),
         **fields,
     )
 

@@ -46,6 +46,8 @@ class PreparedRecords:
       names: name of every record.
       has_labels: whether records have a label.
       description: one sentence for reports.
+      split_pixels: int64[C] pixels of each class in the splits that the records are of, those that
+        were not chosen included; all 0 without labels.
     """
 
     def __init__(
@@ -57,7 +59,8 @@ class PreparedRecords:
         table: ClassTable,
         has_labels: bool,
         description: str,
-        class_pixels: np.ndarray | None,
+        split_pixels: np.ndarray,
+        whole: bool,
     ):
         self._parts = parts
         self._positions = np.array(positions, np.int32).reshape(-1, 2)  # part, record in it
@@ -66,7 +69,8 @@ class PreparedRecords:
         self.table = table
         self.has_labels = has_labels
         self.description = description
-        self._class_pixels = class_pixels
+        self.split_pixels = split_pixels
+        self._class_pixels = split_pixels if whole else None
         self._files = [None] * len(parts)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""What `launch/prepare.py` prints: the defects of a data set, or what was prepared of it."""
+"""What `launch/prepare.py` prints: the defects of a data set, and what it or its records hold."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from jax_labor.classes import ClassTable
 from jax_labor.data.builders import make_source
 from jax_labor.data.catalogue import load
 from jax_labor.data.generated import NAME as GENERATED
-from jax_labor.data.prepared import PreparedRecords
 from jax_labor.data.validate import validate
 from jax_labor.errors import UserError
 
@@ -50,18 +50,23 @@ def parse_options(assignments: Sequence[str]) -> dict:
 
 
 def check(request: Request) -> tuple[str, bool]:
-    """All defects of the splits, one per line, and whether there were none."""
-    lines, clean = [], True
+    """All defects of the splits, one per line, and whether there were none; then the table of
+    `prepare` of the images without one."""
+    lines, found = [], {}
     for split in request.splits():
-        problems = validate(request.dataset, request.root, split, request.classes, request.options)
-        clean = clean and not problems
-        lines += [f"{request.dataset} {split}: {len(problems) or 'no'} problems"]
-        lines += [f"  {problem}" for problem in problems]
-    return "\n".join(lines), clean
+        each = validate(request.dataset, request.root, split, request.classes, request.options)
+        lines += [f"{request.dataset} {split}: {len(each.problems) or 'no'} problems"]
+        lines += [f"  {problem}" for problem in each.problems]
+        found[split] = each
+    columns = {split: (each.images, each.class_pixels) for split, each in found.items()}
+    table = next(iter(found.values())).table
+    clean = not any(each.problems for each in found.values())
+    return "\n".join([*lines, "", _table(request.dataset, table, columns)]), clean
 
 
 def prepare(request: Request, data_dir: str, drop_bad: bool) -> str:
-    """Prepare the splits; return a table of images per split and of class frequencies."""
+    """Prepare the splits; return a table of images per split and of class frequencies, and which
+    classes have no pixel."""
     records = {
         split: load(
             request.dataset,
@@ -74,28 +79,36 @@ def prepare(request: Request, data_dir: str, drop_bad: bool) -> str:
         )
         for split in request.splits()
     }
-    return _table(records)
-
-
-def _table(records: Mapping[str, PreparedRecords]) -> str:
-    """One column per split: images, then the share of labelled pixels of each class."""
-    first = next(iter(records.values()))
-    columns = [
-        [split, str(len(each)), *_shares(each.class_pixels, each.has_labels)]
+    columns = {
+        split: (len(each), each.class_pixels if each.has_labels else None)
         for split, each in records.items()
+    }
+    return _table(request.dataset, next(iter(records.values())).table, columns)
+
+
+def _table(
+    dataset: str, table: ClassTable, found: Mapping[str, tuple[int, np.ndarray | None]]
+) -> str:
+    """One column per split: images, then the share of labelled pixels of each class."""
+    columns = [
+        [split, str(images), *_shares(pixels, table.num_classes)]
+        for split, (images, pixels) in found.items()
     ]
-    heads = ["split", "images", "labelled pixels", *first.table.names]
+    heads = ["split", "images", "labelled pixels", *table.names]
     wide, *widths = (max(map(len, column)) + 2 for column in (heads, *columns))
-    lines = (
+    lines = [
         f"{head:<{wide}}" + "".join(f"{x:>{width}}" for x, width in zip(row, widths, strict=True))
         for head, *row in zip(heads, *columns, strict=True)
-    )
+    ]
+    for split, (_, pixels) in found.items():
+        if pixels is not None and (absent := table.absent(pixels)):
+            lines += ["", f"{dataset} {split}: no pixel is labelled {', '.join(absent)}"]
     return "\n".join(lines)
 
 
-def _shares(class_pixels: np.ndarray, has_labels: bool) -> list[str]:
+def _shares(class_pixels: np.ndarray | None, num_classes: int) -> list[str]:
     """Number of labelled pixels, then each class's share in percent; dashes without labels."""
+    if class_pixels is None:
+        return ["-"] * (num_classes + 1)
     total = int(class_pixels.sum())
-    if not has_labels:
-        return ["-"] * (len(class_pixels) + 1)
     return [str(total), *(f"{100 * count / max(total, 1):.3f} %" for count in class_pixels)]

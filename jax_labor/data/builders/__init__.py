@@ -41,7 +41,8 @@ def make_source(name: str, root, classes: str, options: Mapping | None = None) -
     Args:
       name: a key of `SOURCES`.
       root: its folder; not used by `streets` and `figures`.
-      classes: name of a class table; `image_folder` also takes "own" or "".
+      classes: name of a class table; `image_folder` and `tfds` also take "own" or "",
+        the classes file in the folder.
       options: further arguments of that source (`streets`: style, height, width,
         train, val, test, seed; `figures`: the same without style; `image_folder` and `ccp`:
         unlabelled; `tfds`: image, label, unlabelled); for data sets in a folder also `size`,

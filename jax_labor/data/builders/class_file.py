@@ -1,15 +1,42 @@
-"""The classes file beside a user's own images: `classes.json` or `classes.txt`."""
+"""The classes file beside a user's own data: `classes.json` or `classes.txt`."""
 
 import colorsys
 import json
 from pathlib import Path
 
-from jax_labor.classes import IGNORE, ClassTable
+from jax_labor.classes import IGNORE, ClassTable, check_same_classes, get_table
 from jax_labor.errors import UserError
 
+OWN = "own"
 FORMAT = """classes.json: {"classes": ["road", "car"], "colors": [[128, 64, 128], [0, 0, 142]]}
     (colors and "ignore", the ids to ignore, 255 by default, may be left out)
   or classes.txt: one name per line; line N is label id N, counted from 0"""
+
+
+def is_own(classes: str) -> bool:
+    """Whether `classes` names no table but stands for the classes file."""
+    return classes in (OWN, "")
+
+
+def choose_table(root: Path, classes: str, labelled: bool) -> ClassTable:
+    """The table called `classes`, or that of the classes file in `root` where `is_own`.
+
+    Raises:
+      UserError: there is no such table or file, or the file cannot be understood, or lists other
+        classes than the named table although the data is `labelled`.
+    """
+    own = read_class_file(root)
+    if is_own(classes):
+        if own is None:
+            raise UserError(
+                f"there is no classes.json or classes.txt in {root}. Expected\n  {FORMAT}"
+            )
+        return own
+    table = get_table(classes)
+    if own is not None and labelled:
+        found = own.source, own.names, f"class table '{classes}'", table.names
+        check_same_classes(*found, f"set classes to '{OWN}' or mend the file")
+    return table
 
 
 def read_class_file(root: Path) -> ClassTable | None:

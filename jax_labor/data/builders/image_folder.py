@@ -3,13 +3,11 @@
 import re
 from pathlib import Path
 
-from jax_labor.classes import ClassTable, check_same_classes, get_table
-from jax_labor.data.builders import class_file
+from jax_labor.data.builders.class_file import FORMAT, OWN, choose_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.walk import is_system
 from jax_labor.errors import UserError
 
-OWN = "own"
 _SPLIT = re.compile(r"[\w-]+")
 _EVERYTHING = "all"  # TFDS's word for all splits together
 
@@ -29,26 +27,28 @@ class ImageFolderSource(FileSource):
   <root>/images/<split>/photo.jpg ...  (or images/photo.jpg: one split, called train)
   <root>/labels/<split>/photo.png ...  (one channel of label ids; absent: unlabelled split)
   <root>/classes.json or classes.txt   (needed with classes = '{OWN}')
-  {class_file.FORMAT}"""
+  {FORMAT}"""
     image_suffixes = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
     def __init__(self, root, classes: str = OWN, unlabelled: bool = False):
         self.unlabelled = bool(unlabelled)
-        table = self._choose_table(self._find_root(root), classes)
+        table = choose_table(self._find_root(root), classes, not self.unlabelled)
         super().__init__(root, table, table.id_map())
+        if not self.unlabelled:
+            self._check_label_folders()
         self.description = f"images in {self.root}"
 
-    def _choose_table(self, root: Path, classes: str) -> ClassTable:
-        own = class_file.read_class_file(root)
-        if classes in (OWN, ""):
-            if own is None:
-                raise UserError(f"there is no classes.json or classes.txt in {root}\n{self.layout}")
-            return own
-        table = get_table(classes)
-        if own is not None and not self.unlabelled:
-            found = own.source, own.names, f"class table '{classes}'", table.names
-            check_same_classes(*found, f"set classes to '{OWN}' or mend the file")
-        return table
+    def _check_label_folders(self) -> None:
+        """`UserError` for labels of no split: a slip in its name, and it is unlabelled."""
+        splits, images = self.splits(), self.root / "images"
+        if not any((images / split).is_dir() for split in splits):
+            return
+        for path in sorted((self.root / "labels").glob("*")):
+            if path.is_dir() and not is_system(path.name) and path.name not in splits:
+                raise UserError(
+                    f"{path}: there is no folder {images / path.name} of images; the splits are"
+                    f" {', '.join(splits)}. Give both the same name, or move it away"
+                )
 
     def splits(self) -> tuple[str, ...]:
         """The folders below `images`, or "train" when the images lie there directly."""

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jax_labor.classes import IGNORE, get_table
+from jax_labor.classes import IGNORE
 from jax_labor.data.builders import codec
+from jax_labor.data.builders.class_file import choose_table, is_own
 from jax_labor.data.builders.source import Example, FolderSource, Item, Listing, Problem
 from jax_labor.errors import UserError
 from jax_labor.pixels import BadFileError, read_label
@@ -18,10 +19,11 @@ class TfdsSource(FolderSource):
 
     Args:
       root: the folder, with `dataset_info.json` in it.
-      classes: class table of the labels; any will do where there are none.
+      classes: class table of the labels, or "own" for that of a classes file in the folder; any
+        name will do where there are none.
       image: name of the feature that is the image.
-      label: name of the feature that holds train ids, [H, W] or [H, W, 1] with 255 = ignore; "" for
-        images alone.
+      label: name of the feature that holds train ids, [H, W] or [H, W, 1] with 255 = ignore, by a
+        classes file its ids; "" for images alone.
       unlabelled: use the images alone whatever `label` is, as for a generator.
 
     Raises:
@@ -37,11 +39,11 @@ as `tfds build --file_format=array_record` writes it to DATA_DIR/NAME/VERSION"""
     def __init__(
         self, root, classes: str, image: str = "image", label: str = "", unlabelled: bool = False
     ):
-        table = get_table(classes)
-        self.info = self._open(root)
         self._image, self._label = image, "" if unlabelled else label
-        ids = {train_id: train_id for train_id in range(table.num_classes)}
-        super().__init__(root, table, ids | {IGNORE: IGNORE})
+        table = choose_table(self._find_root(root), classes, labelled=bool(self._label))
+        self.info = self._open(root)
+        train_ids = {each: each for each in (*range(table.num_classes), IGNORE)}
+        super().__init__(root, table, table.id_map() if is_own(classes) else train_ids)
         self._check("image", image, "an image", _is_image)
         if self._label:
             self._check("label", label, "a map of integer ids", _is_map)
