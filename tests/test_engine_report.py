@@ -306,6 +306,14 @@ def test_marks_have_the_colours_of_their_pixels(size, share):
     }
 
 
+def test_letters_of_other_languages_are_drawn():
+    """Each as itself: a font without them draws one box for all."""
+    names = ["a", "ö", "ß", "é", "ñ", "д", "ж", "λ", "–"]
+    image = np.zeros((10, 10, 3), np.uint8)
+    drawn = {pictures.sheet([[image]], [name], height=100).tobytes() for name in names}
+    assert len(drawn) == len(names)
+
+
 def test_label_panels_keep_their_colours_and_the_sheet_its_sizes(tmp_path):
     palette = np.random.default_rng(0).integers(0, 256, (256, 3)).astype(np.uint8)
     label = np.random.default_rng(1).integers(0, 4, (37, 53)).astype(np.int32)

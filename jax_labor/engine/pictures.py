@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import numpy as np
 from etils import epath
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -73,7 +74,7 @@ def sheet(
     """
     if any(len(row) != len(columns) for row in rows):
         raise ValueError(f"every row needs {len(columns)} pictures, as there are captions")
-    font = ImageFont.load_default(max(14, height // 15))
+    font = _font(max(13, height // 17))
     drawn = [[_draw_panel(item, height) for item in row] for row in rows]
     names = [_text(name, font) for name in row_names or [""] * len(rows)]
     captions = [_text(name, font) for name in columns]
@@ -83,7 +84,7 @@ def sheet(
     for name, row in zip(names, drawn, strict=True):
         grid.append(_beside([name, *row], [left, *widths]))
     if title:
-        grid.insert(0, _text(title, ImageFont.load_default(max(16, height // 12))))
+        grid.insert(0, _text(title, _font(max(15, height // 14))))
     if legend:
         grid.append(_legend(legend, font, grid[-1].width))
     return np.asarray(_below(grid))
@@ -157,6 +158,11 @@ def _draw_points(picture: Image.Image, ys, xs, colours: np.ndarray) -> Image.Ima
         for y, x, fill in zip(ys.tolist(), xs.tolist(), fills.tolist(), strict=True):
             pen.ellipse((x - reach, y - reach, x + reach, y + reach), tuple(fill))
     return picture
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """The font of the plots; Pillow's own draws boxes for all letters but English ones."""
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 def _text(words: str, font: ImageFont.FreeTypeFont) -> Image.Image:
