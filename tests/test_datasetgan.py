@@ -364,6 +364,7 @@ def test_candidates():
         ({"generator.path": "nowhere.npz"}, "nowhere.npz"),
         ({"ensemble.members": 0}, "config.ensemble.members"),
         ({"ensemble.dropout": (0.1,)}, "config.ensemble.dropout has 1 rates for 2"),
+        ({"ensemble.dropout": ("a", "b")}, "config.ensemble.dropout is .*: rates are"),
     ],
 )
 def test_settings_that_cannot_be(tmp_path, data, generator, change, words):

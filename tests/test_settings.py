@@ -65,7 +65,13 @@ def test_seeds_of_32_bits_are_taken(seed):
         ("data.target_view.size", (-4, 48), "config.data.target_view.size="),
         ("data.target_view.scale", (2.0, 0.5), "config.data.target_view.scale="),
         ("eval.size", (0, 64), "config.eval.size="),
-        ("eval.scales", (1.0, -1.0), "config.eval.scales: -1.0"),
+        ("eval.size", (96, "x"), "config.eval.size="),
+        ("eval.size", (96.5, 128), "config.eval.size="),
+        ("data.target_view.crop_height", (None,), "config.data.target_view.crop_height="),
+        ("data.target_view.scale", ("1", "2"), "config.data.target_view.scale="),
+        ("eval.scales", (1.0, -1.0), "config.eval.scales=1.0,-1.0: give"),
+        ("eval.scales", (None,), "config.eval.scales=None: give"),
+        ("eval.scales", ("a", "b"), "config.eval.scales=a,b: give"),
         ("data.normalize", "cafe", "config.data.normalize is .cafe."),
         ("optimizer.decay_steps", -1, "config.optimizer.decay_steps is -1: use 0"),
         ("pseudo.rule", "argmin", "config.pseudo.rule"),
@@ -90,7 +96,14 @@ def test_a_discrepancy_of_weights_does_not_reach_the_features():
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("width", 0), ("width", -8), ("dilations", (-1,)), ("dilations", (6, 0)), ("dropout", 1.0)],
+    [
+        ("width", 0),
+        ("width", -8),
+        ("dilations", (-1,)),
+        ("dilations", (6, 0)),
+        ("dilations", (None,)),
+        ("dropout", 1.0),
+    ],
 )
 def test_models_that_cannot_be(setting, value):
     settings = common.base().model

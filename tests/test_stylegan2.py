@@ -172,6 +172,7 @@ def test_settings_build_the_same_network():
         ({"resolution": 48}, "power of two"),
         ({"resolution": 4}, "power of two"),
         ({"base": (4,)}, "base"),
+        ({"base": ("a", 3)}, "base"),
         ({"dtype": "int8"}, "int8.*float16"),
         ({"channel_base": 8}, "no channel"),
         ({"chanel_max": 8}, "chanel_max.*channel_max"),

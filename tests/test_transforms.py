@@ -267,6 +267,7 @@ def test_a_crop_that_never_fits_names_setting_and_image():
 def test_eval_sizes():
     assert EvalView().input_size((33, 47)) == (33, 47)
     assert EvalView(size=[30, 40], scale=1.5).input_size((33, 47)) == (45, 60)
+    assert EvalView(size=(None,)).size is None  # what --config.eval.size=None is read as
     assert EvalView(scale=0.01).input_size((33, 47)) == (1, 1)
     with pytest.raises(UserError, match="config.eval.scales: 0 must be above 0"):
         EvalView(scale=0)

@@ -1,6 +1,7 @@
 """How a net looks at an image: sizes, crops, colour and normalisation as settings."""
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from jax_labor.data.transforms import NORMALIZATIONS
 from jax_labor.errors import UserError, check_choice
@@ -92,16 +93,17 @@ class EvalView:
 
 
 def _checked_size(setting: str, size) -> tuple[int, int] | None:
-    if size is None:
+    if size is None or tuple(size) == (None,):  # as a flag's None is read for a tuple
         return None
     size = tuple(size)
-    if len(size) != 2 or any(int(n) != n or n < 1 for n in size):
+    if len(size) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in size):
         raise UserError(f"{setting}={size} must be (height, width) in whole pixels, or None")
     return int(size[0]), int(size[1])
 
 
 def _checked_range(setting: str, limits) -> tuple:
     limits = tuple(limits)
-    if len(limits) != 2 or not 0 < limits[0] <= limits[1]:
+    numbers = len(limits) == 2 and all(isinstance(limit, Real) for limit in limits)
+    if not numbers or not 0 < limits[0] <= limits[1]:
         raise UserError(f"{setting}={limits} must be (lowest, highest), both above 0")
     return limits

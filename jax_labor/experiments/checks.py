@@ -6,6 +6,7 @@ from jax_labor.data.views import EvalView, TrainView
 from jax_labor.engine.startup import check_batch
 from jax_labor.errors import UserError, check_choice
 from jax_labor.experiments.bounds import check_least, check_positive, check_share
+from jax_labor.experiments.evaluation import read_scales
 from jax_labor.labels.budget import check_budget
 from jax_labor.labels.segments import check_specks
 from jax_labor.ops.disagreement import BOTH, PROBABILITIES
@@ -46,8 +47,8 @@ def check_training(config) -> None:
         setting = f"{role}_batch"
         check_batch(config.data[setting], jax.device_count(), f"config.data.{setting}")
     loss = config.loss
-    for scale in config.eval.scales:
-        EvalView(config.eval.size, scale, normalize=config.data.normalize)
+    read_scales(config.eval.scales, "config.eval.scales")
+    EvalView(config.eval.size, normalize=config.data.normalize)
     check_positive(config, ("optimizer.lr", "discriminator.lr"))
     check_share(config, ("optimizer.momentum", "discriminator.b1", "discriminator.b2"), below=True)
     check_share(config, ("pseudo.alpha", "pseudo.beta"))

@@ -188,7 +188,7 @@ def read_scales(words: Iterable, setting: str) -> tuple[float, ...]:
     words = tuple(words)
     try:
         scales = tuple(map(float, words))
-    except ValueError:
+    except (TypeError, ValueError):
         scales = ()
     if not scales or not all(0 < scale < math.inf for scale in scales):
         shown = ",".join(map(str, words))

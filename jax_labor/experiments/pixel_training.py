@@ -37,7 +37,7 @@ def check_ensemble(config) -> None:
             f"config.ensemble.dropout has {len(settings.dropout)} rates for {layers} hidden layers:"
             " give one for each, or none."
         )
-    if not all(0 <= rate < 1 for rate in settings.dropout):
+    if not all(isinstance(rate, (int, float)) and 0 <= rate < 1 for rate in settings.dropout):
         raise UserError(f"config.ensemble.dropout is {settings.dropout}: rates are 0 to below 1.")
 
 

@@ -99,7 +99,7 @@ def _settings(cfg) -> dict:
         raise UserError(f"config.model.width is {settings['width']}: use 2 or more.")
     if not 0 <= settings["dropout"] < 1:
         raise UserError(f"config.model.dropout is {settings['dropout']}: use 0 to below 1.")
-    if not all(dilation >= 1 for dilation in settings["dilations"]):
+    if not all(isinstance(each, int) and each >= 1 for each in settings["dilations"]):
         rule = "use 1 or more, or none"
         raise UserError(f"config.model.dilations are {settings['dilations']}: {rule}.")
     return settings

@@ -32,7 +32,7 @@ class Pyramid:
         power = self.resolution.bit_length() - 1
         if self.resolution < 8 or self.resolution != 2**power:
             raise UserError(f"resolution {self.resolution}: must be a power of two, 8 or more")
-        if len(self.base) != 2 or min(self.base) < 1:
+        if len(self.base) != 2 or not all(isinstance(n, int) and n >= 1 for n in self.base):
             raise UserError(f"base {self.base}: must be the height and width of the smallest map")
         if self.dtype not in DTYPES:
             raise UserError(f"dtype {self.dtype!r}: choose one of {', '.join(DTYPES)}")
