@@ -64,6 +64,7 @@ def test_points_from_the_keyboard(visit):
     ada.sees("Point 1 of 2")
     ada.press("3")
     ada.sees("All done, thank you", "#end")
+    ada.sees("All answers are saved. If there is another round, it opens here", "#end")
     ada.saved()
 
     answer = labels(round_, "a")

@@ -61,7 +61,9 @@ function fill(round, go, reopen) {
       `Training waits for ${waitsFor} image${waitsFor > 1 ? "s" : ""} of which a file cannot be` +
       " read: tell whoever runs the server. This page goes on by itself.";
   else
-    lead.textContent = "Training goes on from these answers. The next round opens here by itself.";
+    lead.textContent =
+      "All answers are saved. If there is another round, it opens here by itself once training has" +
+      " gone on from them.";
   unread.hidden = !broken.length || round.closed;
   unread.replaceChildren(...told(broken).map((textContent) => make("li", { textContent })));
   const minutes = round.seconds_by_me / 60;
