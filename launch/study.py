@@ -10,7 +10,8 @@ a seed and a card (SPL's or PPL's) share one warm-up, which does not depend on t
 study of a factory a segmenter trained on real labels labels its samples, and transfer and semi
 learn from the same ones. --jobs=2 makes two runs at once: on CPU cores sooner done than one by one.
 A study that was stopped goes on with the same command: finished runs are kept, a half-done one
-resumes. It may grow by methods and seeds; another domain or other flags take another --workdir.
+resumes. It may grow by methods and seeds: the tables hold all runs that are finished, also those that
+are not asked for any more. Another domain or other flags take another --workdir.
 """
 
 import sys
@@ -42,7 +43,7 @@ FACTORY = flags.DEFINE_multi_string("factory", [], "A flag of the factory's runs
 
 
 def make(study: Study) -> None:
-    """Makes every run that is not finished, then the tables and the plot."""
+    """Makes every run that is asked for and not finished; then tables and a plot of all."""
     runs = study.runs()
     study.hold()
     unfinished = [run for run in runs if not (study.folder(*run) / "results.json").exists()]
@@ -57,8 +58,8 @@ def make(study: Study) -> None:
     if status := run_all(jobs, JOBS.value):
         sys.exit(status)
     found = {
-        method: [read_json(study.folder(method, seed) / "results.json") for seed in study.seeds]
-        for method in study.methods
+        method: [read_json(study.folder(method, seed) / "results.json") for seed in seeds]
+        for method, seeds in study.finished().items()
     }
     write = comparison_datasetgan.write if study.is_datasetgan else comparison.write
     print(write(study.workdir, found))

@@ -222,8 +222,8 @@ def test_a_study_makes_one_table_and_goes_on_where_it_stopped(data, tmp_path):
     assert "random-points" in grown.stdout
     assert "== random-points-0" in grown.stderr and "== supervised" not in grown.stderr
     again = study("--methods=supervised", "--seeds=0,1")
-    assert again.stdout == first.stdout
-    assert "==" not in again.stderr
+    assert again.stdout.startswith(first.stdout.partition("\n")[0])
+    assert "random-points" in again.stdout and "==" not in again.stderr
 
 
 def test_a_shared_warmup_equals_an_own_one(spl, data, tmp_path):

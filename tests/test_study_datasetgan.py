@@ -341,6 +341,41 @@ def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tm
         assert np.asarray(image).std() > 5
 
 
+def finish_run(folder, content):
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(content))
+
+
+def test_the_tables_hold_what_is_no_more_asked_for(tmp_path):
+    for method, runs in RESULTS.items():
+        for seed, content in enumerate(runs):
+            finish_run(tmp_path / f"{method}-{seed}", content)
+    finish_run(tmp_path / "notes-1", {})
+    (tmp_path / "semi-0").mkdir()
+    launcher.make(Study("ccp", ["supervised"], ["0"], tmp_path))
+    found = json.loads((tmp_path / "study.json").read_text())["methods"]
+    assert list(found) == ["supervised", "factory", "transfer"]
+    assert {row["seeds"] for row in found.values()} == {2}
+    with pytest.raises(UserError, match="spl cannot be compared in one study with factory, tran"):
+        launcher.make(Study("ccp", ["spl"], ["0"], tmp_path))
+
+
+def test_a_method_with_a_dash_and_seeds_of_two_digits_are_found(tmp_path):
+    for name in ("random-points-10", "random-points-9", "spl-0"):
+        finish_run(tmp_path / name, {})
+    found = Study("demo", ["source"], ["0"], tmp_path).finished()
+    assert found == {"spl": ["0"], "random-points": ["9", "10"]}
+
+
+def test_one_seed_has_no_spread(tmp_path):
+    runs = {"spl": [{"miou": 0.5, "asked_share": 0.02, "asked_pixels_per_image": 90}]}
+    text = labor_comparison.write(tmp_path, runs)
+    assert text.splitlines()[2].split() == ["spl", "2.000", "90", "50.00", "-", "-", "-", "1"]
+    assert json.loads((tmp_path / "study.json").read_text())["methods"]["spl"]["miou_std"] is None
+    text = comparison.write(tmp_path, {"transfer": RESULTS["transfer"][:1]})
+    assert text.splitlines()[2].split()[:4] == ["transfer", "20", "30.00", "-"]
+
+
 def test_runs_that_were_evaluated_without_labels_cannot_be_compared():
     runs = {"spl": [{**RESULTS["factory"][0], "miou": None}], "source": RESULTS["factory"]}
     with pytest.raises(UserError, match="runs of spl have no mIoU.*config.data.eval"):

@@ -1,5 +1,6 @@
 """The table and the plot of a LabOR study: mIoU against labelled pixels."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ COLUMNS = [
     "spread",
     "of supervised %",
     "gap closed %",
+    "seeds",
 ]
 
 
@@ -28,7 +30,7 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
         results: contents of results.json, by method, one for each seed.
 
     Returns:
-        by method: miou and its standard deviation over seeds in percent, asked share in percent,
+        by method: seeds, miou and its `spread` over them in percent, asked share in percent,
         asked pixels per image, and, where the study has the two ends, the share of the supervised
         mIoU and of the gap between source only and supervised.
 
@@ -46,7 +48,7 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
     for method, runs in results.items():
         row = {
             "miou": mean[method],
-            "miou_std": 100 * float(np.std([r["miou"] for r in runs])),
+            "miou_std": spread([100 * r["miou"] for r in runs]),
             "asked_percent": 100 * float(np.mean([r["asked_share"] for r in runs])),
             "asked_pixels_per_image": float(np.mean([r["asked_pixels_per_image"] for r in runs])),
             "seeds": len(runs),
@@ -58,6 +60,11 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
                 row["gap_closed_percent"] = 100 * (mean[method] - mean["source"]) / gap
         rows[method] = row
     return rows
+
+
+def spread(by_seed: Sequence[float]) -> float | None:
+    """Standard deviation over seeds; None of one, which has none."""
+    return float(np.std(by_seed)) if len(by_seed) > 1 else None
 
 
 def write(folder: Path, results: dict[str, list[dict]]) -> str:
@@ -84,6 +91,7 @@ def _cells(method: str, row: dict) -> list:
         row["miou_std"],
         row.get("percent_of_supervised"),
         row.get("gap_closed_percent"),
+        row["seeds"],
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jax_labor.experiments.comparison import save
+from jax_labor.experiments.comparison import save, spread
 from jax_labor.plots import new_figure, png
 from jax_labor.tables import table
 
@@ -32,9 +32,9 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
         results: contents of results.json, by method, one for each seed.
 
     Returns:
-        by method: labelled_images, seeds; miou, its standard deviation over seeds, that of the last
-        step and every seed's, all in percent; and, where the study has those methods,
-        times_transfer and percent_of_supervised.
+        by method: labelled_images, seeds; miou, its `spread` over seeds, that of the last step and
+        every seed's, all in percent; and, where the study has those methods, times_transfer and
+        percent_of_supervised.
     """
     rows = {method: _row(runs) for method, runs in results.items()}
     for row in rows.values():
@@ -50,7 +50,7 @@ def _row(runs: list[dict]) -> dict:
     return {
         "labelled_images": float(np.mean([run["labelled_images"] for run in runs])),
         "miou": float(np.mean(by_seed)),
-        "miou_std": float(np.std(by_seed)),
+        "miou_std": spread(by_seed),
         "miou_last": 100 * float(np.mean([run["miou"] for run in runs])),
         "miou_by_seed": by_seed,
         "seeds": len(runs),

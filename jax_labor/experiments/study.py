@@ -57,8 +57,19 @@ class Study:
 
     @property
     def is_datasetgan(self) -> bool:
-        """Whether any method needs a generator."""
-        return any(method in NEEDS for method in self.methods)
+        """Whether any method needs a generator, of those asked for or finished."""
+        return any(method in NEEDS for method in (*self.methods, *self.finished()))
+
+    def finished(self) -> dict[str, list[str]]:
+        """Method -> the seeds of its finished runs, whatever is asked for by now.
+
+        In the order of `methods`, then in that of the tables above; by rising seed.
+        """
+        runs = [path.parent.name.rpartition("-") for path in self.workdir.glob("*/results.json")]
+        seeds = sorted((seed for _, _, seed in runs if seed.isdecimal()), key=int)
+        order = dict.fromkeys((*self.methods, *LABOR, *DATASETGAN))
+        found = {m: [s for s in dict.fromkeys(seeds) if (m, "-", s) in runs] for m in order}
+        return {method: seeds for method, seeds in found.items() if seeds}
 
     def folder(self, method: str, seed: str) -> Path:
         """The work directory of one run."""
@@ -72,7 +83,7 @@ class Study:
                 domain without real labels for a factory; seeds that are none; flags of every run
                 that are the study's own.
         """
-        _check(self.methods, self.is_datasetgan)
+        _check(self.methods, self.finished(), self.is_datasetgan)
         _check_seeds(self.seeds)
         if taken := sorted(_OWN & _by_name(self.extra).keys()):
             raise UserError(f"{taken[0]} after --: the study sets it itself, for each run its own.")
@@ -182,17 +193,19 @@ def _check_seeds(seeds: Sequence[str]) -> None:
     _check_list("--seeds", seeds, map(int, seeds))
 
 
-def _check(methods: Sequence[str], is_datasetgan: bool) -> None:
+def _check(methods: Sequence[str], finished: Iterable[str], is_datasetgan: bool) -> None:
     _check_list("--methods", methods, methods)
     known = DATASETGAN if is_datasetgan else LABOR
     everything = dict.fromkeys((*LABOR, *DATASETGAN))
     for method in methods:
         if method not in everything:
             raise unknown("method", method, everything)
-    if strange := [m for m in methods if m not in known]:
+    together = dict.fromkeys((*methods, *finished))
+    if strange := [m for m in together if m not in known]:
         raise UserError(
             f"--methods: {', '.join(strange)} cannot be compared in one study with"
-            f" {', '.join(m for m in methods if m in NEEDS)}: have two studies."
+            f" {', '.join(m for m in together if m in NEEDS)}: have two studies, each with a"
+            " --workdir of its own."
         )
     for method in methods:
         need, why = NEEDS.get(method, (None, ""))
