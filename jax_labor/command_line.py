@@ -75,21 +75,10 @@ def read_words(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> l
         words = values(last_of_each(expand_home(argv)))
         for name in values:  # a card that is missing says so only when it is used
             _check_card(name, values[name].value)
-    except (AttributeError, IndexError, KeyError) as error:
-        raise UserError(
-            f"--config: no such setting: {_text(error)} The card and configs/common.py list them."
-        ) from error
-    except OSError as error:
-        raise UserError(f"--config: {_text(error, last=True)}") from error
-    except flags.Error as error:
-        # ml_collections passes on what a card raised with its traceback, as one text.
-        from_card = "Traceback" in str(error)
-        place = "--config: " if from_card else ""
-        raise UserError(place + _text(error, last=from_card)) from error
     except UserError:
         raise
-    except Exception as error:  # what else the code of a card can raise
-        raise UserError(f"--config: {_place(error)}: {type(error).__name__}: {error}") from error
+    except Exception as error:
+        raise UserError(_from_card(error) or _from_line(error)) from error
     return words
 
 
@@ -130,19 +119,57 @@ def _check_card(name: str, value) -> None:
         )
 
 
-def _place(error: Exception) -> str:
-    """File and line that an error of Python code came from."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}"
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{frame.filename}, line {frame.lineno}"
+_MISSED = re.compile(r"Flag --(\w+) must have a value other than None")
+_CARD = "config_config"  # as ml_collections calls the module of a card
 
 
-def _text(error: Exception, last: bool = False) -> str:
-    """What the error says, as sentences; of several lines all, or the last."""
+def _from_card(error: BaseException | None) -> str | None:
+    """What the code of a card did wrong, with its file and line; None where none ran into it."""
+    while error:
+        if isinstance(error, SyntaxError) and error.filename != "<unknown>":  # a value's
+            return f"--config: {error.filename}, line {error.lineno}: SyntaxError: {error}"
+        frames = list(traceback.walk_tb(error.__traceback__))
+        of_card = [place for place in frames if place[0].f_globals.get("__name__") == _CARD]
+        if of_card:
+            if _is_said(error, frames[-1][0]):
+                return f"--config: {_text(error)}"
+            frame, line = of_card[-1]
+            place = f"{frame.f_code.co_filename}, line {line}"
+            return f"--config: {place}: {type(error).__name__}: {_text(error)}"
+        # ml_collections and absl pass an error on as one of theirs.
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _is_said(error: BaseException, frame) -> bool:
+    """Whether a `raise ValueError` of a card or of configs/ is met, as of an unknown preset."""
+    by = frame.f_globals.get("__name__", "")
+    raises = traceback.extract_tb(error.__traceback__)[-1].line.startswith("raise ValueError")
+    return raises and (by == _CARD or by.startswith("configs."))
+
+
+def _from_line(error: Exception) -> str:
+    """What is wrong with the words of the command."""
+    if isinstance(error, (AttributeError, IndexError, KeyError)):
+        return (
+            f"--config: no such setting: {_text(error)} The card and configs/common.py list them."
+        )
+    if missed := _MISSED.search(str(error)):
+        return f"--{missed[1]} must be given, as in: {_example()}"
+    return f"{'' if isinstance(error, flags.Error) else '--config: '}{_text(error)}"
+
+
+def _example() -> str:
+    """The first command in the text at the head of the launcher."""
+    lines = (sys.modules["__main__"].__doc__ or "").splitlines()
+    return next((line.strip() for line in lines if line.startswith("    python ")), "see --help")
+
+
+def _text(error: BaseException) -> str:
+    """What the error says, as sentences; a missing file's, without the places that were tried."""
     while error.args and isinstance(error.args[0], Exception):  # ml_collections' hold a KeyError
         error = error.args[0]
-    text = str(error.args[0] if isinstance(error, KeyError) else error)
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     lines = [line.strip().rstrip(".") for line in text.strip().splitlines()]
-    text = lines[-1].removeprefix("ValueError: ") if last else ". ".join(lines)
+    text = lines[-1] if isinstance(error, OSError) else ". ".join(lines)
     return text if text.endswith("?") else f"{text}."

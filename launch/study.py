@@ -10,10 +10,11 @@ a seed and a card (SPL's or PPL's) share one warm-up, which does not depend on t
 study of a factory a segmenter trained on real labels labels its samples, and transfer and semi
 learn from the same ones. --jobs=2 makes two runs at once: on CPU cores sooner done than one by one.
 A study that was stopped goes on with the same command: finished runs are kept, a half-done one
-resumes. It may grow by methods and seeds: the tables hold all runs that are finished, also those that
-are not asked for any more. Another domain or other flags take another --workdir.
+resumes. It may grow by methods and seeds: the tables hold all runs that are finished, also those
+not asked for any more. Another domain or other flags take another --workdir.
 """
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from absl import app, flags
 from jax_labor import command_line
 from jax_labor.engine.jobs import Job, run_all
 from jax_labor.engine.startup import setup_log
-from jax_labor.errors import exit_on_mistake
+from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import comparison, comparison_datasetgan
 from jax_labor.experiments.study import Study
 from jax_labor.files import local_folder, read_json
@@ -75,9 +76,12 @@ def command(study: Study, method: str, seed: str) -> list[str]:
 def parse(argv: list[str]) -> list[str]:
     """Reads the study's own flags; returns those of every run, which stand after `--`."""
     end = argv.index("--") if "--" in argv else len(argv)
-    command_line.parse(argv[:end])
-    extra = argv[end + 1 :]
+    own, extra = argv[:end], argv[end + 1 :]
     with exit_on_mistake():
+        for before, word in itertools.pairwise(own):
+            if word.startswith("--config.") and before != "--factory":
+                raise UserError(f"{word} is for the runs: write it after --, as -- {word}.")
+        command_line.read_flags(own)
         passed_on = [*extra, *FACTORY.value]
         command_line.nothing_left([word for word in passed_on if not word.startswith("--")])
     return extra

@@ -108,6 +108,7 @@ def test_every_generator_has_an_experiment(preset):
         ("spl.py --config.steps=3", "no such setting: 'steps'.*common.py"),
         ("spl.py --config.train.steps.x=3", "no such setting: .*train.steps.x"),
         ("spl.py --config.train.steps=abc", "--config.train.steps=abc: "),
+        (r"spl.py --config.model.dilations=(1,", r"--config.model.dilations=\(1,: "),
         ("spl.py --confg=3", "confg.*Did you mean: config"),
         ("spl.py --force false", "what is false?"),
         ("spl.py -- --force", "what is --force?"),
@@ -168,6 +169,14 @@ def get_config():
         ("import nothere", r"own.py, line 6: ModuleNotFoundError: .*'nothere'"),
         ("common.choose(common.DOMAINS, 'demoo', 'preset')", "Did you mean 'demo'"),
         ("return 3", "get_config gives a int"),
+        ("c = {}['a']", "own.py, line 6: KeyError: a"),
+        ("c = [][2]", "own.py, line 6: IndexError: list index"),
+        ("c.lost()", "own.py, line 6: AttributeError: "),
+        ("c = int('x')", "own.py, line 6: ValueError: invalid literal"),
+        ("c.train.steps = 'x'", "own.py, line 6: TypeError: .*steps"),
+        ("import json; json.loads('x')", "own.py, line 6: JSONDecodeError: "),
+        ("open('nothere')", "own.py, line 6: FileNotFoundError: .*'nothere'"),
+        ("raise ValueError('no such town')", "^--config: no such town.$"),
     ],
 )
 def test_a_mistake_in_an_own_card_is_one_message(line, message, tmp_path):
@@ -184,7 +193,7 @@ def test_a_required_flag_is_missed():
     values = flags.FlagValues()
     config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=["main.py"])
     flags.mark_flag_as_required("config", values)
-    with pytest.raises(UserError, match="--config must have a value"):
+    with pytest.raises(UserError, match="--config must be given, as in: "):
         read_flags(["main.py"], values)
 
 
@@ -195,6 +204,20 @@ def test_a_command_ends_on_a_mistake_in_its_line_with_status_2(script):
     assert found.returncode == 2
     assert found.stderr.startswith("error: ")
     assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("main.py", "--config must be given, as in: python launch/main.py --config=configs/spl.py"),
+        ("annotate.py serve", "--workdir must be given, as in: python launch/annotate.py serve"),
+    ],
+)
+def test_a_flag_that_must_be_given_is_shown_by_an_example(line, message):
+    command = [sys.executable, *f"launch/{line}".split()]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"error: {message}")
 
 
 IN_A_CALLBACK = """

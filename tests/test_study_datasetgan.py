@@ -155,6 +155,7 @@ def test_seeds_that_are_none_are_refused_before_any_run(seeds, message):
         ("-- --config.train.steps 3", "what is 3?"),
         ("--factory=config.x=1", "what is config.x=1?"),
         ("--sedes=1", "Did you mean: seeds"),
+        ("--seeds=1 --config.train.steps=3", "write it after --, as -- --config.train.steps=3"),
     ],
 )
 def test_no_word_is_ignored(line, message, capsys):
@@ -167,6 +168,7 @@ def test_no_word_is_ignored(line, message, capsys):
 def test_what_stands_after_two_dashes_is_passed_on():
     with flagsaver.flagsaver():
         assert launcher.parse(["study.py", "--seeds=0", "--", "--a=1", "--b"]) == ["--a=1", "--b"]
+        assert launcher.parse(["study.py", "--factory", "--config.x=1"]) == []
 
 
 def test_runs_of_a_study_never_have_different_settings(tmp_path):
