@@ -23,6 +23,7 @@ from absl import app, flags
 from jax_labor.command_line import parse_words
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.labels.store import Round, newest_round
+from jax_labor.log import show_log
 
 WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
 
@@ -145,6 +146,7 @@ COMMANDS = {
 
 def main(argv):
     """Runs the command that the first word names."""
+    show_log()
     with exit_on_mistake():
         if len(argv) != 2 or argv[1] not in COMMANDS:
             raise UserError(f"name one command: {' | '.join(COMMANDS)}")

@@ -18,6 +18,7 @@ from absl import app, flags
 from jax_labor.command_line import parse
 from jax_labor.data import report
 from jax_labor.errors import exit_on_mistake
+from jax_labor.log import show_log
 
 DATASET = flags.DEFINE_string("dataset", None, "gta5, synthia, cityscapes, camvid, ...")
 ROOT = flags.DEFINE_string("root", "", "Folder of the data set as its publisher lays it out.")
@@ -31,6 +32,7 @@ DROP_BAD = flags.DEFINE_bool("drop_bad", False, "Leave out records with a defect
 
 def main(_):
     """Checks or prepares the data set; prints what it found."""
+    show_log()
     with exit_on_mistake():
         request = report.Request(
             DATASET.value,

@@ -24,11 +24,11 @@ from absl import app, flags
 
 from jax_labor import command_line
 from jax_labor.engine.jobs import Job, run_all
-from jax_labor.engine.startup import setup_log
 from jax_labor.errors import UserError, exit_on_mistake
 from jax_labor.experiments import comparison, comparison_datasetgan
 from jax_labor.experiments.study import Study
 from jax_labor.files import local_folder, read_json
+from jax_labor.log import show_log
 
 HERE = Path(__file__).resolve().parents[1]
 DOMAIN = flags.DEFINE_string("domain", "demo", "Domain preset of the cards; empty for the paper's.")
@@ -90,7 +90,7 @@ def parse(argv: list[str]) -> list[str]:
 def main(extra):
     """Runs the study."""
     with exit_on_mistake():
-        setup_log()
+        show_log()  # and start no JAX, whose accelerator the runs need
         workdir = local_folder(WORKDIR.value, "--workdir")
         asked = DOMAIN.value, METHODS.value, SEEDS.value
         make(Study(*asked, workdir, extra, FACTORY.value))

@@ -32,11 +32,12 @@ from ml_collections import config_flags
 from jax_labor.classes import get_table
 from jax_labor.command_line import expand_home, nothing_left, read_flags
 from jax_labor.engine.checkpoint import Checkpoints
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, about, exit_on_mistake
 from jax_labor.experiments.generator_file import open_generator
 from jax_labor.files import read_object
 from jax_labor.models import build_model
 from jax_labor.models.pretrained import (
+    ABOUT,
     LAYOUTS,
     Options,
     Report,
@@ -53,6 +54,7 @@ from jax_labor.models.pretrained import (
     read_variables,
     save_checkpoint,
     save_variables,
+    take_about,
 )
 from jax_labor.models.stylegan2 import settings_of
 
@@ -63,25 +65,27 @@ FILES = {
 }
 
 
-def main() -> int:
-    """Run the command in sys.argv; returns the exit status, 2 for a mistake of the user's."""
+def main() -> None:
+    """Run the command in sys.argv."""
     args, rest = _parser().parse_known_args(expand_home(sys.argv[1:]))
-    try:
+    with exit_on_mistake():
         args.command(args, rest)
-    except UserError as error:
-        print(f"weights: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def inspect(args, rest) -> None:
     """Print the tensors of a file and the layout they are in."""
     nothing_left(rest)
     tensors, notes = read_noted(args.file, args.network)
+    with about(args.file):
+        ours = take_about(tensors) if ABOUT in tensors else None
     for key, tensor in tensors.items():
         print(f"{key:60} {tensor.dtype!s:8} {tensor.shape}")
     total = sum(tensor.size for tensor in tensors.values())
     print(f"{len(tensors)} tensors, {total:,} numbers", *notes, sep="\n")
+    if ours:
+        setting = "generator.path" if ours["network"] else "weights"
+        print(f"weights in layout {ours['layout']}: set --config.{setting}={args.file}")
+        return
     try:
         layout = detect_layout(tensors)
         print(f"layout {layout}: {LAYOUTS[layout].about}")
@@ -215,4 +219,4 @@ def _trained(workdir: str, layout: str) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -80,10 +80,13 @@ def weights_command(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["weights.py", *map(str, arguments)])
         monkeypatch.setattr(sys, "path", list(sys.path))
-        with pytest.raises(SystemExit) as stop:
+        status = 0
+        try:
             runpy.run_path(str(command), run_name="__main__")
+        except SystemExit as stop:
+            status = stop.code
         printed = capsys.readouterr()
-        return stop.value.code, printed.out, printed.err
+        return status, printed.out, printed.err
 
     return run
 

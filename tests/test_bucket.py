@@ -41,7 +41,7 @@ def test_a_bucket_needs_its_package(monkeypatch, tmp_path):
 
 
 def test_a_study_has_its_folder_on_a_disk(monkeypatch, capsys):
-    monkeypatch.setattr(study, "setup_log", lambda: None)
+    monkeypatch.setattr(study, "show_log", lambda: None)
     monkeypatch.setattr(study, "WORKDIR", SimpleNamespace(value="gs://bucket/study"))
     with pytest.raises(SystemExit) as stop:
         study.main([])

@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"jax_labor", "jax_labor.errors"},
-    {"jax_labor.classes", "jax_labor.files", "jax_labor.pixels", "jax_labor.plots"}
-    | {"jax_labor.command_line", "jax_labor.tables"},
+    {"jax_labor.classes", "jax_labor.files", "jax_labor.log", "jax_labor.pixels"}
+    | {"jax_labor.command_line", "jax_labor.plots", "jax_labor.tables"},
     {"jax_labor.ops", "jax_labor.data", "jax_labor.labels"},
     {"jax_labor.models"},
     {"jax_labor.steps"},

@@ -298,6 +298,10 @@ def test_a_run_hears_what_was_dropped(root, tmp_path):
     command = [sys.executable, "-c", HEARD, str(root), str(tmp_path / "prepared")]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60)
     assert "W camvid train: dropped because of 1 problems\n  trainannot/0001TP" in done.stderr
+    command = [sys.executable, "launch/prepare.py", "--dataset=camvid", f"--root={root}"]
+    command += [f"--data_dir={tmp_path / 'prepared'}", "--classes=camvid11", "--drop_bad"]
+    done = subprocess.run([*command, "--split=train"], cwd=REPO, capture_output=True, text=True)
+    assert " W camvid train: dropped because of 1 problems\n  trainannot/0001TP" in done.stderr
 
 
 def test_nothing_left_and_long_lists(tmp_path):

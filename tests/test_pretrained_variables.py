@@ -152,6 +152,9 @@ def test_the_command_imports_and_exports(tmp_path, card, weights_command):
     assert (status, error) == (0, "")
     assert "layout ripu" in printed
     assert f"--config.weights={out}" in printed
+    status, printed, _ = weights_command("inspect", out)
+    assert status == 0 and "__about__" not in printed
+    assert f"weights in layout ripu: set --config.weights={out}" in printed.splitlines()[-1]
     equal(initialise(variables(2, classes=11), out), source)
 
     back = tmp_path / "back.npz"
@@ -172,6 +175,7 @@ def test_the_command_imports_and_exports(tmp_path, card, weights_command):
         (["inspect", "none.pth"], "none.pth: no such file"),
         (["import", "none.npz", "--out=o.npz"], "none.npz: no such file"),
         (["import", "{file}", "--out=o.npz"], "give --config"),
+        (["import", "{ours}", "--out=o.npz"], "weights in layout ripu, not a StyleGAN2 network"),
         (["import", "none.npz", "--config=none.py", "--out=o.npz"], "none.py"),
         (["import", "none.npz", "--config={generator}", "--out=o.npz"], "card of a segmenter"),
         (["import", "none.npz", "--config={card}", "--out=o.npz"], "none.npz: no such file"),
@@ -185,10 +189,12 @@ def test_the_command_imports_and_exports(tmp_path, card, weights_command):
 def test_a_mistake_is_one_message_and_status_2(card, checkpoint, weights_command, arguments, named):
     generator = Path(__file__).resolve().parents[1] / "configs" / "stylegan2.py"
     places = {"card": card, "file": checkpoint[0], "generator": generator}
+    places["ours"] = checkpoint[0].with_name("ours.npz")
+    save_variables(places["ours"], *load_variables(checkpoint[0], variables(2)))
     arguments = [argument.format(**places) for argument in arguments]
     status, _, error = weights_command(*arguments)
     assert status == 2
-    assert error.startswith("weights: ")
+    assert error.startswith("error: ")
     assert named in error
     assert "Traceback" not in error
 

@@ -3,6 +3,9 @@
 import dataclasses
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -22,6 +25,8 @@ from jax_labor.experiments.study import DATASETGAN, Study
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
 from launch import study as launcher
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def study(*methods, seeds=("0",), domain="ccp", **more):
@@ -163,6 +168,13 @@ def test_no_word_is_ignored(line, message, capsys):
         launcher.parse(["study.py", *line.split()])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_study_starts_no_jax():
+    environ = {**os.environ, "JAX_PLATFORMS": "nothere"}
+    command = [sys.executable, "launch/study.py", "--methods=sorce"]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert done.stderr.startswith("error: no method 'sorce'")
 
 
 def test_what_stands_after_two_dashes_is_passed_on():

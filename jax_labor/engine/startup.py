@@ -4,13 +4,13 @@ import importlib.util
 import logging
 import math
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import jax
 
 from jax_labor.errors import UserError
+from jax_labor.log import show_log
 
 _LOG = logging.getLogger(__name__)
 
@@ -138,22 +138,15 @@ def compile_faster() -> None:
 
 
 def setup_log() -> None:
-    """Send our log to stderr: all of it in process 0, warnings only in the others.
-
-    The libraries below log by absl at every start and checkpoint; only errors are let through.
+    """Show our log, and start JAX: all of it in process 0, warnings only in the others.
 
     Raises:
       UserError: JAX_PLATFORMS names what is not here.
     """
-    # The handlers, as some libraries set the loggers' levels anew; first, as the rest starts JAX.
-    for inherited in logging.getLogger().handlers:
-        inherited.setLevel(logging.ERROR)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S"))
+    show_log()
     _start_jax()
-    ours = logging.getLogger("jax_labor")
-    ours.handlers, ours.propagate = [handler], False
-    ours.setLevel(logging.INFO if jax.process_index() == 0 else logging.WARNING)
+    if jax.process_index():
+        logging.getLogger("jax_labor").setLevel(logging.WARNING)
 
 
 def _start_jax() -> None:

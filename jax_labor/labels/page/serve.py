@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import stat
-import sys
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +20,7 @@ from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.desk import Desk
 from jax_labor.labels.page.pictures import Pictures
 from jax_labor.labels.page.rounds import Rounds
+from jax_labor.log import show_log
 
 _LOG = logging.getLogger(__name__)
 _DATABASE = "annotate.sqlite"
@@ -60,7 +60,7 @@ def serve(
     Raises:
         UserError: a file or setting is wrong, there is no workdir, or the port is taken.
     """
-    _set_up_log()
+    show_log()
     if not is_remote(workdir) and not Path(workdir).is_dir():  # a typo would wait for ever
         raise UserError(f"--workdir={workdir}: no such folder. Give that of a run which has begun")
     _check_tls(certificate, key)
@@ -201,15 +201,3 @@ def _announce(workdir, rounds: Rounds, host, listening, certificate, token: str 
             " images. Give --certificate and --key, or bind to 127.0.0.1 and use an SSH tunnel",
             host,
         )
-
-
-def _set_up_log() -> None:
-    """One line per event of ours on stderr, instead of what the launcher logs by default."""
-    ours = logging.getLogger("jax_labor")
-    if not ours.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        form = logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%H:%M:%S")
-        handler.setFormatter(form)
-        ours.addHandler(handler)
-        ours.setLevel(logging.INFO)
-        ours.propagate = False

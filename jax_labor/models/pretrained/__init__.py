@@ -17,13 +17,16 @@ from jax_labor.models.pretrained.stylegan import (
 from jax_labor.models.pretrained.stylegan_export import check_export
 from jax_labor.models.pretrained.stylegan_layouts import GENERATOR
 from jax_labor.models.pretrained.variables import (
+    ABOUT,
     initialise,
     load_variables,
     read_variables,
     save_variables,
+    take_about,
 )
 
 __all__ = [
+    "ABOUT",
     "GENERATOR",
     "LAYOUTS",
     "Options",
@@ -45,4 +48,5 @@ __all__ = [
     "read_variables",
     "save_checkpoint",
     "save_variables",
+    "take_about",
 ]

@@ -122,7 +122,10 @@ def _from_ours(tensors):
     about = take_about(tensors)
     layout, settings = about["layout"], about["network"]
     if not settings:
-        raise UserError(f"weights in layout {layout}, not a StyleGAN2 network.")
+        raise UserError(
+            f"weights in layout {layout}, not a StyleGAN2 network: import needs the model, give"
+            " --config=configs/spl.py or another card."
+        )
     network, shapes = build_stylegan(layout, settings)
     return network, *fill_variables(shapes, tensors, about | {"left": ()})
 
