@@ -347,6 +347,7 @@ def test_wrong_names_and_options_are_answered(tmp_path):
     ("json", b'{"classes": ["a"], "ignore": [9, -1]}', "ids from 0 to 65535; -1 is none"),
     ("json", b'{"classes": ["a"], "ignore": 9.5}', "ids from 0 to 65535; 9.5 is none"),
     ("json", b'{"classes": ["a"], "ignore": 4000000000}', "ids from 0 to 65535; 4000000000 is"),
+    ("json", b'{"classes": ["a"], "colours": [[1, 2, 3]]}', "json: no entry 'col.*mean 'colors'"),
     ("json", b'{"classes": "road"}', "must be a list of names"),
     ("json", b'{"classes": ["road", 7]}', "must be a list of names"),
     ("txt", "forêt\n".encode("latin-1"), "classes.txt: is not UTF-8"),

@@ -10,8 +10,9 @@ from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.experiments import labor
 from jax_labor.experiments.bounds import check_run
-from jax_labor.experiments.checks import check_training
-from jax_labor.experiments.phases import labor_phases
+from jax_labor.experiments.checks import check_rounds, check_training
+from jax_labor.experiments.folds import assign
+from jax_labor.experiments.phases import labor_phases, segmentation_phases
 from jax_labor.experiments.same_data import check_data, write_data
 from jax_labor.files import read_json, write_json
 from jax_labor.labels.budget import check_budget_of
@@ -83,6 +84,37 @@ def test_settings_that_a_segmenter_cannot_have(setting, value, message):
     changed(config, setting, value)
     with pytest.raises(UserError, match=message):
         check_training(config)
+
+
+def checked(config):
+    """All checks of settings that need no data."""
+    check_run(config)
+    check_training(config)
+    check_rounds(config)
+    labor_phases(config)
+    segmentation_phases(config)
+    build_model(config.model, 5)
+    assign("ab", config.eval.folds)
+
+
+def numbers(config, prefix=""):
+    for name, value in config.items():
+        if name != "options":
+            if hasattr(value, "items"):
+                yield from numbers(value, f"{prefix}{name}.")
+            elif type(value) in (int, float):
+                yield prefix + name, value
+
+
+@pytest.mark.parametrize(("setting", "value"), list(numbers(common.base())))
+def test_no_number_is_negative_or_not_finite(setting, value):
+    for wrong in (-1,) if type(value) is int else (-1.0, math.nan, math.inf):
+        config = spl.get_config("demo")
+        config.rounds.strategy = "ripu"  # which alone reads radius and pick
+        checked(config)
+        changed(config, setting, wrong)
+        with pytest.raises(UserError, match=setting.rpartition(".")[2]):
+            checked(config)
 
 
 def test_a_discrepancy_of_weights_does_not_reach_the_features():

@@ -1,5 +1,6 @@
 """How a net looks at an image: sizes, crops, colour and normalisation as settings."""
 
+import math
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -80,7 +81,7 @@ class EvalView:
     def __post_init__(self):
         object.__setattr__(self, "size", _checked_size("config.eval.size", self.size))
         check_choice(_NORMALIZE, self.normalize, NORMALIZATIONS)
-        if self.scale <= 0:
+        if not 0 < self.scale < math.inf:
             raise UserError(f"config.eval.scales: {self.scale} must be above 0")
 
     def input_size(self, native: tuple[int, int]) -> tuple[int, int]:
@@ -104,6 +105,6 @@ def _checked_size(setting: str, size) -> tuple[int, int] | None:
 def _checked_range(setting: str, limits) -> tuple:
     limits = tuple(limits)
     numbers = len(limits) == 2 and all(isinstance(limit, Real) for limit in limits)
-    if not numbers or not 0 < limits[0] <= limits[1]:
+    if not numbers or not 0 < limits[0] <= limits[1] < math.inf:
         raise UserError(f"{setting}={limits} must be (lowest, highest), both above 0")
     return limits

@@ -21,11 +21,14 @@ CHOICES = {
     "discriminator.input": ("softmax", "entropy"),
     "pseudo.rule": RULES,
 }
+_SCHEDULES = ("optimizer", "discriminator")
 _LEAST = {
-    **dict.fromkeys(("train.steps", "data.eval_batch", "discriminator.width"), 1),
-    **dict.fromkeys(("train.eval_every", "loss.balance"), 0),
-    **dict.fromkeys((f"optimizer.{name}" for name in ("warmup", "final", "decay_steps")), 0),
-    "discriminator.decay_steps": 0,
+    **dict.fromkeys(("train.steps", "data.eval_batch"), 1),
+    **dict.fromkeys(("discriminator.width", "discriminator.layers"), 1),
+    **dict.fromkeys(("train.eval_every", "model.bn_eps", "pseudo.gamma"), 0),
+    **dict.fromkeys(("optimizer.weight_decay", "optimizer.head_factor"), 0),
+    **dict.fromkeys((f"{s}.{name}" for s in _SCHEDULES for name in ("warmup", "decay_steps")), 0),
+    **dict.fromkeys((f"{s}.power" for s in _SCHEDULES), 0),
 }
 ROUND_CHOICES = {
     "rounds.strategy": tuple(STRATEGIES),
@@ -49,10 +52,11 @@ def check_training(config) -> None:
     loss = config.loss
     read_scales(config.eval.scales, "config.eval.scales")
     EvalView(config.eval.size, normalize=config.data.normalize)
-    check_positive(config, ("optimizer.lr", "discriminator.lr"))
+    check_positive(config, [f"{each}.lr" for each in _SCHEDULES])
     check_share(config, ("optimizer.momentum", "discriminator.b1", "discriminator.b2"), below=True)
-    check_share(config, ("pseudo.alpha", "pseudo.beta"))
+    check_share(config, ("pseudo.alpha", "pseudo.beta", *(f"{each}.final" for each in _SCHEDULES)))
     check_least(config, _LEAST)
+    check_least(config, {f"loss.{each}": 0 for each in loss if each != "discrepancy_kind"})
     if loss.adversarial_aux and not config.model.aux:
         raise UserError(
             "config.loss.adversarial_aux is set, but there is no auxiliary output: set"

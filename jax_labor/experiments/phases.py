@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from jax_labor.errors import UserError
-from jax_labor.experiments.bounds import check_share
+from jax_labor.experiments.bounds import check_least, check_share
 from jax_labor.steps.select import ASK_SELECTOR
 
 NONE, FULL, ANSWERS = "none", "full", "answers"
@@ -47,17 +47,12 @@ def labor_phases(config) -> list[Phase]:
         UserError: the rounds do not fit into the steps.
     """
     rounds, steps = config.rounds, config.train.steps
-    if rounds.warmup < 0 or rounds.every < 1:
-        raise UserError(
-            f"config.rounds: warmup is {rounds.warmup} and every is {rounds.every} steps: use 0 or"
-            " more, and 1 or more."
-        )
+    check_least(config, {"rounds.warmup": 0, "rounds.every": 1, "rounds.count": 1})
     last = rounds.warmup + rounds.every * (rounds.count - 1)
-    if rounds.count < 1 or last >= steps:
+    if last >= steps:
         raise UserError(
             f"config.rounds: round {rounds.count} of {rounds.count} would open at step {last}, but"
-            f" config.train.steps is {steps}: have at least one round, and let the last open before"
-            " the end."
+            f" config.train.steps is {steps}: let the last open before the end."
         )
     starts = [rounds.warmup + i * rounds.every for i in range(rounds.count)]
     phases = []

@@ -5,12 +5,13 @@ import json
 from pathlib import Path
 
 from jax_labor.classes import IGNORE, ClassTable, check_same_classes, get_table
-from jax_labor.errors import UserError
+from jax_labor.errors import UserError, about, unknown
 
 OWN = "own"
 FORMAT = """classes.json: {"classes": ["road", "car"], "colors": [[128, 64, 128], [0, 0, 142]]}
     (colors and "ignore", the ids to ignore, 255 by default, may be left out)
   or classes.txt: one name per line; line N is label id N, counted from 0"""
+_ENTRIES = ("classes", "colors", "ignore")
 
 
 def is_own(classes: str) -> bool:
@@ -93,6 +94,9 @@ def _table(name: str, fields: dict, path: Path) -> ClassTable:
     names = fields["classes"]
     if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
         raise UserError(f'{path}: "classes" must be a list of names. Expected\n  {FORMAT}')
+    if strange := sorted(fields.keys() - set(_ENTRIES)):
+        with about(path):
+            raise unknown("entry", strange[0], _ENTRIES)
     names = tuple(names)
     colors = fields.get("colors") or [_color(index) for index in range(len(names))]
     if wrong := [part for color in colors for part in color if type(part) is not int]:
