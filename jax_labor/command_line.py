@@ -78,7 +78,7 @@ def read_words(argv: Sequence[str], values: flags.FlagValues = flags.FLAGS) -> l
     except UserError:
         raise
     except Exception as error:
-        raise UserError(_from_card(error) or _from_line(error)) from error
+        raise UserError(_from_card(error) or _from_line(error, argv)) from error
     return words
 
 
@@ -148,12 +148,14 @@ def _is_said(error: BaseException, frame) -> bool:
     return raises and (by == _CARD or by.startswith("configs."))
 
 
-def _from_line(error: Exception) -> str:
+def _from_line(error: Exception, argv: Sequence[str]) -> str:
     """What is wrong with the words of the command."""
     if isinstance(error, (AttributeError, IndexError, KeyError)):
-        return (
-            f"--config: no such setting: {_text(error)} The card and configs/common.py list them."
-        )
+        where = "The card and configs/common.py list them."
+        if any(".options." in word for word in argv):
+            where = "Options that the card's data set is not given are for a card to give, as in"
+            where += " common.domain('tfds', image='photo')."
+        return f"--config: no such setting: {_text(error)} {where}"
     if missed := _MISSED.search(str(error)):
         return f"--{missed[1]} must be given, as in: {_example()}"
     return f"{'' if isinstance(error, flags.Error) else '--config: '}{_text(error)}"

@@ -107,6 +107,7 @@ def test_every_generator_has_an_experiment(preset):
         ("spl.py --config.rounds.shaer=0.1", 'Did you mean "share"'),
         ("spl.py --config.steps=3", "no such setting: 'steps'.*common.py"),
         ("spl.py --config.train.steps.x=3", "no such setting: .*train.steps.x"),
+        ("spl.py --config.data.source.options.label=ids", "'label'. Options .* for a card to give"),
         ("spl.py --config.train.steps=abc", "--config.train.steps=abc: "),
         (r"spl.py --config.model.dilations=(1,", r"--config.model.dilations=\(1,: "),
         ("spl.py --confg=3", "confg.*Did you mean: config"),
