@@ -84,13 +84,16 @@ def test_a_source_without_labels_is_refused(data, tmp_path):
         run(c, str(tmp_path / "run"))
 
 
-@pytest.mark.parametrize("balance", [0.0, 0.5])
-def test_a_source_of_void_alone_is_refused(data, tmp_path, balance):
+@pytest.mark.parametrize(
+    ("role", "folder", "names"),
+    [("source", "mysource/labels/train", "*"), ("eval", "mydata/labels/val", "*[01]")],
+)
+def test_labels_of_void_alone_are_refused_before_the_training(role, folder, names, data, tmp_path):
     c = own_card(data, tmp_path)
-    c.loss.balance = balance
-    for path in (tmp_path / "mysource/labels/train").iterdir():
+    c.data[role].names = names
+    for path in (tmp_path / folder).iterdir():
         Image.fromarray(np.full((32, 48), 255, np.uint8)).save(path)
-    with pytest.raises(UserError, match="config.data.source .*: all its labels are void"):
+    with pytest.raises(UserError, match=f"config.data.{role} .* no pixel has a class"):
         run(c, str(tmp_path / "run"))
     assert not (tmp_path / "run/config.json").exists()
 
@@ -106,6 +109,21 @@ def test_masks_of_0_and_255_are_warned_of(data, tmp_path, caplog):
     (warning,) = (each.getMessage() for each in caplog.records if "no pixel" in each.getMessage())
     names = ", ".join(get_table("camvid11").names[1:])
     assert f"no pixel is labelled {names}. launch/prepare.py" in warning and "255" in warning
+
+
+def test_what_is_not_there_is_missed_before_the_data_is_prepared(monkeypatch, tmp_path):
+    def load(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(restored, "load_domain", load)
+    c = common.preset(common.base(), "demo")
+    with pytest.raises(UserError, match="holds no checkpoint yet"):
+        restored.evaluate(c, str(tmp_path))
+    with pytest.raises(UserError, match="config.weights is not set"):
+        restored.evaluate(c)
+    c.weights = "nothere.npz"
+    with pytest.raises(UserError, match="nothere.npz: no such file"):
+        restored.evaluate(c)
 
 
 def test_an_image_too_small_for_its_crops_is_refused_before_the_first_step(data, tmp_path):

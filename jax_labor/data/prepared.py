@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jax_labor.classes import ClassTable
+from jax_labor.classes import IGNORE, ClassTable
 from jax_labor.data.builders import codec
 from jax_labor.errors import UserError
 from jax_labor.pixels import count_values
@@ -119,6 +119,14 @@ class PreparedRecords:
                 counts += count_values(self.label(index)[..., 0])[: counts.size]
             self._class_pixels = counts
         return self._class_pixels
+
+    @property
+    def all_void(self) -> bool:
+        """Whether no pixel has a class; of records chosen by name, labels are read till one has."""
+        if self._class_pixels is not None:
+            return not self._class_pixels.any()
+        indices = range(len(self) if self.has_labels else 0)
+        return not any((self.label(index) != IGNORE).any() for index in indices)
 
     def _folder(self, index: int) -> str:
         return self._parts[self._positions[index][0]].directory

@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 from ml_collections import ConfigDict
 
-from jax_labor.classes import ClassTable, check_same_classes, get_table
+from jax_labor.classes import TABLES, ClassTable, check_same_classes, get_table
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import truth_of
@@ -115,19 +115,31 @@ def evaluate(
     Raises:
         UserError: no such checkpoint, or data without labels and no `predictions` asked for.
     """
+    known = _known_table(config, workdir)
+    # First, where the data need not say how many classes there are: it may have to be prepared.
+    opened = _open_network(config, workdir, known.num_classes, step) if known else None
     records = load_domain(config, "eval")
-    if not records.has_labels and not predictions:
+    if (not records.has_labels or records.all_void) and not predictions:
         raise UserError(
-            f"config.data.eval ({records.description}) has no labels to evaluate against: choose a"
-            " labelled split, or ask for --predictions."
+            f"config.data.eval ({records.description}) has no labels to evaluate against, or all"
+            " are void: choose a labelled split, or ask for --predictions."
         )
-    classes = records.table.num_classes
-    if workdir:
-        if (epath.Path(workdir) / _TABLE).exists():  # not by a run of before it was written
-            trained = read_table(workdir).names
-            found = "config.data.eval", records.table.names, f"the run in {workdir}", trained
-            check_same_classes(*found, "evaluate on the same, in the same order.")
-        network, variables = restore_network(config, workdir, classes, step)
-    else:
-        network, variables = network_of_file(config, classes)
+    if known:
+        by = f"the run in {workdir}" if workdir else "config.data.classes"
+        found = "config.data.eval", records.table.names, by, known.names
+        check_same_classes(*found, "evaluate on the same, in the same order.")
+    network, variables = opened or _open_network(config, workdir, records.table.num_classes, step)
     return Evaluator(config, network.model, records).run(variables, predictions)
+
+
+def _known_table(config, workdir: str) -> ClassTable | None:
+    """The classes, where the data is not needed to say which."""
+    if workdir and (epath.Path(workdir) / _TABLE).exists():  # not by a run of before it was written
+        return read_table(workdir)
+    return TABLES.get(config.data.classes)
+
+
+def _open_network(config, workdir: str, num_classes: int, step: int | None):
+    if workdir:
+        return restore_network(config, workdir, num_classes, step)
+    return network_of_file(config, num_classes)

@@ -252,12 +252,7 @@ class Session(RunSession):
     def _checked_data(self, workdir, force: bool, check) -> Data:
         """This process's data; a UserError where it is not there, or not what the run needs."""
         data = load_data(self.config)
-        if not data.source.has_labels:
-            raise UserError(
-                f"config.data.source ({data.source.description}) has no labels to learn from:"
-                " choose a labelled split or data set."
-            )
-        _check_pixels(data.source, balanced=bool(self.config.loss.balance))
+        _check_labels(data)
         for role in ("source", "target") if uses_target(self._phases) else ("source",):
             check_crops(named_sizes(getattr(data, role)), train_view(self.config, role))
         if check:
@@ -266,18 +261,24 @@ class Session(RunSession):
         return data
 
 
-def _check_pixels(source, balanced: bool) -> None:
-    """`UserError` where no pixel of the source has a class; warns of a class that has none.
+def _check_labels(data: Data) -> None:
+    """`UserError` where no pixel has a class; warns of classes without a pixel, and of no figures.
 
-    Of records chosen by name their splits are looked at, as reading every label takes long; class
-    weights need to.
+    Of a source chosen by names its splits are looked at for classes: reading all labels takes long.
     """
-    found = source.class_pixels if balanced else source.split_pixels
-    absent, where = source.table.absent(found), f"config.data.source ({source.description})"
-    if len(absent) == source.table.num_classes:
-        raise UserError(f"{where}: all its labels are void. {_IDS}")
-    if absent:
-        _LOG.warning("%s: no pixel is labelled %s. %s", where, ", ".join(absent), _IDS)
+    source = f"config.data.source ({data.source.description})"
+    evaluated = f"config.data.eval ({data.eval.description})"
+    if not data.source.has_labels:
+        raise UserError(
+            f"{source} has no labels to learn from: choose a labelled split or data set."
+        )
+    for where, records in ((source, data.source), (evaluated, data.eval)):
+        if records.has_labels and records.all_void:
+            raise UserError(f"{where}: no pixel has a class, all labels are void. {_IDS}")
+    if absent := data.source.table.absent(data.source.split_pixels):
+        _LOG.warning("%s: no pixel is labelled %s. %s", source, ", ".join(absent), _IDS)
+    if not data.eval.has_labels:
+        _LOG.warning("%s has no labels: there will be pictures, and no IoU", evaluated)
 
 
 def _warn_without_weights(config) -> None:
