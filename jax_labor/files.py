@@ -84,7 +84,7 @@ def write_with(path: epath.PathLike, write: Callable[[BinaryIO], object]) -> Non
         with path.open("wb") as stream:
             write(stream)
         return
-    beside = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
+    beside = path.parent / f".{secrets.token_hex(8)}.tmp"  # no longer than any name that can be
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

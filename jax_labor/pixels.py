@@ -24,7 +24,9 @@ def open_picture(data: bytes, rawmode: str | None = None) -> Image.Image:
             image.tile = [tile._replace(args=rawmode) for tile in image.tile]
         image.load()
     except UnidentifiedImageError:
-        raise BadFileError("cannot be read as an image (no format that Pillow knows)") from None
+        heic = data[4:8] == b"ftyp"  # of phones' HEIC, AVIF and of films
+        reason = "it may be HEIC: save it as PNG" if heic else "no format that Pillow knows"
+        raise BadFileError(f"cannot be read as an image ({reason})") from None
     except Image.DecompressionBombError as error:
         raise BadFileError(f"is too large to be read; cut it into tiles ({error})") from None
     except Exception as error:  # decoders of damaged files raise nearly anything

@@ -10,12 +10,12 @@ from configs import spl
 from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.experiments.kept_rounds import check_kept, check_opened
-from jax_labor.experiments.labor import AnswersByIndex
+from jax_labor.experiments.labor import AnswersByIndex, _check_names
 from jax_labor.experiments.phases import labor_phases
 from jax_labor.labels import oracle
 from jax_labor.labels.budget import check_budget, round_budget, share_of
 from jax_labor.labels.ledger import Ledger
-from jax_labor.labels.store import SKIPPED, Answer, Query, Round
+from jax_labor.labels.store import LONGEST_NAME, SKIPPED, Answer, Query, Round
 
 
 def make_query(name, asked, rng, kind="mask"):
@@ -42,6 +42,14 @@ def test_a_query_comes_back_equal(tmp_path, rng):
     np.testing.assert_array_equal(back.points, query.points)
     assert back.kind == "points"
     assert not round_.is_open
+
+
+def test_the_longest_name(tmp_path, rng):
+    name = "ä" * (LONGEST_NAME // 2)
+    _check_names([name])
+    Round(tmp_path, 0).write_query(make_query(name, np.ones((2, 2), bool), rng))
+    with pytest.raises(UserError, match="ä has 251 bytes.*take 250: shorten it"):
+        _check_names(["a", "a" + name])
 
 
 def test_the_oracle_answers_only_what_was_asked(tmp_path, rng):

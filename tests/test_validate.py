@@ -154,12 +154,26 @@ def test_colour_label(root):
     assert "has pixels of type RGB; one channel of class ids is needed" in problem
 
 
+def test_a_photo_of_a_phone(tmp_path):
+    root = tiny_data.image_folder(tmp_path / "d")
+    (root / "images/train/photo0.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(20))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = Image.open(root / "images/train/photo1.jpg")
+    photo.save(root / "images/train/photo1.jpg", exif=exif)
+    (heic, turned) = found(root, "image_folder", classes="own")
+    assert heic.endswith("photo0.jpg: cannot be read as an image (it may be HEIC: save it as PNG)")
+    assert "labels/train/photo1.png: is" in turned and "their EXIF says: turn the label" in turned
+
+
 def test_duplicates_and_files_out_of_place(tmp_path):
     root = tiny_data.image_folder(tmp_path / "d")
     tiny_data.save(root / "images/train/photo0.png", tiny_data.image(9))
     (root / "images/train/notes.doc").write_text("x")
+    (root / "images/train/moves.GIF").write_text("x")
     (root / "images/train/.hidden").write_text("x")
     assert found(root, "image_folder", classes="own") == [
+        "images/train/moves.GIF: is not a file of this data set; save it as PNG",
         "images/train/notes.doc: is not a file of this data set",
         "images/train/photo0.jpg: duplicate: another file also gives the record name 'photo0'",
         "images/train/photo0.png: duplicate: another file also gives the record name 'photo0'",

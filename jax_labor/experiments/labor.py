@@ -7,6 +7,7 @@ import numpy as np
 
 from jax_labor.classes import IGNORE
 from jax_labor.engine.processes import from_main
+from jax_labor.errors import UserError
 from jax_labor.experiments.annotators import (
     PEOPLE,
     answer_round,
@@ -23,7 +24,7 @@ from jax_labor.experiments.session import Session
 from jax_labor.labels.answer_checks import ORACLE
 from jax_labor.labels.budget import check_budget_of
 from jax_labor.labels.ledger import Ledger
-from jax_labor.labels.store import Round
+from jax_labor.labels.store import LONGEST_NAME, Round
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def run(config, workdir: str, force: bool = False) -> dict:
     def check(data):
         if config.annotator == ORACLE:
             check_has_truth(data.target)
+        _check_names(data.target.names)
         _check_budget(config.rounds, data.target)
         check_kept(workdir, config.rounds, data.target.table)
 
@@ -51,6 +53,16 @@ def run(config, workdir: str, force: bool = False) -> dict:
                 overlay = AnswersByIndex(ledger, session.data.target.names)
             session.train(phase, overlay)
         return finish(session, Ledger(workdir, config.rounds.count))
+
+
+def _check_names(names) -> None:
+    """Refuses a name that files of rounds cannot have, before the warm-up is done for it."""
+    for name in names:
+        if (length := len(name.encode())) > LONGEST_NAME:
+            raise UserError(
+                f"config.data.target: the name {name} has {length} bytes, with its folders'; files"
+                f" of rounds take {LONGEST_NAME}: shorten it."
+            )
 
 
 def _check_budget(rounds, target) -> None:

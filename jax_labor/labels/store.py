@@ -31,6 +31,7 @@ from jax_labor.pixels import BadFileError, encode_png, open_picture
 
 POINTS, MASK, FULL = "points", "mask", "full"
 PHOTO_TYPES = (".jpg", ".png")
+LONGEST_NAME = 250  # bytes of an image's; file systems take 255, ".json" included
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from jax_labor.errors import UserError
 from jax_labor.pixels import BadFileError, read_label
 
 NameOf = Callable[[str], str | None]
+_OTHER_PICTURES = (".gif", ".heic", ".heif", ".avif")
 
 
 class FileSource(FolderSource):
@@ -107,7 +108,8 @@ class FileSource(FolderSource):
                 continue
             used.append(path)
             if name is None:
-                problems.append(Problem(path, "is not a file of this data set"))
+                remedy = "; save it as PNG" if path.lower().endswith(_OTHER_PICTURES) else ""
+                problems.append(Problem(path, f"is not a file of this data set{remedy}"))
             elif name in twice:
                 what = f"duplicate: another file also gives the record name '{name}'"
                 problems.append(Problem(path, what, name))

@@ -170,7 +170,9 @@ class FolderSource(Source):
         """Train ids uint8[H, W] of the ids on disk; an error says what is wrong with them."""
         if disk_labels.shape != size:
             h, w = disk_labels.shape
-            raise BadFileError(f"is {w}x{h}, its image is {size[1]}x{size[0]}")
+            turned = "; photos are turned upright as their EXIF says: turn the label as well"
+            hint = turned if disk_labels.shape == size[::-1] else ""
+            raise BadFileError(f"is {w}x{h}, its image is {size[1]}x{size[0]}{hint}")
         return apply_id_map(disk_labels, self.id_map, f"data set '{self.name}'")
 
     def _example(
