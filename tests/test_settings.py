@@ -9,6 +9,7 @@ from configs import common, datasetgan, spl, stylegan2
 from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.experiments import labor
+from jax_labor.experiments.assembly import build_network
 from jax_labor.experiments.bounds import check_run
 from jax_labor.experiments.checks import check_rounds, check_training
 from jax_labor.experiments.folds import assign
@@ -142,6 +143,12 @@ def test_models_that_cannot_be(setting, value):
     changed(settings, setting, value)
     with pytest.raises(UserError, match=f"model.{setting}"):
         build_model(settings, 5)
+
+
+def test_one_class_is_none():
+    """As of masks of 0 and 255 by a classes file that names but one: 255 is void."""
+    with pytest.raises(UserError, match="one class leaves nothing to tell apart. Name the backgr"):
+        build_network(spl.get_config("demo"), 1)
 
 
 @pytest.mark.parametrize(("strategy", "asked"), [("spl", True), ("ripu", False)])

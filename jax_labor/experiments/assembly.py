@@ -11,6 +11,7 @@ import numpy as np
 from jax_labor.classes import ClassTable, check_same_classes
 from jax_labor.data.catalogue import load
 from jax_labor.data.generated.layout import NAME as GENERATED
+from jax_labor.errors import UserError
 from jax_labor.models.discriminator import FCDiscriminator
 from jax_labor.models.factory import build_model
 from jax_labor.models.pretrained import initialise
@@ -81,7 +82,16 @@ class Network:
 
 
 def build_network(config, num_classes: int) -> Network:
-    """Builds everything that has parameters."""
+    """Builds everything that has parameters.
+
+    Raises:
+        UserError: a setting of the model cannot be, or there is but one class.
+    """
+    if num_classes < 2:
+        raise UserError(
+            "config.data: one class leaves nothing to tell apart. Name the background as a class"
+            " too (255 in label files is void, and no class)."
+        )
     steps = config.train.steps
     return Network(
         build_model(config.model, num_classes, AXIS),

@@ -41,18 +41,23 @@ def write_queries(session, ledger: Ledger, round_: Round) -> None:
             if config.annotator == PEOPLE:
                 round_.write_image(records.names[index], records[index]["image"])
 
-    def free_pixels(index, shape):
+    spent = ledger.asked if config.rounds.void_counts else ledger.answered
+
+    def earlier(index, shape):
+        """What no earlier round asked of record `index`, and how much of its budget they spent."""
         if index < 0:
-            return np.zeros(shape, bool)
-        return ~ledger.asked_mask(records.names[index], shape)
+            return np.zeros(shape, bool), 0
+        name = records.names[index]
+        return ~ledger.asked_mask(name, shape), spent(name)
 
     written = iter(())
     with ThreadPoolExecutor(max(1, config.data.threads)) as pool:
         for batch in _batches(config, records):
             session.check_stop()  # every process has as many batches
             rows = batch["index"].tolist()
-            free = list(pool.map(free_pixels, rows, itertools.repeat(batch["label"].shape[1:])))
-            selection = _selection_batch(config, records, ledger, round_, rows, free, key)
+            shape = batch["label"].shape[1:]
+            before = list(pool.map(earlier, rows, itertools.repeat(shape)))
+            selection = _selection_batch(config, records, round_, rows, before, key)
             chosen = session.choose(variables, *parallel.split((batch["image"], selection)))
             # While the device chooses, the files of the batch before are written, which take longer
             # than the choice where a device is fast.
@@ -91,15 +96,16 @@ def _batches(config, records):
     )
 
 
-def _selection_batch(config, records, ledger, round_, rows, free, key):
-    """What a choice reads of the records at `rows` (-1: none): free pixels, budgets and keys."""
+def _selection_batch(config, records, round_, rows, before, key):
+    """What a choice reads of the records at `rows` (-1: none): free pixels, budgets and keys.
+
+    `before` has of each its free pixels bool[H, W], and how many of its budget are spent.
+    """
+    free, spent = zip(*before, strict=True)
     rounds, classes = config.rounds, records.table.num_classes
-    spent = ledger.asked if rounds.void_counts else ledger.answered
     budgets = [
-        budget(rounds, classes, mask.size, round_.number, spent(records.names[index]))
-        if index >= 0
-        else 0
-        for index, mask in zip(rows, free, strict=True)
+        budget(rounds, classes, mask.size, round_.number, count) if index >= 0 else 0
+        for index, mask, count in zip(rows, free, spent, strict=True)
     ]
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, np.maximum(rows, 0))
     return {"available": np.stack(free), "budget": np.array(budgets, np.int32), "key": keys}
