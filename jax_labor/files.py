@@ -175,6 +175,16 @@ def _json_dtype(dtype: np.dtype) -> Any:
     return np.float32 if np.dtype(dtype).kind == "V" else dtype
 
 
+def check_plain(folder: epath.PathLike) -> None:
+    """`UserError` for a path that Orbax or etils would take for a pattern: files below it get lost.
+
+    A checkpoint of Orbax's in `[lab]/run` has no arrays, and says nothing.
+    """
+    path = os.fspath(folder) if is_remote(folder) else os.path.abspath(folder)
+    if strange := sorted(set(path) & {"*", "?", "[", "\\"} - {os.sep}):
+        raise UserError(f"{path}: a path of checkpoints cannot hold {strange[0]}; choose another")
+
+
 def prepare_workdir(path: epath.PathLike, needed_bytes: int = _NEEDED_FREE_BYTES) -> epath.Path:
     """Create the work directory and try that it can be written.
 

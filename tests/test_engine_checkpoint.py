@@ -5,10 +5,12 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from unittest.mock import Mock
 
 import flax.linen as nn
 import jax
@@ -21,6 +23,7 @@ from flax.training import train_state
 
 from jax_labor.engine.checkpoint import Checkpoints
 from jax_labor.engine.tree import fill, host_arrays
+from jax_labor.engine.workdir import take
 from jax_labor.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -252,6 +255,29 @@ def test_none_readable_is_refused_and_left_in_place(tmp_path):
     with pytest.raises(UserError, match=r"none of the checkpoints can be read"):
         Checkpoints(tmp_path).restore(small(0))
     assert (tmp_path / "checkpoints" / "3").is_dir()
+
+
+@pytest.mark.parametrize("name", ["[lab]", "a*", "what?", "a\\b"])
+def test_a_path_that_orbax_takes_for_a_pattern_is_refused(tmp_path, name, monkeypatch):
+    """It would save checkpoints without arrays; and looks at the whole path, whatever is given."""
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(UserError, match=re.escape(f"{name}/run: a path of checkpoints cannot")):
+        Checkpoints("run")
+    with pytest.raises(UserError, match="choose another"):
+        take("run", {}, (), force=False)
+    assert not (tmp_path / name / "run").exists()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ESTALE, "Stale file handle"), MemoryError()])
+def test_what_is_wrong_with_the_machine_sets_no_checkpoint_aside(tmp_path, monkeypatch, error):
+    saved(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_read", Mock(side_effect=error))
+        with Checkpoints(tmp_path) as checkpoints, pytest.raises((UserError, MemoryError)):
+            checkpoints.restore(small(0))
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(small(0))[0] == 3
 
 
 def test_read_only_changes_nothing(tmp_path):

@@ -5,6 +5,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -206,6 +208,28 @@ def test_worker_processes_give_the_same_batches():
         assert take(workers, 8)  # beyond what was prepared when the signals came
     finally:
         workers.close()
+
+
+RUN = """
+import multiprocessing, time
+from jax_labor.data import pipeline
+
+def work():
+    pipeline._live_with_the_run()
+    print("works", flush=True)
+    time.sleep(600)
+
+multiprocessing.get_context("fork").Process(target=work).start()
+time.sleep(600)
+"""
+
+
+def test_a_worker_ends_with_a_run_that_is_killed():
+    """It would hold the run's standard output open, and a study would wait for it."""
+    run = subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True)
+    assert run.stdout.readline() == "works\n"
+    run.kill()
+    assert run.communicate(timeout=30) == ("", None)
 
 
 class Broken(Records):

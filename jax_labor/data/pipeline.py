@@ -1,7 +1,10 @@
 """Training batches: an endless stream that depends on (seed, position) alone."""
 
+import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 import grain
@@ -68,14 +71,23 @@ class TrainIterator:
         if self._workers:
             _allow_grain_flags_unparsed()
             options = grain.MultiprocessingOptions(num_workers=self._workers)
-            dataset = dataset.mp_prefetch(options, worker_init_fn=_leave_signals_to_the_run)
+            dataset = dataset.mp_prefetch(options, worker_init_fn=_live_with_the_run)
         return dataset
 
 
-def _leave_signals_to_the_run(*_) -> None:
-    """A signal to the whole group, such as Ctrl-C, asks the run to stop; workers serve it on."""
+def _live_with_the_run(*_) -> None:
+    """A signal to the whole group, such as Ctrl-C, asks the run to stop, which a worker serves on;
+    but not beyond its end: after a kill -9 nobody else would end it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    threading.Thread(
+        target=_end_with, args=(multiprocessing.parent_process(),), daemon=True
+    ).start()
+
+
+def _end_with(process) -> None:
+    process.join()
+    os._exit(1)
 
 
 def _allow_grain_flags_unparsed() -> None:

@@ -6,6 +6,7 @@ and sends the others what it reads.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import sys
@@ -46,7 +47,11 @@ class Checkpoints:
           workdir: the work directory.
           keep: how many of the newest checkpoints stay.
           read_only: for a look at another run: create, remove and rename nothing.
+
+        Raises:
+          UserError: there can be none at this path; see `files.check_plain`.
         """
+        files.check_plain(workdir)
         self.folder = epath.Path(workdir).resolve() / "checkpoints"
         self._keep, self._read_only = keep, read_only
         self._manager: ocp.CheckpointManager | None = None
@@ -179,7 +184,15 @@ class Checkpoints:
         for candidate in reversed(steps):
             try:
                 arrays, meta = self._read(candidate)
+            except MemoryError:
+                raise  # of this machine, not of the file
             except Exception as error:
+                if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                    raise UserError(
+                        f"{self.folder / str(candidate)} cannot be read now ({_first_line(error)});"
+                        " it is left as it is. Start again, or move it away to go on from the one"
+                        " before it"
+                    ) from error
                 _LOG.warning(
                     "%s cannot be read (%s); trying the checkpoint before it",
                     self.folder / str(candidate),

@@ -8,7 +8,7 @@ from etils import epath
 from jax_labor.engine.config import check_config
 from jax_labor.engine.lock import hold
 from jax_labor.engine.processes import from_main
-from jax_labor.files import prepare_workdir, remove_parts
+from jax_labor.files import check_plain, prepare_workdir, remove_parts
 
 
 def take(
@@ -23,10 +23,12 @@ def take(
       force: take it whatever settings it was started with.
 
     Raises:
-      UserError: it cannot be written, another process trains there, or its settings differ.
+      UserError: its path cannot be, it cannot be written, another process trains there, or its
+        settings differ.
     """
 
     def work():
+        check_plain(workdir)
         prepare_workdir(workdir)
         hold(workdir)
         remove_parts(workdir)
