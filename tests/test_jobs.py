@@ -78,8 +78,9 @@ def test_a_line_of_any_length_and_a_progress_bar_are_passed_on(capfd):
 
 
 def test_one_job_at_a_time_prints_as_it_is(capfd):
-    assert run_all([job("only", "print('as it is')")]) == 0
-    assert capfd.readouterr().out == "as it is\n"
+    for at_once in (1, 2):  # alone, it has all cores
+        assert run_all([job("only", "print('as it is')")], at_once) == 0
+        assert capfd.readouterr().out == "as it is\n"
 
 
 WAITS = """

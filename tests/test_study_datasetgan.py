@@ -16,11 +16,13 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from configs import datasetgan, segmentation
+from jax_labor.engine.config import check_config, write_config
 from jax_labor.errors import UserError
 from jax_labor.experiments import comparison as labor_comparison
 from jax_labor.experiments import comparison_datasetgan as comparison
 from jax_labor.experiments.assembly import build_network, state_shape
 from jax_labor.experiments.phases import FULL, NONE, segmentation_phases
+from jax_labor.experiments.session import free_settings
 from jax_labor.experiments.study import DATASETGAN, Study
 from jax_labor.steps import parallel
 from jax_labor.steps.adapt import make_train_step
@@ -207,6 +209,47 @@ def test_runs_of_a_study_never_have_different_settings(tmp_path):
         hold("--config.train.steps=3", factory=["--config.x=3"])
 
 
+def test_a_study_stays_of_the_kind_that_it_began_as(tmp_path):
+    """The supervised runs of the two kinds learn from different images."""
+
+    def begin(folder, *methods):
+        Study("ccp", methods, ["0"], folder).hold()
+        finish_run(folder / "supervised-0", RESULTS["supervised"][0])
+        (folder / "supervised-0/config.json").write_text("{}")
+
+    begin(tmp_path / "a", "supervised")
+    with pytest.raises(UserError, match="- --methods: was LabOR's, now DatasetGAN's"):
+        Study("ccp", ["supervised", "factory"], ["0", "1"], tmp_path / "a").hold()
+    begin(tmp_path / "b", "supervised", "factory")
+    grown = Study("ccp", ["supervised"], ["1"], tmp_path / "b")
+    grown.hold()
+    assert grown.run("supervised", "1")[0] == "segmentation.py:source,ccp"
+    kept = json.loads((tmp_path / "a/asked.json").read_text())
+    del kept["--methods"]  # as earlier versions wrote it
+    (tmp_path / "a/asked.json").write_text(json.dumps(kept))
+    Study("ccp", ["supervised"], ["1"], tmp_path / "a").hold()
+
+
+def test_a_study_that_moved_goes_on(tmp_path):
+    def check(folder, write=False):
+        runs = Study("ccp", ["supervised", "factory", "transfer"], ["0"], folder)
+        for method in runs.methods:
+            card, words = runs.run(method, "0")
+            of = datasetgan if card.startswith("datasetgan") else segmentation
+            config = of.get_config(card.partition(":")[2])
+            flags = {word.removeprefix("--config."): value for word, value in by_name(words)}
+            flags["seed"] = int(flags["seed"])
+            del flags["--workdir"]
+            config.update_from_flattened_dict(flags)
+            if write:
+                write_config(runs.folder(method, "0"), config.to_dict())
+            check_config(runs.folder(method, "0"), config.to_dict(), free_settings(config))
+
+    check(tmp_path / "here", write=True)
+    (tmp_path / "here").rename(tmp_path / "there")
+    check(tmp_path / "there")
+
+
 def test_flags_for_a_factory_that_is_not_there():
     with pytest.raises(UserError, match="--factory"):
         study("source", "spl", factory=["--config.x=1"]).runs()
@@ -293,6 +336,8 @@ def test_a_study_that_grows_takes_the_warm_up_that_is_there(tmp_path):
 def test_what_a_study_sets_itself_cannot_be_passed_on(flag):
     with pytest.raises(UserError, match=f"{flag.partition('=')[0]} after --"):
         Study("demo", ["source", "spl"], ["0", "1"], Path("x"), [flag]).runs()
+    with pytest.raises(UserError, match=f"{flag.partition('=')[0]} in --factory"):
+        Study("ccp", ["supervised", "factory"], ["0"], Path("x"), (), [flag]).runs()
 
 
 def test_by_class_leaves_out_the_seeds_without_the_class():
@@ -353,6 +398,10 @@ def test_the_launcher_runs_what_is_missing_and_writes_the_tables(monkeypatch, tm
     assert json.loads((tmp_path / "study.json").read_text())["by_class"]["skin"]["factory"] == 50
     with Image.open(io.BytesIO((tmp_path / "study.png").read_bytes())) as image:
         assert np.asarray(image).std() > 5
+
+
+def by_name(words):
+    return (word.split("=", 1) for word in words)
 
 
 def finish_run(folder, content):

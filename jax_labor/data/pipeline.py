@@ -80,13 +80,11 @@ def _live_with_the_run(*_) -> None:
     but not beyond its end: after a kill -9 nobody else would end it."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(
-        target=_end_with, args=(multiprocessing.parent_process(),), daemon=True
-    ).start()
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
 
 
-def _end_with(process) -> None:
-    process.join()
+def _end_with_the_run() -> None:
+    multiprocessing.parent_process().join()
     os._exit(1)
 
 

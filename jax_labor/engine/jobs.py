@@ -48,7 +48,7 @@ class _Jobs:
     def __init__(self, jobs: Sequence[Job], at_once: int):
         self._waiting, self._running, self._done, self._status = list(jobs), {}, set(), 0
         cores = _usable_cores()
-        self._at_once = max(1, min(at_once, len(cores)))
+        self._at_once = max(1, min(at_once, len(cores), len(jobs)))
         self._free = [cores[first :: self._at_once] for first in range(self._at_once)]
 
     async def run(self) -> int:

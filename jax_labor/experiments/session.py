@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 
 from jax_labor.data.augment import check_crops
+from jax_labor.data.generated.layout import NAME as GENERATED
 from jax_labor.data.pipeline import train_iterator
 from jax_labor.data.records import CachedRecords, named_sizes
 from jax_labor.data.views import TrainView
@@ -42,11 +43,12 @@ def free_settings(config) -> tuple[str, ...]:
     """Settings that may change between a start and its resume."""
     # Folds choose among the steps that are evaluated.
     evaluated = () if config.eval.folds else ("train.eval_every",)
-    # DatasetGAN's source is written into the run's own workdir, which may have moved; how much of
-    # each class must be labelled shows only when it was.
-    own = ("data.source.root", "ensemble.smallest") if config.experiment == "datasetgan" else ()
+    # A written data set lies in a workdir, its own or of its study, which may have moved.
+    moved = ("data.source.root",) if config.data.source.name == GENERATED else ()
+    # So may the oracle's; how much of each class must be labelled shows only when it was.
+    own = ("oracle.run", "ensemble.smallest") if config.experiment == "datasetgan" else ()
     # Once it has begun, a run needs the warm-up no more that it began with.
-    return (*SHARED_FREE, "annotator_wait", "start_from", *evaluated, *own)
+    return (*SHARED_FREE, "annotator_wait", "start_from", *evaluated, *moved, *own)
 
 
 class Session(RunSession):

@@ -11,7 +11,7 @@ from pathlib import Path
 from jax_labor.engine.config import check_same
 from jax_labor.errors import UserError, unknown
 from jax_labor.experiments import run_session
-from jax_labor.files import write_json
+from jax_labor.files import read_object, write_json
 
 SHARE = {name: ("spl", name) for name in ("spl", "random", "entropy", "margin", "ripu")}
 POINTS = {f"{name}-points": ("ppl", name) for name in ("random", "entropy", "margin")}
@@ -31,6 +31,7 @@ NEEDS = {
 }
 # Given to every run, they would make the runs of two methods or seeds the same one.
 _OWN = {"--config", "--workdir", "--config.seed", "--config.rounds.strategy", "--config.start_from"}
+_ASKED, _KIND, _OF_DATASETGAN = "asked.json", "--methods", "DatasetGAN's"
 # Flags that may change between two starts: they do not change what a run computes.
 FREE = ("--compilation_cache", *(f"--config.{name}" for name in run_session.FREE))
 
@@ -57,8 +58,9 @@ class Study:
 
     @property
     def is_datasetgan(self) -> bool:
-        """Whether any method needs a generator, of those asked for or finished."""
-        return any(method in NEEDS for method in (*self.methods, *self.finished()))
+        """Whether any method needs a generator, of those asked for or finished, or did at first."""
+        known = any(method in NEEDS for method in (*self.methods, *self.finished()))
+        return known or self._kept().get(_KIND) == _OF_DATASETGAN
 
     def finished(self) -> dict[str, list[str]]:
         """Method -> the seeds of its finished runs, whatever is asked for by now.
@@ -70,6 +72,11 @@ class Study:
         order = dict.fromkeys((*self.methods, *LABOR, *DATASETGAN))
         found = {m: [s for s in dict.fromkeys(seeds) if (m, "-", s) in runs] for m in order}
         return {method: seeds for method, seeds in found.items() if seeds}
+
+    def _kept(self) -> dict[str, str]:
+        """What `hold` wrote down, once a run has begun with it."""
+        path = self.workdir / _ASKED
+        return read_object(path) if path.exists() and _begun(self.workdir, "*") else {}
 
     def folder(self, method: str, seed: str) -> Path:
         """The work directory of one run."""
@@ -85,8 +92,10 @@ class Study:
         """
         _check(self.methods, self.finished(), self.is_datasetgan)
         _check_seeds(self.seeds)
-        if taken := sorted(_OWN & _by_name(self.extra).keys()):
-            raise UserError(f"{taken[0]} after --: the study sets it itself, for each run its own.")
+        for where, words in (("after --", self.extra), ("in --factory", self.factory)):
+            if taken := sorted(_OWN & _by_name(words).keys()):
+                what = "the study sets it itself, for each run its own."
+                raise UserError(f"{taken[0]} {where}: {what}")
         if self.factory and "factory" not in self.methods:
             raise UserError("--factory: there is no factory among the --methods to pass it to.")
         methods = self.methods
@@ -127,8 +136,10 @@ class Study:
         Raises:
             UserError: runs of the work directory began with something else.
         """
-        asked = {"--domain": self.domain, **_by_name(self.extra)}
-        _hold(self.workdir / "asked.json", asked, "*")
+        kind = _OF_DATASETGAN if self.is_datasetgan else "LabOR's"
+        asked = {_KIND: kind, "--domain": self.domain, **_by_name(self.extra)}
+        # Earlier versions did not write the kind.
+        _hold(self.workdir / _ASKED, asked, "*", () if _KIND in self._kept() else (_KIND,))
         if "factory" in self.methods:
             _hold(self.workdir / "asked_factory.json", _by_name(self.factory), "factory-*")
 
@@ -174,12 +185,17 @@ def _by_name(words: Sequence[str]) -> dict[str, str]:
     return dict(word.partition("=")[::2] for word in words)
 
 
-def _hold(path: Path, asked: dict[str, str], runs: str) -> None:
-    # A run writes its config.json once nothing refuses its settings any more.
-    if path.exists() and any(path.parent.glob(f"{runs}/config.json")):
+def _hold(path: Path, asked: dict[str, str], runs: str, free: Sequence[str] = ()) -> None:
+    if path.exists() and _begun(path.parent, runs):
+        what = "runs of this study were started with other settings"
         remedy = "Choose another --workdir, or go back to the old settings"
-        check_same(path, asked, "runs of this study were started with other settings", remedy, FREE)
+        check_same(path, asked, what, remedy, (*FREE, *free))
     write_json(path, asked)
+
+
+def _begun(workdir: Path, runs: str) -> bool:
+    # A run writes its config.json once nothing refuses its settings any more.
+    return any(workdir.glob(f"{runs}/config.json"))
 
 
 def _check_list(flag: str, words: Sequence[str], values: Iterable) -> None:
