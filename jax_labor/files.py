@@ -24,6 +24,15 @@ def is_remote(path: epath.PathLike) -> bool:
     return "://" in os.fspath(path)
 
 
+def is_utf8(path: epath.PathLike) -> bool:
+    """Whether `path` can be written as UTF-8; Python keeps bytes that are none as surrogates."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def local_folder(path: epath.PathLike, setting: str) -> Path:
     """Return `path`, the value of `setting`, with `~` resolved; `UserError` for a bucket."""
     if is_remote(path):

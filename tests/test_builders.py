@@ -383,7 +383,7 @@ def test_image_folder_mistakes(tmp_path):
     (root / "images/loose.png").unlink()
     tiny_data.save(root / "images/day-1_a/one.png", tiny_data.image(0))
     make_source("image_folder", root, "camvid11").check_split("day-1_a")
-    for name in ("all", "day 1", "v1.0", "a+b"):  # which TFDS reads otherwise
+    for name in ("all", "day 1", "v1.0", "a+b", "_"):  # which TFDS reads otherwise
         (root / "images/day-1_a").rename(root / "images" / name)
         source = make_source("image_folder", root, "camvid11", {"unlabelled": True})
         source.check_split("train")

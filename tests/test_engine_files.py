@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from etils import epath
 
 from jax_labor import files
+from jax_labor.data.builders import hashes
 from jax_labor.data.builders.hashes import hash_files
 from jax_labor.engine.config import check_config, differences, flatten, write_config
 from jax_labor.engine.lock import hold, release
@@ -222,6 +224,20 @@ def test_an_object_that_is_no_configuration_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"a": 1}')
     with pytest.raises(UserError, match="config.json: not the settings of a run"):
         restored.read_config(str(tmp_path))
+
+
+def test_hashes_are_kept_where_they_can_be_written(tmp_path, caplog, monkeypatch):
+    path, own = str(tmp_path / "a.png"), tmp_path / "own/hashes.json"
+    Path(path).write_bytes(b"abc")
+    shared = tmp_path / "a.png/hashes.json"  # a file stands where its folder should
+    (digest,) = hash_files([path], shared, own)
+    assert files.read_json(own)[path][2] == digest and not caplog.records
+    with monkeypatch.context() as patch:
+        patch.setattr(hashes, "_hash", None)  # reading the file again would call it
+        assert hash_files([path, path], shared, own) == [digest, digest]
+    assert hash_files([path], shared) == [digest]
+    (warning,) = caplog.records
+    assert "a.png/hashes.json cannot be written: every start reads all" in warning.getMessage()
 
 
 @pytest.mark.parametrize(

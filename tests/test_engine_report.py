@@ -308,7 +308,7 @@ def test_marks_have_the_colours_of_their_pixels(size, share):
 
 def test_letters_of_other_languages_are_drawn():
     """Each as itself: a font without them draws one box for all."""
-    names = ["a", "ö", "ß", "é", "ñ", "д", "ж", "λ", "–"]
+    names = ["a", "ö", "ß", "é", "ñ", "д", "ж", "λ", "–", "\n"]  # no line break, but drawn
     image = np.zeros((10, 10, 3), np.uint8)
     drawn = {pictures.sheet([[image]], [name], height=100).tobytes() for name in names}
     assert len(drawn) == len(names)

@@ -86,6 +86,12 @@ def test_content_decides_not_times(read, root, tmp_path, monkeypatch):
     assert len(folders(tmp_path)) == 3  # train is as it was
 
 
+def test_a_folder_of_prepared_data_must_have_a_name_in_utf8(read, tmp_path, root):
+    folder = os.fsdecode(bytes(tmp_path) + b"/stra\xdfe")
+    with pytest.raises(UserError, match=r"stra\\udcdfe.*paths in UTF-8 alone; choose another"):
+        load("camvid", root=root, data_dir=folder, split="train", classes="camvid11")
+
+
 def test_hashes_that_are_lost_are_made_again(read, tmp_path):
     read()
     memory = tmp_path / "prepared/camvid/hashes.json"

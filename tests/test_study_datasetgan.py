@@ -441,5 +441,6 @@ def test_one_seed_has_no_spread(tmp_path):
 
 def test_runs_that_were_evaluated_without_labels_cannot_be_compared():
     runs = {"spl": [{**RESULTS["factory"][0], "miou": None}], "source": RESULTS["factory"]}
-    with pytest.raises(UserError, match="runs of spl have no mIoU.*config.data.eval"):
-        labor_comparison.summarise(runs)
+    for summarise in (labor_comparison.summarise, comparison.summarise):
+        with pytest.raises(UserError, match="runs of spl have no mIoU.*config.data.eval"):
+            summarise(runs)

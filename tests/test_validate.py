@@ -86,7 +86,7 @@ def test_links_to_nothing(root, folder):
     path = root / folder / "0001TP_train1.png"
     path.unlink()
     path.symlink_to("gone.png")
-    assert f"{folder}/0001TP_train1.png: is a link to nothing" in found(root)
+    assert f"{folder}/0001TP_train1.png: is no file, or a link to nothing" in found(root)
 
 
 def test_a_file_that_is_no_image_is_told_without_python_words(root):
@@ -232,8 +232,12 @@ def test_accents_as_macs_write_them(tmp_path):
         path = root / kind / "train" / f"photo1{suffix}"
         path.rename(path.with_name(unicodedata.normalize(form, f"\u00e9t\u00e9{suffix}")))
     assert found(root, "image_folder", classes="own") == []
-    items = make_source("image_folder", root, "own", None).scan("train").items
-    assert [item.name for item in items] == ["photo0", "photo2", "\u00e9t\u00e9"]
+    listing = make_source("image_folder", root, "own", None).scan("train")
+    assert [item.name for item in listing.items] == ["photo0", "photo2", "\u00e9t\u00e9"]
+    photo = next((root / "images/train").glob("e*.jpg"))
+    photo.rename(photo.with_name("\u00e9t\u00e9.jpg"))  # a copy, which is no other data set
+    copy = make_source("image_folder", root, "own", None).scan("train")
+    assert copy.content == listing.content and copy.files != listing.files
 
 
 def test_a_folder_that_cannot_be_listed(root, monkeypatch):

@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
 from jax_labor import files
+from jax_labor.errors import UserError
 
 VERSION = "1.0.0"  # of every data set that we write; names its folder
 SHARD_BYTES = 256 * 2**20
@@ -43,9 +44,11 @@ def write_shard(path: Path, serialized: Iterable[bytes]) -> int:
     """Write one file, which appears when it is whole; return its number of records.
 
     Raises:
-      UserError: the disk is full or not writable.
+      UserError: the disk is full or not writable, or the path is not UTF-8.
     """
     count = 0
+    if not files.is_utf8(path):
+        raise UserError(f"{path!r}: ArrayRecord writes to paths in UTF-8 alone; choose another")
 
     def write(beside) -> None:
         nonlocal count

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 _METADATA_FILE = "metadata.json"
 _HASHES_FILE = "hashes.json"  # of the files of all roots of a data set
 _INCOMPLETE = "incomplete."
+_CACHE = "~/.cache/jax_labor"  # where hashes are kept if the folder of prepared data is read-only
 
 
 def _read_metadata(folder: Path) -> dict:
@@ -39,7 +41,8 @@ def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -
     root = _root(data_dir)
     listing = source.scan(split)
     # Prepared data is found by the digest of all that decides what is in it.
-    hashes = hash_files(listing.files, root / source.name / _HASHES_FILE)
+    places = root / source.name, Path(os.path.expanduser(_CACHE)) / source.name
+    hashes = hash_files(listing.files, *(place / _HASHES_FILE for place in places))
     digest = source.digest(listing, split, hashes)
     folder = root / source.name / f"{source.table.name}-{split}-{digest}" / VERSION
     if not folder.is_dir():

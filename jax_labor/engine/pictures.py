@@ -167,6 +167,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 def _text(words: str, font: ImageFont.FreeTypeFont) -> Image.Image:
     """Draw one line; its height depends on the font only, so that lines stand level."""
+    words = "".join(letter if letter.isprintable() else "\ufffd" for letter in words)
     size = (round(font.getlength(words)) + 1 if words else 1, sum(font.getmetrics()))
     picture = Image.new("RGB", size, _PAPER)
     ImageDraw.Draw(picture).text((0, 0), words, fill=_INK, font=font)

@@ -1,6 +1,6 @@
 """The table and the plot of a LabOR study: mIoU against labelled pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +37,7 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
     Raises:
         UserError: a run was evaluated on images without labels.
     """
-    unknown = [m for m, runs in results.items() if any(r["miou"] is None for r in runs)]
-    if unknown:
-        raise UserError(
-            f"the runs of {', '.join(unknown)} have no mIoU to compare: config.data.eval has no"
-            " labels. Study data that has."
-        )
+    check_evaluated(results)
     mean = {m: 100 * float(np.mean([r["miou"] for r in runs])) for m, runs in results.items()}
     rows = {}
     for method, runs in results.items():
@@ -60,6 +55,16 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
                 row["gap_closed_percent"] = 100 * (mean[method] - mean["source"]) / gap
         rows[method] = row
     return rows
+
+
+def check_evaluated(results: Mapping[str, Sequence[dict]]) -> None:
+    """Refuses results, by method, of which some were evaluated without labels; UserError."""
+    unknown = [m for m, runs in results.items() if any(r["miou"] is None for r in runs)]
+    if unknown:
+        raise UserError(
+            f"the runs of {', '.join(unknown)} have no mIoU to compare: config.data.eval has no"
+            " labels. Study data that has."
+        )
 
 
 def spread(by_seed: Sequence[float]) -> float | None:

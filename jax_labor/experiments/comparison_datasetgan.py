@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jax_labor.experiments.comparison import save, spread
+from jax_labor.experiments.comparison import check_evaluated, save, spread
 from jax_labor.plots import new_figure, png
 from jax_labor.tables import table
 
@@ -35,7 +35,11 @@ def summarise(results: dict[str, list[dict]]) -> dict[str, dict]:
         by method: labelled_images, seeds; miou, its `spread` over seeds, that of the last step and
         every seed's, all in percent; and, where the study has those methods, times_transfer and
         percent_of_supervised.
+
+    Raises:
+        UserError: a run was evaluated on images without labels.
     """
+    check_evaluated(results)
     rows = {method: _row(runs) for method, runs in results.items()}
     for row in rows.values():
         if "transfer" in rows:

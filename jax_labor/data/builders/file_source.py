@@ -11,6 +11,7 @@ from jax_labor.data.builders import codec
 from jax_labor.data.builders.source import Example, FolderSource, Item, Listing, Problem
 from jax_labor.data.builders.walk import files_below
 from jax_labor.errors import UserError
+from jax_labor.files import is_utf8
 from jax_labor.pixels import BadFileError, read_label
 
 NameOf = Callable[[str], str | None]
@@ -70,8 +71,8 @@ class FileSource(FolderSource):
             problems.append(Problem(self._show(self.image_dir(split)), "the split has no images"))
         bad = {problem.record for problem in problems}
         items = [Item(name, images[name], labels.get(name)) for name in sorted(whole - bad)]
-        paths.sort(key=lambda path: path.split("/"))
-        content = [sorted(self.id_map.items()), paths, self.size]
+        paths.sort(key=lambda path: _composed(path).split("/"))
+        content = [sorted(self.id_map.items()), list(map(_composed, paths)), self.size]
         return Listing(items, problems, content, [f"{self.root}/{path}" for path in paths])
 
     def _files(self, folder: Path, name_of: NameOf) -> Iterator[tuple[str, str | None, bool]]:
@@ -81,8 +82,7 @@ class FileSource(FolderSource):
         for relative, there in files_below(folder):
             name = name_of(relative)
             if name != "":
-                # Macs write an accented letter as two characters, others as one.
-                yield f"{place}/{relative}", name and unicodedata.normalize("NFC", name), there
+                yield f"{place}/{relative}", name and _composed(name), there
 
     def _names(self, folder: Path, name_of: NameOf) -> set[str]:
         """Record names of the files below `folder`; none where there is no such folder."""
@@ -100,9 +100,9 @@ class FileSource(FolderSource):
         twice = {name for name, count in Counter(name for _, name, _ in files).items() if count > 1}
         for path, name, there in files:
             if not there:
-                problems.append(Problem(path, "is a link to nothing", name))
+                problems.append(Problem(path, "is no file, or a link to nothing", name))
                 continue
-            if not _is_utf8(path):
+            if not is_utf8(path):
                 shown = os.fsencode(path).decode(errors="backslashreplace")
                 problems.append(Problem(shown, "its name is not UTF-8; rename it"))
                 continue
@@ -155,9 +155,6 @@ def _name(relative: str) -> str:
     return relative.rpartition(".")[0].replace("/", "__")
 
 
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:  # Python keeps bytes that are none as surrogates
-        return False
-    return True
+def _composed(name: str) -> str:
+    """`name` with its accented letters as one character each: Macs write two."""
+    return unicodedata.normalize("NFC", name)

@@ -12,9 +12,10 @@ from jax_labor import files
 from jax_labor.errors import UserError
 
 _LOG = logging.getLogger(__name__)
+_THREADS = 16
 
 
-def hash_files(paths: Sequence[str], memory: Path) -> list[str]:
+def hash_files(paths: Sequence[str], *memories: Path) -> list[str]:
     """SHA-256 of every file, "" for one that cannot be read.
 
     Only a file whose size or time of change is not the remembered one is read: a copy of a data set
@@ -22,23 +23,40 @@ def hash_files(paths: Sequence[str], memory: Path) -> list[str]:
 
     Args:
       paths: the files.
-      memory: JSON file of what is known, {path: [bytes, time of change, hash]}; written where it
-        can be, and begun anew where it is damaged.
+      memories: JSON files of what is known, {path: [bytes, time of change, hash]}, begun anew where
+        they are damaged; the first that can be written is.
     """
     known = {}
-    with contextlib.suppress(OSError, UserError):
-        known = _sound(files.read_json(memory))
-    stats = {os.path.abspath(path): os.stat(path) for path in paths}
-    marks = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
-    changed = [path for path, mark in marks.items() if known.get(path, [])[:2] != mark]
-    if changed:
-        _LOG.info("reading %d files to see what is in them", len(changed))
-        with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
+    for memory in memories:
+        with contextlib.suppress(OSError, UserError):
+            known |= _sound(files.read_json(memory))
+    paths = [os.path.abspath(path) for path in paths]
+    with ThreadPoolExecutor(_THREADS) as pool:  # on a network disk a look takes long
+        parts = pool.map(_marks, [paths[first::_THREADS] for first in range(_THREADS)])
+        marks = {path: mark for part in parts for path, mark in part.items()}
+        changed = [path for path in paths if known.get(path, [])[:2] != marks[path]]
+        if changed:
+            _LOG.info("reading %d files to see what is in them", len(changed))
             found = zip(changed, pool.map(_hash, changed), strict=True)
             known |= {path: [*marks[path], digest] for path, digest in found}
+            _remember(memories, _sound(known))
+    return [known[path][2] for path in paths]
+
+
+def _marks(paths: Sequence[str]) -> dict[str, list[int]]:
+    """Size and time of change of each file."""
+    stats = ((path, os.stat(path)) for path in paths)
+    return {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats}
+
+
+def _remember(memories: Sequence[Path], known: dict[str, list]) -> None:
+    for memory in memories:
         with contextlib.suppress(OSError, UserError):
-            files.write_json(memory, _sound(known))
-    return [known[path][2] for path in marks]
+            files.write_json(memory, known)
+            return
+    _LOG.warning(
+        "%s cannot be written: every start reads all files again", " and ".join(map(str, memories))
+    )
 
 
 def _sound(memory) -> dict[str, list]:

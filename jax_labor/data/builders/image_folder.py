@@ -1,5 +1,6 @@
 """A user's own images, with label PNGs where they have them."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.walk import is_system
 from jax_labor.errors import UserError
 
-_SPLIT = re.compile(r"[\w-]+")
+_SPLIT = re.compile(r"[\w-]*[^\W_][\w-]*")
 _EVERYTHING = "all"  # TFDS's word for all splits together
 
 
@@ -53,19 +54,23 @@ class ImageFolderSource(FileSource):
     def splits(self) -> tuple[str, ...]:
         """The folders below `images`, or "train" when the images lie there directly."""
         images = self.root / "images"
-        entries = [path for path in images.glob("*") if not is_system(path.name)]
-        folders = tuple(sorted(path.name for path in entries if path.is_dir()))
+        if not images.is_dir():
+            return ()
+        with os.scandir(images) as found:  # which tells folders without a look at each file
+            entries = [entry for entry in found if not is_system(entry.name)]
+            folders = tuple(sorted(entry.name for entry in entries if entry.is_dir()))
         if folders and len(folders) < len(entries):
             raise UserError(f"{images} holds both files and folders; put each image in one split")
-        return folders or (("train",) if images.is_dir() else ())
+        return folders or ("train",)
 
     def check_split(self, split: str) -> None:
         """`UserError` when there is no such split, or TFDS would read its name otherwise."""
         super().check_split(split)
         if split == _EVERYTHING or not _SPLIT.fullmatch(split):
             raise UserError(
-                f"{self.image_dir(split)}: a split's name has letters, digits, - and _ only, and is"
-                f" not '{_EVERYTHING}'; rename the folder, and that of its labels"
+                f"{self.image_dir(split)}: a split's name has letters, digits, - and _ only, of"
+                f" the first two one at least, and is not '{_EVERYTHING}'; rename the folder, and"
+                " that of its labels"
             )
 
     def has_labels(self, split: str) -> bool:
