@@ -56,6 +56,25 @@ def make_batch(rng, labelled=0.1, size=8):
     return {"source": domain(1.0), "target": domain(labelled)}
 
 
+# Compiling a step is most of what a test here takes: tests share settings, and a step its program.
+STEPS = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_steps():
+    yield
+    STEPS.clear()
+
+
+def mapped_step(network, config, devices, trains_selector, self_trains, class_weights):
+    """The step over the first `devices`; a step that a test before asked for is that one."""
+    kind = trains_selector, self_trains, class_weights
+    key = config.to_json(), devices, *kind[:2], class_weights is not None and tuple(class_weights)
+    if key not in STEPS:
+        STEPS[key] = map_step(make_train_step(network, config, *kind), devices)
+    return STEPS[key]
+
+
 def run_steps(config, devices, batches, **kind):
     """The state after a step on each batch, and the metrics of the last."""
     state, metrics = all_steps(config, devices, batches, **kind)
@@ -65,8 +84,7 @@ def run_steps(config, devices, batches, **kind):
 def all_steps(config, devices, batches, trains_selector=True, self_trains=True, class_weights=None):
     network = build_network(config, CLASSES)
     state = place(initial_state(config, network, CLASSES), devices)
-    kind = trains_selector, self_trains, class_weights
-    step = map_step(make_train_step(network, config, *kind), devices)
+    step = mapped_step(network, config, devices, trains_selector, self_trains, class_weights)
     found = []
     for batch in batches:
         batch = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
@@ -75,6 +93,7 @@ def all_steps(config, devices, batches, trains_selector=True, self_trains=True, 
     return jax.device_get((state, found))
 
 
+ADVERSARIAL = {"loss.adversarial": 0.001, "discriminator.lr": 1e-3, "loss.discrepancy": 20.0}
 ALL_TERMS = {
     "loss.adversarial": 0.01,
     "loss.pseudo": 0.5,
@@ -88,13 +107,15 @@ ALL_TERMS = {
 WEIGHTS = np.array([4e-3, 1e-3, 2e-3, 1e-3, 8e-3], np.float32)
 
 
+def every_term(statistics):
+    settings = {"train.statistics": statistics, "optimizer.name": "sgd", "optimizer.lr": 0.05}
+    return small_config(**ALL_TERMS, **settings)
+
+
 # "each" differs from "target" in what is stored alone, see below.
-@pytest.mark.parametrize(
-    ("statistics", "class_weights"), [("shared", None), ("target", None), ("target", WEIGHTS)]
-)
+@pytest.mark.parametrize(("statistics", "class_weights"), [("shared", None), ("target", WEIGHTS)])
 def test_four_devices_equal_one(statistics, class_weights):
-    config = small_config(**ALL_TERMS, **{"train.statistics": statistics, "optimizer.name": "sgd"})
-    config.optimizer.lr = 0.05
+    config = every_term(statistics)
     rng = np.random.default_rng(0)
     batches = [make_batch(rng) for _ in range(3)]
     one, metrics1 = run_steps(config, 1, batches, class_weights=class_weights)
@@ -131,9 +152,9 @@ def test_stored_statistics_are_those_of(statistics, domains):
 
 
 def test_every_term_is_there():
-    config = small_config(**ALL_TERMS)
+    config = every_term("target")
     batch = make_batch(np.random.default_rng(1))
-    state, metrics = run_steps(config, 1, [batch])
+    state, metrics = run_steps(config, 1, [batch], class_weights=WEIGHTS)
     assert set(metrics) == {
         *("source", "source_aux", "target", "target_aux", "pseudo", "loss", "discrepancy"),
         *("adversarial_main", "adversarial_aux"),
@@ -248,7 +269,7 @@ def test_nothing_is_learned_beside_the_images(rule):
     def found(main, mask):
         main = types.SimpleNamespace(main=main)
         make = functools.partial(make_pseudo_labels, config, before, mask=mask)
-        return jax.vmap(lambda _: make(main, True), axis_name="data")(np.arange(1))
+        return jax.jit(jax.vmap(lambda _: make(main, True), axis_name="data"))(np.arange(1))
 
     thresholds, labels = found(logits, mask)
     cut, wanted = found(logits[:, :, :4], None)
@@ -278,7 +299,7 @@ def test_a_backbone_is_copied_for_the_selector():
 
 def test_the_selector_does_not_touch_the_segmenter():
     batches = [make_batch(np.random.default_rng(2)) for _ in range(2)]
-    config = small_config()
+    config = small_config(**ADVERSARIAL)
     with_selector, _ = run_steps(config, 1, batches, trains_selector=True)
     without, _ = run_steps(config, 1, batches, trains_selector=False)
     for part in ("backbone", "head"):
@@ -314,7 +335,7 @@ def test_discrepancy_moves_the_features_only_where_it_may(features):
 def test_discrepancy_pushes_the_classifiers_apart():
     rng = np.random.default_rng(3)
     batches = [make_batch(rng)] * 10
-    _, far = run_steps(small_config(**{"loss.discrepancy": 20.0}), 1, batches)
+    _, far = run_steps(small_config(**ADVERSARIAL), 1, batches)
     assert far["discrepancy"] > 0.05
     kind = {"trains_selector": True, "self_trains": True}
     assert "discrepancy" not in term_names(small_config(**{"loss.discrepancy": 0.0}), **kind)
@@ -326,6 +347,7 @@ def test_discrepancy_pushes_the_classifiers_apart():
 def test_dropout_is_the_same_on_any_number_of_devices():
     changes = {"model.head": "v3", "model.dropout": 0.5, "model.channels": 8, "model.aux": False}
     changes |= {"train.statistics": "shared", "optimizer.name": "sgd"}
+    changes |= {"model.backbone": "resnettiny"}  # compiles in less time
     config = small_config(**changes)
     batch = make_batch(np.random.default_rng(9))
     kind = {"trains_selector": True, "self_trains": False}
@@ -345,7 +367,7 @@ def test_dropout_is_the_same_on_any_number_of_devices():
 def test_training_lowers_the_loss_and_the_discriminator_learns():
     batch = make_batch(np.random.default_rng(4))
     batch["target"]["image"] += 2.0  # else there is nothing to tell the domains by
-    config = small_config(**{"loss.adversarial": 0.001, "discriminator.lr": 1e-3})
+    config = small_config(**ADVERSARIAL)
     _, (first, *_, last) = all_steps(config, 1, [batch] * 25)
     assert last["source"] < 0.9 * first["source"]
     both = [f"discriminator_main_{domain}" for domain in ("source", "target")]

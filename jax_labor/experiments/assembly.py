@@ -103,10 +103,10 @@ def build_network(config, num_classes: int) -> Network:
 
 def initial_state(config, network: Network, num_classes: int) -> train_state.TrainState:
     """The state at step 0, on the host: fresh, or with the weights of the file `config.weights`."""
-    variables = jax.jit(lambda: _variables(config, network))()
+    variables = _variables(config, network)
     if config.weights:
         variables = initialise(variables, config.weights, config.model, config.data.normalize)
-    discriminators = jax.jit(lambda: _discriminators(config, network, num_classes))()
+    discriminators = _discriminators(config, network, num_classes)
     return jax.device_get(_create(network, variables, discriminators, num_classes))
 
 
@@ -128,30 +128,27 @@ def blank_variables(config, network: Network, num_classes: int) -> dict:
 
 
 def _variables(config, network: Network) -> dict:
-    return _init(network.model, _key(config), (1, *config.data.source_view.size, 3))
+    return _init(network.model, config.seed, 0, (1, *config.data.source_view.size, 3), train=False)
 
 
 # Jitted, so that its shapes and its values take one tracing, of every session of a process.
-@functools.partial(jax.jit, static_argnums=(0, 2))
-def _init(model, key, shape):
-    return model.init(key, jnp.zeros(shape), train=False)
-
-
-def _key(config) -> jax.Array:
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), static_argnames="train")
+def _init(module, seed, number, shape, **options):
     # The default generator's draws take 8 seconds to compile for the smallest network, these 2.
-    return jax.random.key(config.seed, impl="rbg")
+    key = jax.random.key(seed, impl="rbg")
+    key = jax.random.fold_in(key, number) if number else key
+    return module.init(key, jnp.zeros(shape), **options)
 
 
 def _discriminators(config, network: Network, num_classes: int) -> dict:
     """Parameters of a discriminator for every output with an adversarial loss."""
-    probs = jnp.zeros((1, *config.data.source_view.size, num_classes))
+    shape = (1, *config.data.source_view.size, num_classes)
     weights = {"main": config.loss.adversarial, "aux": config.loss.adversarial_aux}
-    discriminators = {}
-    for index, (name, weight) in enumerate(weights.items(), 1):
-        if weight:
-            key = jax.random.fold_in(_key(config), index)
-            discriminators[name] = network.discriminator.init(key, probs)["params"]
-    return discriminators
+    return {
+        name: _init(network.discriminator, config.seed, number, shape)["params"]
+        for number, (name, weight) in enumerate(weights.items(), 1)
+        if weight
+    }
 
 
 def _create(network: Network, variables, discriminators, num_classes: int):
