@@ -8,15 +8,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import small  # noqa: F401 - before the flags change
 
 from jax_labor.engine.startup import compile_faster
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-with pytest.MonkeyPatch.context() as patch:
-    patch.setenv("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))
-    compile_faster()
-    jax.devices()  # reads the flags, which are for this process: commands decide for themselves
+compile_faster()  # its flags are part of a program's key: with them commands' programs are found
+jax.devices()  # reads the flags
 
 # Files of whole trainings go first: at the end no process then waits long for the other.
 LONGEST = ("test_launch", "test_resume", "test_datasetgan", "test_steps", "test_waiting")

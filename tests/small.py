@@ -36,6 +36,8 @@ SETTINGS = {
     "data.target_batch": 4,
     "data.eval_batch": 4,
 }
+# As the tests were started: commands decide for themselves whether to add some.
+XLA_FLAGS = os.environ.get("XLA_FLAGS", "")
 FLAGS = [f"--config.{name}={value}" for name, value in SETTINGS.items()]
 
 
@@ -56,7 +58,7 @@ def command(workdir, data, *flags, card="spl.py:demo"):
 
 def environment(**more):
     """This process's environment on the CPU, compiling quickly, and the same programs as here."""
-    ours = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    ours = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1", "XLA_FLAGS": XLA_FLAGS}
     return {**os.environ, **ours, "JAX_NUM_CPU_DEVICES": str(jax.device_count()), **more}
 
 

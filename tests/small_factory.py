@@ -57,7 +57,8 @@ def make_generator(folder, seed=0, scale=1.0) -> str:
     """Saves a generator with random weights and noise; returns its path."""
     network = build_generator(NETWORK)
     latents = np.zeros((1, NETWORK["z_dim"]), np.float32)
-    variables = jax.device_get(network.init(jax.random.key(seed), latents))
+    key = jax.random.key(seed, impl="rbg")  # other draws take longer to compile
+    variables = jax.device_get(jax.jit(network.init)(key, latents))
     variables = jax.tree.map(lambda x: np.float32(scale) * x, variables)
     save_generator(folder, network, variables, 1)
     return str(folder)

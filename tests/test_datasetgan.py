@@ -137,14 +137,21 @@ def whole(tmp_path_factory, data, generator):
 
 
 @pytest.fixture
-def full_compilation():
-    """Compiles as users do; without it XLA's programs for one and four devices round apart."""
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", True)
+def maker_as_compiled_for_users(monkeypatch):
+    """The one program for all devices; compiled quickly, those for one and for four round apart."""
+    make = Maker.make
+
+    def compiled(self, numbers):
+        jax.config.update("jax_disable_most_optimizations", False)
+        try:
+            return make(self, numbers)
+        finally:
+            jax.config.update("jax_disable_most_optimizations", True)
+
+    monkeypatch.setattr(Maker, "make", compiled)
 
 
-@pytest.mark.usefixtures("full_compilation")
+@pytest.mark.usefixtures("maker_as_compiled_for_users")
 def test_the_same_bytes_on_any_number_of_devices(tmp_path, data, generator, monkeypatch):
     first = _until_the_dataset(tmp_path / "all", config(data, generator))
     devices = jax.local_devices()[:1]
