@@ -26,6 +26,7 @@ SETTINGS = {
     "train.pictures": 2,
     "model.width": 8,
     "optimizer.warmup": 0,
+    "optimizer.decay_steps": 4,  # of the oracle too, whose steps then are the same program
     **{f"data.{view}.size": SIZE for view in ("source_view", "target_view")},
     "eval.size": SIZE,
     **{f"data.{d}.options.height": 24 for d in ("target", "eval")},

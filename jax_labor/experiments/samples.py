@@ -1,6 +1,7 @@
 """Samples of a generator to label: written as round 0 of the run, read back with their answers."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -120,28 +121,35 @@ def _read_answers(generator: OpenGenerator, round_: Round):
 
 def _draw(generator, config):
     """Numbers and latents of the samples to label."""
-    network, count = generator.network, config.samples.count
+    count = config.samples.count
     candidates = min(config.samples.candidates * count, _MOST)
+    return _drawn(generator.network, config.seed, candidates, count, generator.variables)
 
-    def draw(variables):
-        numbers = jnp.arange(count)
-        if candidates > count:
-            numbers = choose_samples(network, variables, config.seed, LABELLED, candidates, count)
-        return numbers, draw_latents(network, config.seed, LABELLED, numbers)
 
-    return jax.jit(draw)(generator.variables)
+# Jitted here, as what `_render` calls is, so that a process keeps the programs.
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _drawn(network, seed, candidates, count, variables):
+    numbers = jnp.arange(count)
+    if candidates > count:
+        numbers = choose_samples(network, variables, seed, LABELLED, candidates, count)
+    return numbers, draw_latents(network, seed, LABELLED, numbers)
 
 
 def _render(generator, latents, psi, cutoff, names, maps=True):
     """Makes samples, a few at a time; float16 maps take half of the memory, as published."""
-    whole = make_render(generator.network, psi, cutoff)
-    render = jax.jit(whole if maps else lambda *args: whole(*args)._replace(maps=()))
     variables, count, parts = jax.device_put(generator.variables), len(names), []
     for rows, kept in filled_batches(count, _BATCH):
-        part = render(variables, jax.tree.map(lambda x: x[rows], latents))  # noqa: B023 - at once
+        some = jax.tree.map(lambda x: x[rows], latents)  # noqa: B023 - at once
+        part = _rendered(generator.network, psi, cutoff, maps, variables, some)
         half = tuple(x[:kept].astype(jnp.float16) for x in part.maps)
         parts.append(jax.device_get((part.images[:kept], half, part.finite[:kept])))
     images, half, finite = jax.tree.map(lambda *x: np.concatenate(x), *parts)
     finite &= np.stack([np.isfinite(x).all((1, 2, 3)) for x in half] or [finite]).all(0)
     generator.check_finite(finite, names)
     return images, half
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _rendered(network, psi, cutoff, maps, variables, latents):
+    made = make_render(network, psi, cutoff)(variables, latents)
+    return made if maps else made._replace(maps=())
