@@ -22,6 +22,7 @@ SETTINGS = {
     "train.pictures": 2,
     "model.width": 8,
     "optimizer.warmup": 0,
+    "optimizer.decay_steps": 9,  # a step of a shorter run is the same program
     "discriminator.layers": 3,
     "discriminator.width": 4,
     "data.source_view.size": (32, 48),

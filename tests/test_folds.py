@@ -103,7 +103,6 @@ SETTINGS = {
     "train.eval_every": 2,
     "train.checkpoint_every": 3,
     "train.pictures": 0,
-    "model.width": 4,
 }
 
 

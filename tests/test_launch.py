@@ -11,7 +11,7 @@ import forked
 import numpy as np
 import pytest
 from PIL import Image
-from small import FLAGS, ROOT, SETTINGS, command, config, environment, launch
+from small import FLAGS, ROOT, command, config, environment, launch
 
 from configs import ppl, segmentation
 from configs import spl as card
@@ -26,8 +26,6 @@ from jax_labor.labels.store import Round
 from jax_labor.models.pretrained import export_weights, save_checkpoint
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
-# A shorter run with it takes the steps of a small run, and no programs of its own.
-DECAY = {"optimizer.decay_steps": SETTINGS["train.steps"]}
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +242,6 @@ def test_a_signal_is_heard_before_an_evaluation_and_in_a_round_and_changes_nothi
 ):
     steps = {"train.steps": 2, "rounds.warmup": 1, "rounds.every": 1, "rounds.count": 1}
     steps |= {"train.pictures": 0, "train.eval_every": 1, "data.target.options.train": 12}
-    steps |= DECAY
     settings = config(data, **steps)
     run(settings, str(tmp_path / "undisturbed"))
 
@@ -339,7 +336,6 @@ def test_a_refused_first_start_does_not_stand_in_the_way_of_its_correction(data,
     settings = {"train.steps": 3, "rounds.warmup": 1, "rounds.every": 1, "train.pictures": 0}
     settings |= {"rounds.strategy": "random", "train.checkpoint_every": 0}
     settings |= {"data.eval_batch": 3}  # not shared equally by 4 devices: padded
-    settings |= DECAY
     with pytest.raises(UserError, match="adam"):
         run(config(data, **settings, **{"optimizer.name": "adma"}), str(tmp_path))
     run(config(data, **settings), str(tmp_path))

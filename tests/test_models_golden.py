@@ -11,6 +11,7 @@ import pytest
 from jax_labor.models import build_model
 from jax_labor.models.pooling import max_pool
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 CFG = {"backbone": "resnet101", "style": "caffe", "dilations": (6, 12), "aux": True}
 LAST_BLOCKS = {"layer1": 2, "layer2": 3, "layer3": 22, "layer4": 2}
 HEADS = {"layer5.conv2d_list": "aux", "layer6.conv2d_list": "head"}

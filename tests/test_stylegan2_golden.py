@@ -6,6 +6,7 @@ import pytest
 
 from jax_labor.models.pretrained import Options, load_stylegan
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 TOLERANCE = 1e-5
 
 
