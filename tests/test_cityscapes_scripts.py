@@ -12,6 +12,8 @@ from jax_labor.experiments.assembly import build_network, initial_state
 from jax_labor.experiments.evaluation import Evaluation, Evaluator
 from jax_labor.ops.metrics import confusion_matrix
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.fixture
 def scripts(monkeypatch, tmp_path):

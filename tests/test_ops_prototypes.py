@@ -94,7 +94,7 @@ def test_memory_stays_far_below_one_map_of_probabilities():
     ],
 )
 def test_pixels_of_two_classes(seed, options):
-    shape = (2, 3, 4, (2, 3, 5, 7)[seed])
+    shape = (2, 3, 4, (2, 7)[seed % 2])  # each number of classes compiles anew
     check_against_oracle(*case(seed, shape, (9, 8), class_of_pixel="both"), options)
 
 

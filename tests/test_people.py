@@ -17,6 +17,7 @@ from jax_labor.labels.store import Round, newest_round
 FLAGS = [
     "--config.annotator=people",
     "--config.train.steps=60",
+    "--config.optimizer.decay_steps=0",
     "--config.train.eval_every=20",
     "--config.train.checkpoint_every=20",
     "--config.rounds.warmup=20",

@@ -13,6 +13,7 @@ from jax_labor.ops.projection import Sizes, map_ensemble
 from jax_labor.ops.windows import windows
 from jax_labor.steps.pixel_labels import make_labelling
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 RNG = np.random.default_rng(0)
 
 
