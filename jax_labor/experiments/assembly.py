@@ -128,11 +128,13 @@ def blank_variables(config, network: Network, num_classes: int) -> dict:
 
 
 def _variables(config, network: Network) -> dict:
-    return _init(network.model, config.seed, 0, (1, *config.data.source_view.size, 3), train=False)
+    shape = (1, *config.data.source_view.size, 3)
+    return _init(network.model, np.uint32(config.seed), 0, shape, train=False)
 
 
-# Jitted, so that its shapes and its values take one tracing, of every session of a process.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3), static_argnames="train")
+# Jitted, so that its shapes and its values take one tracing, of every session of a process; with
+# the seed as an argument, so that the runs of a study take one compilation.
+@functools.partial(jax.jit, static_argnums=(0, 2, 3), static_argnames="train")
 def _init(module, seed, number, shape, **options):
     # The default generator's draws take 8 seconds to compile for the smallest network, these 2.
     key = jax.random.key(seed, impl="rbg")
@@ -145,7 +147,7 @@ def _discriminators(config, network: Network, num_classes: int) -> dict:
     shape = (1, *config.data.source_view.size, num_classes)
     weights = {"main": config.loss.adversarial, "aux": config.loss.adversarial_aux}
     return {
-        name: _init(network.discriminator, config.seed, number, shape)["params"]
+        name: _init(network.discriminator, np.uint32(config.seed), number, shape)["params"]
         for number, (name, weight) in enumerate(weights.items(), 1)
         if weight
     }
