@@ -294,3 +294,33 @@ def test_of_several_annotations_of_a_task_one_counts(tmp_path, chosen):
     import_round(round_, "label_studio", tmp_path, "ann")
     assert (round_.read_answer("a") == (0 if chosen == "ground_truth" else 1)).all()
     assert round_.answer_facts("a")["seconds"] == 7
+
+
+PARTS = {  # the file, what answers one question in it, what says that the image is done
+    "cvat": (
+        "annotations.xml",
+        ('"class">unanswered', '"class">car'),
+        ("<points", '<tag label="answered"/><points'),
+    ),
+    "labelme": (
+        "images/a.json",
+        ('"unanswered"', '"car"'),
+        ('"answered": false', '"answered": true'),
+    ),
+    "csv": ("points.csv", (",,", ",car,"), (",,0.0", ",answered,0.0")),
+}
+
+
+@pytest.mark.parametrize("format", PARTS)
+def test_an_image_answered_in_part_stays_open_until_it_is_said_to_be_done(tmp_path, caplog, format):
+    mask = np.eye(4, dtype=bool)
+    round_ = make_round(tmp_path, POINTS, {"a": mask}, ("sky", "car"), np.random.default_rng(0))
+    export_round(round_, format, tmp_path / "out")
+    file, one, done = PARTS[format]
+    path = tmp_path / "out" / file
+    path.write_text(path.read_text().replace(*one, 1))
+    assert import_round(round_, format, path, "ann") == []
+    assert "3 of its questions are unanswered, so it stays open" in caplog.text
+    path.write_text(path.read_text().replace(*done, 1))
+    assert import_round(round_, format, path, "ann") == ["a"]
+    assert (round_.read_answer("a") == 1).sum() == 1

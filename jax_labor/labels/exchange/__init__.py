@@ -81,8 +81,9 @@ def export_round(round_: Round, format: str, out) -> None:
 def import_round(round_: Round, format: str, source, annotator: str) -> list[str]:
     """Writes what a person did in another tool as answers of the round: all of it or nothing.
 
-    Images without annotation stay open; an image whose answer already says the same is left as it
-    is. Pixels that were not asked about are left out.
+    Images without annotation stay open, and those with a question left unanswered, unless the file
+    says that they are done; an image whose answer already says the same is left as it is. Pixels
+    that were not asked about are left out.
 
     Args:
         round_: an open round that training has not taken yet.
@@ -142,6 +143,12 @@ def _check(round_: Round, drawing: Drawing, annotator: str, done: bool) -> list[
     """The answer that a drawing means; none when it is open or stands already."""
     status = drawing.outcome
     if status is None:
+        if drawing.marked:
+            _LOG.warning(
+                "%s: %d of its questions are unanswered, so it stays open. Answer them, or mark the"
+                " image as answered",
+                *(drawing.where, drawing.unanswered),
+            )
         return []
     query = round_.read_query(drawing.name)
     label, outside = compose(drawing, query)

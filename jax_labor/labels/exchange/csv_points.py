@@ -3,7 +3,7 @@
 Export writes points.csv with the columns name, row, column, label, guess, status, seconds. Rows and
 columns count from 0; `label` is the class by name, empty while unanswered or unsure; every asked
 point has its row. `status` is "answered", "skipped" or empty (open). On import only the first four
-columns are needed; an image is answered when its status says so or one of its points has a label.
+columns are needed; an image is answered when its status says so or each of its rows has a label.
 
 Carried: points, unsure (an empty label in an answered image), skipped, seconds. Not carried: masks
 (such a round is refused), annotator, clicks and keys.
@@ -84,3 +84,5 @@ def _row(book: Book, drawings: dict[str, Drawing], row: dict, where: str) -> Non
         if row["label"]:
             point = int(row["row"]), int(row["column"])
             drawing.points.append((*point, book.class_of(row["label"], where)))
+        else:
+            drawing.unanswered += 1

@@ -5,8 +5,8 @@ no predictions and forgets who drew an imported shape, so a question is a shape 
 (a point, or the mask of a piece) with a select attribute `class`, "unanswered" at first, and the
 model's guess in the attribute `suggestion`; in the attribute annotation mode a key answers each.
 A piece of several classes is drawn over with masks labelled with the classes. The tags "answered"
-and "skipped" speak for the whole image, other tags for nothing here. A name that is a class already
-gets an underscore.
+and "skipped" speak for the whole image, other tags for nothing here; without them an image with a
+question left unanswered stays open. A name that is a class already gets an underscore.
 
 Carried: points, masks, polygons and boxes (as pixels; what has a higher z_order, or comes later,
 lies on top), unsure, skipped. Labels go by name: class 0 stays a
@@ -174,12 +174,13 @@ def _drawing(book: Book, image: ElementTree.Element, where: str) -> Drawing:
 
 
 def _mark(book: Book, drawing: Drawing, element: ElementTree.Element, label: str) -> None:
-    """Adds one shape to the drawing; a question without an answer adds nothing."""
+    """Adds one shape to the drawing; a question without an answer is counted."""
     if label == book.reserved(_QUERY):
         texts = {entry.attrib["name"]: entry.text or "" for entry in element.iter("attribute")}
         label = texts["class"]
     class_id = book.answer_of(label, drawing.where)
     if class_id is None:
+        drawing.unanswered += 1
         return
     if element.tag == "mask":
         left, top, width, height = (

@@ -4,7 +4,8 @@ Export writes images/NAME.json; open the folder images in labelme. labelme has n
 question is a shape (a point, or the mask of a piece) labelled "unanswered" whose description says
 the model's guess; answering is giving the shape a class as its label, or "unsure". A piece of
 several classes is drawn over with masks or polygons of the classes. The image's flags "answered"
-and "skipped" speak for the whole image. A name that is a class already gets an underscore.
+and "skipped" speak for the whole image; without them an image with a question left unanswered stays
+open. A name that is a class already gets an underscore.
 
 Carried: points, masks, polygons and rectangles (as pixels; a later shape lies on top of an earlier
 one), unsure, skipped. Not carried: the
@@ -86,9 +87,10 @@ def _drawing(book: Book, content: dict, path: epath.Path) -> Drawing:
 
 
 def _mark(book: Book, drawing: Drawing, shape: dict) -> None:
-    """Adds one shape to the drawing; a question without an answer adds nothing."""
+    """Adds one shape to the drawing; a question without an answer is counted."""
     class_id = book.answer_of(shape["label"], drawing.where)
     if class_id is None:
+        drawing.unanswered += 1
         return
     corners = [(float(x), float(y)) for x, y in shape["points"]]
     kind = shape.get("shape_type", "polygon")

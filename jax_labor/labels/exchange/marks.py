@@ -44,6 +44,7 @@ class Drawing:
         points: (row, column, class); class 255 says "unsure".
         patches: (patch, class); class 255 says "unsure".
         status: "answered" or "skipped" where the file says so; None leaves it to the marks.
+        unanswered: how many questions came back without an answer.
         seconds: time spent.
         layered: whether a later patch lies on top of an earlier one, as the tool shows them;
             otherwise two classes of one asked pixel are an error.
@@ -55,6 +56,7 @@ class Drawing:
     points: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
     patches: list[tuple[Patch, int]] = dataclasses.field(default_factory=list)
     status: str | None = None
+    unanswered: int = 0
     seconds: float = 0.0
     layered: bool = False
 
@@ -67,14 +69,18 @@ class Drawing:
             )
 
     @property
+    def marked(self) -> bool:
+        """Whether anything was said of the image's pixels."""
+        return bool(self.points or self.patches)
+
+    @property
     def outcome(self) -> str | None:
-        """ "answered", "skipped", or None when nothing was done: the image stays open."""
-        marked = bool(self.points or self.patches)
-        if self.status == SKIPPED and marked:
+        """ "answered", "skipped", or None when nothing or only a part was done: it stays open."""
+        if self.status == SKIPPED and self.marked:
             raise UserError(
                 f"{self.where}: skipped, yet it has annotations: take back one or the other."
             )
-        return self.status or (ANSWERED if marked else None)
+        return self.status or (ANSWERED if self.marked and not self.unanswered else None)
 
 
 def split(ids: np.ndarray, empty: int = 0) -> Iterator[Patch]:
