@@ -213,6 +213,16 @@ def test_an_empty_fact_file_says_that_an_image_is_answered(tmp_path, rng):
     assert (effort["images_timed"], effort["annotators"]) == (0, 1)
 
 
+def test_an_answer_file_full_of_null_is_counted_under_its_own_name(tmp_path, rng):
+    round_ = open_round(tmp_path, 0, {"a": np.ones((4, 5), bool)}, rng)
+    oracle.answer(round_, lambda _: np.ones((4, 5), np.uint8))
+    keys = ("seconds", "clicks", "keys", "labelled", "items", "reviewer", "agreement")
+    said = {"name": "a.png"} | dict.fromkeys(keys)
+    (round_.folder / "answers/a.json").write_text(json.dumps(said))
+    assert round_.answer_facts("a")["name"] == "a"
+    assert Ledger(tmp_path, 1).report(images=1, pixels=20)["effort"]["labelled_pixels"] == 20
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -224,6 +234,12 @@ def test_an_empty_fact_file_says_that_an_image_is_answered(tmp_path, rng):
         ('{"annotator": null}', "annotator 'None': write a name"),
         ('{"items": [{"item": 0, "class": 1}]}', "items .*: write a list of {item, action"),
         ('{"items": 3}', "items '3'"),
+        ('{"labelled": "many"}', "labelled 'many': write a number"),
+        ('{"reviewer": 3}', "reviewer '3': write a name, or null"),
+        ('{"agreement": {}}', "agreement '{}': write {pixels, agree, kappa}, or null"),
+        ('{"agreement": {"pixels": 3, "agree": null, "kappa": null}}', "agreement "),
+        ('{"agreement": {"pixels": null, "agree": 1, "kappa": null}}', "agreement "),
+        ('{"agreement": {"pixels": 3, "agree": 1, "kappa": "1"}}', "agreement "),
         (
             '{"items": [{"item": 0, "action": "class", "class": 77, "seconds": 1, "clicks": 0,'
             ' "keys": 0, "shown": false, "accepted": false}]}',

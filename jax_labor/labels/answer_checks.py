@@ -8,6 +8,7 @@ PROGRAMS = (ORACLE, SEGMENTER)  # annotators that are nobody: no person may have
 NAME_LENGTH = 64
 _ACTIONS = ("class", "patch", "unsure", "skip", None)
 _EFFORT = ("seconds", "clicks", "keys")
+_AMOUNTS = (*_EFFORT, "labelled")
 
 
 def annotator_name(text: str) -> str:
@@ -20,9 +21,13 @@ def annotator_name(text: str) -> str:
     return name
 
 
-def _is_amount(value) -> bool:
+def _is_number(value) -> bool:
     known = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value is None or (known and math.isfinite(value) and value >= 0)
+    return known and math.isfinite(value)
+
+
+def _is_amount(value) -> bool:
+    return value is None or (_is_number(value) and value >= 0)
 
 
 def _is_item(entry) -> bool:
@@ -45,14 +50,31 @@ def _is_text(value) -> bool:
     return isinstance(value, str)
 
 
+def _is_agreement(value) -> bool:
+    """Whether it is what `labels.agreement` says of one image, where it says anything."""
+    if value is None:
+        return True
+    if not (isinstance(value, dict) and {"pixels", "agree", "kappa"} <= value.keys()):
+        return False
+    pixels, agree, kappa = (value[key] for key in ("pixels", "agree", "kappa"))
+    return (
+        pixels is not None
+        and _is_amount(pixels)
+        and (_is_number(agree) or (agree is None and pixels == 0))
+        and (kappa is None or _is_number(kappa))
+    )
+
+
 CHECKS = (
     ("status", lambda value: value in (ANSWERED, SKIPPED), f'"{ANSWERED}" or "{SKIPPED}"'),
     ("annotator", _is_text, "a name"),
-    *((key, _is_amount, "a number that is not negative, or null") for key in _EFFORT),
+    *((key, _is_amount, "a number that is not negative, or null") for key in _AMOUNTS),
     (
         "items",
         _are_items,
         "a list of {item, action, class, seconds, clicks, keys, shown, accepted}",
     ),
+    ("reviewer", lambda value: value is None or _is_text(value), "a name, or null"),
+    ("agreement", _is_agreement, "{pixels, agree, kappa}, or null"),
 )
 """(key, whether a value of it is possible, what to write) for each key that is read."""

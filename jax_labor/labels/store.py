@@ -235,14 +235,15 @@ class Round:
     def answer_facts(self, name: str) -> dict:
         """What stands in answers/NAME.json, with `name`, `status` and `annotator` in any case.
 
-        That the file is there says that the image is answered, unless it says "skipped".
+        That the file is there says that the image is answered, unless it says "skipped"; of which
+        image it is, its own name says.
 
         Raises:
             UserError: it cannot be read, or says something that no answer can be.
         """
         path = self.folder / "answers" / f"{name}.json"
-        unsaid = {"name": name, "status": ANSWERED, "annotator": "another tool"}
-        facts = unsaid | read_json(path)
+        unsaid = {"status": ANSWERED, "annotator": "another tool"}
+        facts = unsaid | read_json(path) | {"name": name}
         for key, good, wanted in CHECKS:
             if key in facts and not good(facts[key]):
                 raise UserError(

@@ -14,7 +14,7 @@ SEVERAL = "(several classes)"
 UNSURE = "(unsure)"
 SKIPPED_ITEM = "(skipped)"
 TAKEN_BACK = "(taken back)"  # undone, and the image then skipped
-_UNSAID = dict.fromkeys(("seconds", "clicks", "keys", "items", "reviewer", "agreement"))
+_UNSAID = dict.fromkeys(("seconds", "clicks", "keys", "labelled", "items", "reviewer", "agreement"))
 _SUGGESTION = ("shown", "accepted", "corrected")
 
 
@@ -31,7 +31,7 @@ def human_answers(round_: Round) -> list[dict]:
         if facts["annotator"] in PROGRAMS:
             continue
         facts = _UNSAID | facts
-        if "labelled" not in facts:
+        if facts["labelled"] is None:
             facts["labelled"] = int((round_.read_answer(name) != IGNORE).sum())
         facts["items"] = final_items(facts["items"] or ())
         if not facts["seconds"]:
