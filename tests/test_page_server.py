@@ -859,17 +859,36 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path):
             serve(tmp_path, port=port)
 
 
-def test_a_connection_that_says_nothing_is_closed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nHost: 127"])
+def test_a_connection_that_does_not_get_its_head_out_is_closed(tmp_path, monkeypatch, said):
     monkeypatch.setattr("jax_labor.labels.page.serve._IDLE_SECONDS", 0.2)
     with (
         served(make_page(tmp_path), http=Connection) as address,
         socket.create_connection(("127.0.0.1", httpx.URL(address).port), timeout=10) as idle,
         contextlib.closing(HTTPConnection("127.0.0.1", httpx.URL(address).port)) as talking,
     ):
+        idle.sendall(said)
         for _ in range(2):
             talking.request("GET", "/")
             assert talking.getresponse().read()
             assert idle.recv(1) == b""
+        talking.sock.sendall(b"GET / HT")  # as its third request
+        talking.sock.settimeout(10)
+        assert talking.sock.recv(1) == b""
+
+
+def test_a_slow_body_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("jax_labor.labels.page.serve._IDLE_SECONDS", 0.1)
+    app = make_page(tmp_path)
+    with served(app, http=Connection) as address, httpx.Client(base_url=address) as client:
+
+        def slowly():
+            for part in ('{"annotator": "ann", ', f'"token": "{app.token}"', "}"):
+                time.sleep(0.15)
+                yield part.encode()
+
+        headers = HEADERS | {"Content-Type": "application/json"}
+        assert client.post("/api/login", content=slowly(), headers=headers).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -110,17 +110,28 @@ def _run(app, listening: socket.socket, certificate: str | None, key: str | None
 
 
 class Connection(AutoHTTPProtocol):
-    """One that never says anything is closed: uvicorn would count it among its few for ever."""
+    """One that does not get its request's head out is closed: uvicorn would count it for ever.
+
+    A request whose head is there has a limit for its body in the application, and a connection
+    between two requests one of uvicorn's.
+    """
 
     def connection_made(self, transport):
         """Gives it some time."""
         super().connection_made(transport)
-        self._silence = asyncio.get_running_loop().call_later(_IDLE_SECONDS, transport.close)
+        self._wait()
 
     def data_received(self, data):
-        """From here on uvicorn's own limits hold."""
-        self._silence.cancel()
+        """Stops the clock with the end of a head, starts it with the first byte of the next."""
         super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._deadline.cancel()
+        elif self._deadline.cancelled():
+            self._wait()
+
+    def _wait(self):
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(_IDLE_SECONDS, self.transport.close)
 
 
 def _database_path(workdir, database: str | None) -> str:
