@@ -197,6 +197,27 @@ def test_reviews_by_pair(tmp_path):
     assert summary([round_])["images_reviewed"] == 2
 
 
+def test_a_review_is_its_reviewers_work(tmp_path):
+    round_ = open_round(tmp_path, 0, ["a", "b", "c"])
+    review = {"seconds": 60.0, "clicks": 5, "keys": 0}
+    give(round_, "a", [item(0, seconds=2.0)], reviewer="bert", review=review)
+    give(round_, "b", [item(0, seconds=4.0)], "bert")
+    give(round_, "c", [item(0, seconds=8.0)], reviewer="bert")  # as it was written before `review`
+    images = read(tmp_path)
+    total = figures.totals(images)
+    assert (total["annotators"], total["images_reviewed"], total["seconds"]) == (2, 2, 74.0)
+    rows = figures.by_annotator(images)
+    assert {who: (row["images_answered"], row["seconds"]) for who, row in rows.items()} == {
+        "anna": (2, 10.0),
+        "bert": (1, 4.0),
+        "bert (review)": (2, 60.0),
+    }
+    assert rows["anna"]["annotators"] == rows["bert (review)"]["annotators"] == 1
+    assert rows["bert (review)"]["items"] == 0
+    assert figures.pace(images)["anna"] == [2.0, 8.0]
+    assert "bert (review)" in write_report(tmp_path, tmp_path / "out")
+
+
 @pytest.mark.parametrize("images", [1, 16])
 def test_report_writes_figures_and_pictures(tmp_path, images, rng):
     random_round(tmp_path, 0, images, rng, people=("$x_{", "_hidden", "anna <b>"))

@@ -216,7 +216,7 @@ def test_an_empty_fact_file_says_that_an_image_is_answered(tmp_path, rng):
 def test_an_answer_file_full_of_null_is_counted_under_its_own_name(tmp_path, rng):
     round_ = open_round(tmp_path, 0, {"a": np.ones((4, 5), bool)}, rng)
     oracle.answer(round_, lambda _: np.ones((4, 5), np.uint8))
-    keys = ("seconds", "clicks", "keys", "labelled", "items", "reviewer", "agreement")
+    keys = ("seconds", "clicks", "keys", "labelled", "items", "reviewer", "review", "agreement")
     said = {"name": "a.png"} | dict.fromkeys(keys)
     (round_.folder / "answers/a.json").write_text(json.dumps(said))
     assert round_.answer_facts("a")["name"] == "a"
@@ -236,6 +236,7 @@ def test_an_answer_file_full_of_null_is_counted_under_its_own_name(tmp_path, rng
         ('{"items": 3}', "items '3'"),
         ('{"labelled": "many"}', "labelled 'many': write a number"),
         ('{"reviewer": 3}', "reviewer '3': write a name, or null"),
+        ('{"review": {"seconds": -1}}', "review .*: write {seconds, clicks, keys}, or null"),
         ('{"agreement": {}}', "agreement '{}': write {pixels, agree, kappa}, or null"),
         ('{"agreement": {"pixels": 3, "agree": null, "kappa": null}}', "agreement "),
         ('{"agreement": {"pixels": null, "agree": 1, "kappa": null}}', "agreement "),

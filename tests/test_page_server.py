@@ -542,9 +542,10 @@ def test_a_review_starts_from_the_first_answer_and_replaces_it(tmp_path):
         facts = round_.answer_facts("a")
         assert (facts["annotator"], facts["reviewer"]) == ("ann", "bob")
         assert facts["agreement"]["agree"] == pytest.approx(1 - 16 / 54)
-        assert facts["seconds"] == 6 * 0.5
+        assert facts["seconds"] == 4 * 0.5
+        assert facts["review"] == {"seconds": 2 * 0.5, "clicks": 2, "keys": 2}
         assert [i["class"] for i in facts["items"]] == [3, 8, 3, 3]
-        assert [i["seconds"] for i in facts["items"]] == [0.5, 1, 1, 0.5]
+        assert [i["seconds"] for i in facts["items"]] == [0.5] * 4
         assert not any(i["corrected"] for i in facts["items"])
         # The reviewer may go over it again, against the same first answer; nobody else may.
         assert ann.post("claim", name="a").json()["reason"] == "reviewed"

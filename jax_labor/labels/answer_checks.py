@@ -50,6 +50,12 @@ def _is_text(value) -> bool:
     return isinstance(value, str)
 
 
+def _is_review(value) -> bool:
+    return value is None or (
+        isinstance(value, dict) and all(_is_amount(value.get(key)) for key in _EFFORT)
+    )
+
+
 def _is_agreement(value) -> bool:
     """Whether it is what `labels.agreement` says of one image, where it says anything."""
     if value is None:
@@ -75,6 +81,7 @@ CHECKS = (
         "a list of {item, action, class, seconds, clicks, keys, shown, accepted}",
     ),
     ("reviewer", lambda value: value is None or _is_text(value), "a name, or null"),
+    ("review", _is_review, "{seconds, clicks, keys}, or null"),
     ("agreement", _is_agreement, "{pixels, agree, kappa}, or null"),
 )
 """(key, whether a value of it is possible, what to write) for each key that is read."""

@@ -8,7 +8,7 @@
     rounds/NNN/queries/NAME.json  {name, height, width, kind, asked, left_out, points}
     rounds/NNN/answers/NAME.png   8-bit label map: the true class; 255 where void, unsure, not asked
     rounds/NNN/answers/NAME.json  {name, status, annotator, seconds, clicks, keys, labelled, items,
-                                  reviewer, agreement}; written after its PNG. {} will do
+                                  reviewer, review, agreement}; written after its PNG. {} will do
     rounds/NNN/closed.json        training has taken the answers: they may not change any more
 
 A query and its answer are label maps of the same size, so that any tool that reads and writes label
@@ -74,6 +74,7 @@ class Answer:
         items: one dict per point or piece: {item, action, class, seconds, clicks, keys, shown,
             accepted, corrected, size}; empty when the annotator did not say.
         reviewer: the second person who went over the answer.
+        review: what that took, {seconds, clicks, keys}; the sums above are the annotator's alone.
         agreement: of the two people, see `labels.agreement`.
     """
 
@@ -86,6 +87,7 @@ class Answer:
     keys: int = 0
     items: tuple[dict, ...] = ()
     reviewer: str | None = None
+    review: dict | None = None
     agreement: dict | None = None
 
 

@@ -14,7 +14,9 @@ SEVERAL = "(several classes)"
 UNSURE = "(unsure)"
 SKIPPED_ITEM = "(skipped)"
 TAKEN_BACK = "(taken back)"  # undone, and the image then skipped
-_UNSAID = dict.fromkeys(("seconds", "clicks", "keys", "labelled", "items", "reviewer", "agreement"))
+_EFFORT = ("seconds", "clicks", "keys")
+_UNTIMED = dict.fromkeys(_EFFORT)
+_UNSAID = dict.fromkeys((*_EFFORT, "labelled", "items", "reviewer", "review", "agreement"))
 _SUGGESTION = ("shown", "accepted", "corrected")
 
 
@@ -23,7 +25,8 @@ def human_answers(round_: Round) -> list[dict]:
 
     `items` is reduced to one entry an item, see `final_items`. What another program said nothing
     of is None (no `items`: empty). An image whose `seconds` are 0 was not timed (an import from
-    another tool): `seconds`, `clicks` and `keys` are then None.
+    another tool): `seconds`, `clicks` and `keys` are then None; so those of `review`, which every
+    image with a reviewer has.
     """
     found = []
     for name in round_.answered():
@@ -34,10 +37,17 @@ def human_answers(round_: Round) -> list[dict]:
         if facts["labelled"] is None:
             facts["labelled"] = int((round_.read_answer(name) != IGNORE).sum())
         facts["items"] = final_items(facts["items"] or ())
-        if not facts["seconds"]:
-            facts |= {"seconds": None, "clicks": None, "keys": None}
+        facts |= _effort(facts)
+        # An older file has the review's effort in its sums, and no `review`.
+        reviewed = facts["reviewer"] is not None
+        facts["review"] = _effort(facts["review"] or {}) if reviewed else None
         found.append(facts)
     return found
+
+
+def _effort(facts: dict) -> dict:
+    """Seconds, clicks and keys, all None where nobody took the time."""
+    return {key: facts.get(key) for key in _EFFORT} if facts.get("seconds") else _UNTIMED
 
 
 def final_items(log: Iterable[dict]) -> list[dict]:
@@ -67,20 +77,24 @@ def totals(images: Sequence[dict]) -> dict:
     """Sums over `images`, each as of `human_answers`.
 
     Returns:
-        annotators; images_answered, images_skipped, images_timed, images_reviewed;
+        annotators, reviewers among them;
+        images_answered, images_skipped, images_timed, images_reviewed;
         items, and of these unsure, skipped, shown (the model's suggestion was visible), accepted,
         corrected (accepted at first, replaced later);
         labelled_pixels;
-        seconds, clicks, keys: of the timed images that say them, None when there are none;
+        seconds, clicks, keys: of the timed images that say them, their reviews included, None when
+        there are none;
         pixels_per_second: labelled pixels of the timed images over their seconds, those spent on
         images that were skipped in the end included.
     """
     items = [item for facts in images for item in facts["items"]]
-    timed = [facts for facts in images if facts["seconds"] is not None]
+    timed = [facts for facts in images if _spent(facts, "seconds") is not None]
     seconds = _sum(timed, "seconds")
     answered = [facts for facts in images if facts["status"] == ANSWERED]
+    people = {facts["annotator"] for facts in images}
+    people |= {facts["reviewer"] for facts in images if facts["review"]}
     return {
-        "annotators": len({facts["annotator"] for facts in images}),
+        "annotators": len(people),
         "images_answered": len(answered),
         "images_skipped": len(images) - len(answered),
         "images_timed": len(timed),
@@ -102,13 +116,26 @@ def by(images: Sequence[dict], key: str) -> dict[str, dict]:
 
     Returns:
         value of `key` -> totals with seconds_per_image, seconds_per_item: quartiles (lower, median,
-        upper), clicks_per_image and keys_per_image: means, and hours_per_1000_images from the mean;
-        None without a timed one.
+        upper), clicks_per_image and keys_per_image: means, and hours_per_1000_images from the mean,
+        all of labelling without review; None without a timed one.
     """
     groups = defaultdict(list)
     for facts in images:
         groups[str(facts[key])].append(facts)
     return {value: totals(group) | _costs(group) for value, group in sorted(groups.items())}
+
+
+def by_annotator(images: Sequence[dict]) -> dict[str, dict]:
+    """`by` each person; what somebody reviewed is in a row of its own, "NAME (review)"."""
+    first = [facts | {"review": None} for facts in images]
+    second = [_as_reviewed(facts) for facts in images if facts["review"]]
+    return by(first + second, "annotator")
+
+
+def _as_reviewed(facts: dict) -> dict:
+    """An image as its reviewer's work."""
+    alone = {"annotator": f"{facts['reviewer']} (review)", "items": [], "review": None}
+    return facts | facts["review"] | alone
 
 
 def _costs(images: Sequence[dict]) -> dict:
@@ -244,7 +271,14 @@ def _labelled(images: Sequence[dict]) -> int:
 
 
 def _sum(images: Sequence[dict], key: str) -> float | None:
-    known = _known(images, key)
+    """Of labelling and review together."""
+    known = [spent for facts in images if (spent := _spent(facts, key)) is not None]
+    return sum(known) if known else None
+
+
+def _spent(facts: dict, key: str) -> float | None:
+    """What all people spent on one image, as far as it is known; None where nothing is."""
+    known = _known([facts, facts["review"] or _UNTIMED], key)
     return sum(known) if known else None
 
 

@@ -66,7 +66,7 @@ def report(images: Sequence[dict]) -> dict:
         "total": figures.totals(images),
         "by_kind": figures.by(images, "kind"),
         "by_round": figures.by(images, "round"),
-        "by_annotator": figures.by(images, "annotator"),
+        "by_annotator": figures.by_annotator(images),
         "by_class": figures.by_class(images),
         "by_suggestion": {
             outcome: {"items": len(values), "seconds": figures.quartiles(values)}

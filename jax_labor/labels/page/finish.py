@@ -27,6 +27,7 @@ _STRIPES = 64
 _SUMS = ("seconds", "clicks", "keys")
 _UNSAID = {"action": None, "class": None, "shown": False, "accepted": False, "corrected": False}
 _UNSAID |= dict.fromkeys(_SUMS, 0)  # of an item, by another tool
+_FIRSTS = ("shown", "accepted", *_SUMS)
 
 
 class Finisher:
@@ -103,9 +104,10 @@ class Finisher:
             label,
             status,
             first.annotator,
-            **{key: sums[key] + (first.facts.get(key) or 0) for key in _SUMS},
+            **{key: first.facts.get(key) or 0 for key in _SUMS},
             items=tuple(_joined(first.facts.get("items") or [], items)),
             reviewer=row["annotator"],
+            review=sums,
             agreement=agreement(_decoded(first), label, len(board.classes)),
         )
 
@@ -156,17 +158,13 @@ def _decoded(first: First) -> np.ndarray:
 
 
 def _joined(first: list[dict], second: list[dict]) -> list[dict]:
-    """Items after a review: both people's effort, the answer of the second where there is one."""
+    """Items after a review: the first person's effort, the second's answer where there is one."""
     joined = {item["item"]: _UNSAID | item for item in first if "item" in item}
     for item in second:
         earlier = joined.get(item["item"])
         if earlier is not None:
             changed = any(item[key] != earlier[key] for key in ("action", "class"))
-            item = (
-                item
-                | {key: item[key] + earlier[key] for key in _SUMS}
-                | {key: earlier[key] for key in ("shown", "accepted")}
-                | {"corrected": earlier["corrected"] or (earlier["accepted"] and changed)}
-            )
+            item |= {key: earlier[key] for key in _FIRSTS}
+            item["corrected"] = earlier["corrected"] or (earlier["accepted"] and changed)
         joined[item["item"]] = item
     return [joined[key] for key in sorted(joined)]
