@@ -16,7 +16,7 @@ from rounds_for_exchange import (
 from jax_labor.errors import UserError
 from jax_labor.labels.exchange import FORMATS, export_round, import_round
 from jax_labor.labels.exchange.brush import encode_brush
-from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED
+from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED, Answer
 
 KINDS = (POINTS, MASK, FULL)
 PNGS = ("png", "png_palette")
@@ -225,6 +225,20 @@ def test_answers_of_others_are_kept(tmp_path):
     answer(round_, "a", np.full((3, 3), 255), SKIPPED, "second")
     with pytest.raises(UserError, match="second has answered"):
         import_round(round_, "coco", tmp_path / "zero", "first")
+
+
+def test_an_import_takes_nothing_from_a_reviewed_answer(tmp_path):
+    mask = {"a": np.ones((3, 3), bool)}
+    round_ = make_round(tmp_path, FULL, mask, "xyz", np.random.default_rng(0))
+    answer(round_, "a", np.zeros((3, 3)))
+    export_round(round_, "coco", tmp_path / "zero")
+    round_.write_answer(Answer("a", np.ones((3, 3), np.uint8), annotator="ann", reviewer="bob"))
+    export_round(round_, "coco", tmp_path / "one")
+    before = round_.answer_facts("a")
+    with pytest.raises(UserError, match="ann, with bob as the reviewer, has answered this image"):
+        import_round(round_, "coco", tmp_path / "zero", "ann")
+    assert import_round(round_, "coco", tmp_path / "one", "ann") == []
+    assert round_.answer_facts("a") == before
 
 
 def full_mask(tmp_path, shape=(6, 10), names=("a",)):

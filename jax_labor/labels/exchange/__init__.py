@@ -160,9 +160,11 @@ def _check(round_: Round, drawing: Drawing, annotator: str, done: bool) -> list[
         facts = round_.answer_facts(drawing.name)
         if facts["status"] == status and (round_.read_answer(drawing.name) == label).all():
             return []
-        if facts["annotator"] != annotator:
+        by = facts["annotator"], facts.get("reviewer")
+        if by != (annotator, None):
+            who = by[0] if by[1] is None else f"{by[0]}, with {by[1]} as the reviewer,"
             raise UserError(
-                f"{drawing.where}: {facts['annotator']} has answered this image, and differently."
+                f"{drawing.where}: {who} has answered this image, and differently."
                 f" Take it out of the file, or remove {drawing.name} from {round_.folder}/answers."
             )
     facts = {
