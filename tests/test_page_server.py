@@ -27,6 +27,7 @@ from jax_labor.labels.page import checks, rounds
 from jax_labor.labels.page.auth import Auth
 from jax_labor.labels.page.cache import Cache
 from jax_labor.labels.page.database import Database
+from jax_labor.labels.page.log import Log
 from jax_labor.labels.page.refusal import Refusal
 from jax_labor.labels.page.serve import Connection, serve
 from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED, Answer, Query
@@ -152,6 +153,20 @@ def test_effort_counts_what_was_undone_too(tmp_path):
     }
     assert (facts["seconds"], facts["clicks"], facts["keys"]) == (pytest.approx(3.63), 3, 5)
     assert (facts["annotator"], facts["labelled"]) == ("ann", 25)
+
+
+def test_a_log_is_read_a_few_times_and_not_once_an_item():
+    class Counted(list):
+        times = 0
+
+        def __iter__(self):
+            Counted.times += 1
+            return super().__iter__()
+
+    entries = Counted(checks.entries({"answers": [say(item, accepted=True) for item in range(50)]}))
+    items = Log(50, entries, [False] * 50).items(SimpleNamespace(size=lambda item: 1))
+    assert [item["item"] for item in items] == list(range(50))
+    assert Counted.times < 5
 
 
 def test_people_who_ask_at_once_get_different_images(tmp_path):

@@ -29,14 +29,16 @@ class Log(NamedTuple):
         """By answered item its last standing answer, and the effort of everything said about it."""
         answers = {entry.item: entry for entry in self.standing}
         efforts: dict[int, list[int]] = {}
+        taken = set()  # items whose suggestion was accepted at some time
         for entry in self.entries:
+            if entry.accepted and entry.action in CONTENT:
+                taken.add(entry.item)
             effort = efforts.setdefault(entry.item, [0, 0, 0])
             for place, amount in enumerate((entry.ms, entry.clicks, entry.keys)):
                 effort[place] += amount
         found = []
         for item, (ms, clicks, keys) in sorted(efforts.items()):
             entry = answers.get(item)
-            taken = any(e.accepted for e in self.entries if e.item == item and e.action in CONTENT)
             found.append(
                 {
                     "item": item,
@@ -47,7 +49,7 @@ class Log(NamedTuple):
                     "keys": keys,
                     "shown": bool(entry and entry.shown),
                     "accepted": bool(entry and entry.accepted),
-                    "corrected": bool(taken and entry and not entry.accepted),
+                    "corrected": bool(item in taken and entry and not entry.accepted),
                     "size": task.size(item),
                 }
             )
