@@ -739,6 +739,40 @@ def test_an_answer_from_elsewhere_is_not_written_over(tmp_path):
         assert ann_images(ann)["done"] == 1
 
 
+def test_an_answer_that_changes_elsewhere_is_read_again(tmp_path):
+    round_ = open_round(tmp_path, ["a", "b"])
+    with page(tmp_path, "ann", "bob") as (_, ann, bob):
+        ann.do(ann.claim())
+        ann.finish(ann.claim(), SKIPPED)
+        assert (ann_images(bob)["skipped"], ann_images(bob)["to_review"]) == (1, 1)
+        label = np.zeros(round_.read_query("b").guess.shape, np.uint8)
+        round_.write_answer(Answer("b", label, annotator="ann"))
+        (round_.folder / "answers" / "a.json").write_text("{")
+        time.sleep(1.1)
+        images = ann_images(bob)
+        assert (images["done"], images["skipped"], images["to_review"]) == (1, 0, 1)
+        assert bob.claim(review=True)["name"] == "b"
+        assert [one["name"] for one in bob.get("round").json()["broken"]] == ["a"]
+
+
+def test_of_answers_in_a_bucket_a_few_are_looked_at_in_turn(tmp_path, monkeypatch):
+    names = [f"n{i}" for i in range(10)]
+    round_ = open_round(tmp_path, names)
+    for name in names:
+        round_.write_answer(Answer(name, np.zeros((12, 16), np.uint8), annotator="ann"))
+    monkeypatch.setattr(rounds, "is_remote", lambda _: True)
+    monkeypatch.setattr(rounds, "_REFRESH_SECONDS", {True: 0})
+    monkeypatch.setattr(rounds, "_LOOKS", 4)
+    board = rounds.Board(round_)
+    board.refresh()
+    looked = []
+    look = board._answer_stamp
+    monkeypatch.setattr(board, "_answer_stamp", lambda name: (looked.append(name), look(name))[1])
+    for _ in range(3):
+        board.refresh()
+    assert sorted(looked) == names
+
+
 def test_old_answers_do_not_fit_new_questions(tmp_path):
     round_ = open_round(tmp_path, ["a"])
     with page(tmp_path, "ann") as (_, ann):
