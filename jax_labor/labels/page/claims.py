@@ -43,8 +43,8 @@ def answered_items(run, query: int, reviewer: str) -> int:
     return run(select, (query, reviewer, *CONTENT)).fetchone()["n"]
 
 
-def store_answer(run, claim, entry: Entry) -> tuple[int, int]:
-    """Appends one answer, unless its id is known; by how much the person's (items, ms) grow.
+def store_answer(run, claim, entry: Entry) -> None:
+    """Appends one answer, unless its id is known, and books it on the person's pace.
 
     Raises:
         Refusal: 409, the id is another answer's; 422, there is nothing to undo by that id.
@@ -56,26 +56,37 @@ def store_answer(run, claim, entry: Entry) -> tuple[int, int]:
     if known is not None:
         if tuple(known) != place:
             raise Refusal(409, "id_taken", "An answer of that id was given about another image.")
-        return 0, 0
-    items = 1 if entry.action in CONTENT else _turn(run, claim, entry)
+        return
+    if entry.action not in CONTENT:
+        _turn(run, claim, entry)
+    _book(run, claim, claim["annotator"], int(entry.action in CONTENT), entry.ms)
     run(
         "INSERT INTO answers(id, query, reviewer, annotator, item, action, body, ms, at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (entry.id, *place, entry.item, entry.action, entry.body, entry.ms, time.time()),
     )
-    return items, entry.ms
 
 
-def _turn(run, claim, entry: Entry) -> int:
-    """Undoes or redoes the answer that `entry` names; by how much the count of answers grows."""
+def _book(run, claim, annotator: str, items: int, ms: int) -> None:
+    """Adds to what a person has done in the claim's round."""
+    run(
+        "INSERT INTO paces VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+        " SET items = items + excluded.items, ms = ms + excluded.ms",
+        (claim["round"], annotator, items, ms),
+    )
+
+
+def _turn(run, claim, entry: Entry) -> None:
+    """Undoes or redoes the answer that `entry` names, which may be another person's."""
     undone = int(entry.action == "undo")
     marks = ", ".join("?" * len(CONTENT))
     where = f"id = ? AND query = ? AND reviewer = ? AND action IN ({marks})"
     target = entry.target, claim["query"], claim["reviewer"], *CONTENT
-    if run(f"SELECT 1 FROM answers WHERE {where}", target).fetchone() is None:
+    answer = run(f"SELECT annotator FROM answers WHERE {where}", target).fetchone()
+    if answer is None:
         raise Refusal(422, "unknown_target", f"There is no answer to {entry.action} by that id.")
     changed = run(
         f"UPDATE answers SET undone = ? WHERE {where} AND undone = ?",
         (undone, *target, 1 - undone),
     ).rowcount
-    return (1 - 2 * undone) * changed
+    _book(run, claim, answer["annotator"], (1 - 2 * undone) * changed, 0)
