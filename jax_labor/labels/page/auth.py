@@ -34,7 +34,8 @@ class Auth:
         self._database = database
         self._secret = _digest(secret)
         self._secure = secure
-        self._failures = Failures()
+        # Nobody guesses a token of 192 bits; behind a proxy all people share one address.
+        self._failures = Failures() if secret != database.token() else None
         # Cookies know no port: two servers on one machine must not log each other's pages out.
         self._cookie = f"labor_{_digest(database.token())[:8]}"
         with database.transaction() as run:
@@ -45,11 +46,13 @@ class Auth:
         """Starts a session; returns the cookie's value and its attributes for `set_cookie`.
 
         Raises:
-            Refusal: 403, the token is wrong; 429, it was wrong too often.
+            Refusal: 403, the token is wrong; 429, it is a password and was wrong too often.
         """
-        self._failures.check(address)
+        if self._failures:
+            self._failures.check(address)
         if not hmac.compare_digest(_digest(token), self._secret):
-            self._failures.add(address)
+            if self._failures:
+                self._failures.add(address)
             raise Refusal(403, "wrong_token", "That is not the token this server was started with.")
         value = secrets.token_urlsafe(32)
         until = time.time() + _SESSION_SECONDS
