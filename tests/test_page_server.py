@@ -155,6 +155,21 @@ def test_effort_counts_what_was_undone_too(tmp_path):
     assert (facts["annotator"], facts["labelled"]) == ("ann", 25)
 
 
+def test_who_takes_back_anothers_answer_loses_none_of_their_own(tmp_path):
+    open_round(tmp_path, ["a"])
+    with page(tmp_path, "ann", "bob") as (_, ann, bob):
+        claim = ann.claim()
+        said = [say(item) for item in range(4)]
+        ann.answer(claim, *said)
+        ann.post("release", claim=claim["claim"])
+        claim = bob.claim()
+        undo = [say(0, None, action="undo", target=said[0]["id"]) for _ in range(2)]
+        bob.answer(claim, *undo, say(0, 5))
+        assert (pace(ann), pace(bob)) == ((3, 2.0), (1, 1.5))
+        bob.answer(claim, say(0, None, action="redo", target=said[0]["id"]))
+        assert (pace(ann), pace(bob)) == ((4, 2.0), (1, 2.0))
+
+
 def test_a_log_is_read_a_few_times_and_not_once_an_item():
     class Counted(list):
         times = 0
@@ -213,6 +228,11 @@ def test_many_people_lose_and_double_nothing(tmp_path):
 
 def ann_images(one):
     return one.get("round").json()["images"]
+
+
+def pace(one):
+    about = one.get("round").json()
+    return about["items_by_me"], about["seconds_by_me"]
 
 
 def test_an_expired_claim_stays_until_somebody_takes_it(tmp_path):
@@ -771,6 +791,16 @@ def test_of_answers_in_a_bucket_a_few_are_looked_at_in_turn(tmp_path, monkeypatc
     for _ in range(3):
         board.refresh()
     assert sorted(looked) == names
+
+
+def test_a_finish_after_a_restart_counts_what_was_done_before(tmp_path):
+    open_round(tmp_path)
+    with page(tmp_path, "ann") as (_, ann):
+        ann.do(ann.claim())
+        claim = ann.claim()
+        ann.answer(claim, *(say(item["item"]) for item in claim["items"]))
+    with page(tmp_path, "ann") as (_, ann):
+        assert ann.finish(claim).json() == {"done": 2, "total": 3}
 
 
 def test_old_answers_do_not_fit_new_questions(tmp_path):

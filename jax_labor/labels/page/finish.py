@@ -55,6 +55,7 @@ class Finisher:
             if row is None:
                 raise lost()
             board = self._rounds.board(row["round"])
+            board.refresh()  # after a restart it may never have been
             while before is None and not self._attempt(board, annotator, claim, status):
                 pass
             return {"done": len(board.done), "total": len(board.names)}
