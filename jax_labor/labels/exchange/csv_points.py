@@ -2,8 +2,9 @@
 
 Export writes points.csv with the columns name, row, column, label, guess, status, seconds. Rows and
 columns count from 0; `label` is the class by name, empty while unanswered or unsure; every asked
-point has its row. `status` is "answered", "skipped" or empty (open). On import only the first four
-columns are needed; an image is answered when its status says so or each of its rows has a label.
+point has its row, and an image about which none is asked one row without row and column, for its
+status. `status` is "answered", "skipped" or empty (open). On import only the first four columns are
+needed; an image is answered when its status says so or each of its rows has a label.
 
 Carried: points, unsure (an empty label in an answered image), skipped, seconds. Not carried: masks
 (such a round is refused), annotator, clicks and keys.
@@ -36,12 +37,16 @@ def write(book: Book, out: epath.Path) -> None:
     rows = csv.writer(text)
     rows.writerow([*_NEEDED, "guess", "status", "seconds"])
     for task in book.tasks():
-        for row, column in task.query.points.tolist():
+        about = task.status or "", task.seconds
+        points = task.query.points.tolist()
+        for row, column in points:
             label, guess = (
                 "" if ids[row, column] == IGNORE else book.classes[ids[row, column]]
                 for ids in (task.label, task.query.guess)
             )
-            rows.writerow([task.name, row, column, label, guess, task.status or "", task.seconds])
+            rows.writerow([task.name, row, column, label, guess, *about])
+        if not points:
+            rows.writerow([task.name, "", "", "", "", *about])
     write_text(out / "points.csv", text.getvalue())
 
 
@@ -84,5 +89,5 @@ def _row(book: Book, drawings: dict[str, Drawing], row: dict, where: str) -> Non
         if row["label"]:
             point = int(row["row"]), int(row["column"])
             drawing.points.append((*point, book.class_of(row["label"], where)))
-        else:
+        elif row["row"]:
             drawing.unanswered += 1
