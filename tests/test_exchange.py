@@ -299,6 +299,29 @@ def test_names_as_other_systems_write_them(tmp_path, file_name):
     assert (import_cvat(round_, tmp_path, shapes, file_name) == 0).all()
 
 
+def test_where_label_studio_masks_overlap_the_later_counts_and_is_told_once(tmp_path, caplog):
+    round_ = full_mask(tmp_path, names=("a", "b"))
+    sky, car = np.ones((2, 6, 10), bool)
+    sky[:, 6:] = car[:, :5] = False  # painted by hand: both take a column
+
+    def region(class_name, mask):
+        value = {"format": "rle", "rle": encode_brush(mask), "brushlabels": [class_name]}
+        size = {"original_width": 10, "original_height": 6}
+        return {"type": "brushlabels", "value": value} | size
+
+    regions = [region("sky", sky), region("car", car)]
+    tasks = [
+        {"data": {"name": name}, "annotations": [{"result": result}]}
+        for name, result in (("a", regions), ("b", regions[::-1]))
+    ]
+    (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    import_round(round_, "label_studio", tmp_path, "ann")
+    assert (round_.read_answer("a") == np.where(car, 1, 0)).all()
+    assert (round_.read_answer("b") == np.where(sky, 0, 1)).all()
+    (told,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "12 pixels of 2 images lie under two classes" in told
+
+
 @pytest.mark.parametrize("chosen", ["ground_truth", "newest"])
 def test_of_several_annotations_of_a_task_one_counts(tmp_path, chosen):
     round_ = full_mask(tmp_path)

@@ -109,14 +109,21 @@ def import_round(round_: Round, format: str, source, annotator: str) -> list[str
             " that is still open."
         )
     done = set(round_.answered())
-    found, checked = set(), []
+    found, checked, covered = set(), [], []
     for drawing in kind.read(book, source):
         if drawing.name in found:
             raise UserError(f"{drawing.where}: a second entry of this image. Keep one of them.")
         found.add(drawing.name)
         checked += _check(round_, drawing, annotator, drawing.name in done)
+        covered += [drawing.covered] if drawing.covered else []
     if not found:
         raise UserError(f"{source}: no image in it. Give the file that the tool exported.")
+    if covered:
+        _LOG.warning(
+            "%s: %d pixels of %d images lie under two classes; the mask on top, or else the later"
+            " one, counts",
+            *(source, sum(covered), len(covered)),
+        )
     for answer in checked:
         round_.write_answer(answer.unpack())
     _LOG.info(

@@ -8,6 +8,7 @@ under Label Studio's local file serving with the export folder as its document r
 Carried: points to the pixel at every size (the centre of the pixel in percent), masks, unsure (a
 submitted annotation without the pixel), skipped (a cancelled one), seconds (lead time, of all
 annotations of a task; of several the one marked as ground truth is taken, or else the newest).
+Where brush masks overlap, as neighbours painted by hand do, the later region counts.
 Predictions are never read as answers. Not carried: who answered before, clicks and keys. Brush
 masks are large (about 10 bytes a run), and Label Studio takes files up to 250 MB unless told
 otherwise.
@@ -150,6 +151,7 @@ def _drawing(book: Book, task: dict, where: str) -> Drawing:
         data = task["data"]
         name = book.image_of(data.get("name") or unquote(str(data["image"])), where)
         drawing = book.drawing(name, where)
+        drawing.layered = True
         given = task["annotations"]
         kept = [entry for entry in given if not entry.get("was_cancelled")]
         if given:

@@ -48,6 +48,7 @@ class Drawing:
         seconds: time spent.
         layered: whether a later patch lies on top of an earlier one, as the tool shows them;
             otherwise two classes of one asked pixel are an error.
+        covered: asked pixels on which `compose` took the class of a later patch.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Drawing:
     unanswered: int = 0
     seconds: float = 0.0
     layered: bool = False
+    covered: int = 0
 
     def check_size(self, height, width) -> None:
         """Refuses another size than the image's; a UserError names both."""
@@ -187,6 +189,7 @@ def _paint(
             f"{where}: {clash.sum()} pixels have two classes, the first at row {row}, column"
             f" {column}. Erase one of the two masks there."
         )
+    drawing.covered += int(clash.sum())
     view[patch.mask] = class_id
 
 
