@@ -957,6 +957,23 @@ def test_a_connection_that_does_not_get_its_head_out_is_closed(tmp_path, monkeyp
         assert talking.sock.recv(1) == b""
 
 
+@pytest.mark.parametrize("reads", [False, True])
+def test_who_takes_no_reply_is_let_go_and_who_is_slow_is_not(tmp_path, monkeypatch, reads):
+    monkeypatch.setattr("jax_labor.labels.page.serve._IDLE_SECONDS", 0.5)
+    monkeypatch.setattr("jax_labor.labels.page.app._HEADERS", {"X-Long": "x" * 2**24})
+    with (
+        served(make_page(tmp_path), http=Connection) as address,
+        socket.create_connection(("127.0.0.1", httpx.URL(address).port), timeout=10) as client,
+    ):
+        client.sendall(b"GET /api/round HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        time.sleep(0 if reads else 1.5)
+        size = 0
+        while got := client.recv(2**18):
+            size += len(got)
+            time.sleep(0.02)
+        assert (size > 2**24) == reads
+
+
 def test_a_slow_body_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr("jax_labor.labels.page.serve._IDLE_SECONDS", 0.1)
     app = make_page(tmp_path)

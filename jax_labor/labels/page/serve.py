@@ -110,10 +110,10 @@ def _run(app, listening: socket.socket, certificate: str | None, key: str | None
 
 
 class Connection(AutoHTTPProtocol):
-    """One that does not get its request's head out is closed: uvicorn would count it for ever.
+    """One that does not get its request's head out, or that does not take its reply, is closed.
 
-    A request whose head is there has a limit for its body in the application, and a connection
-    between two requests one of uvicorn's.
+    uvicorn would count it among its few for ever. A request whose head is there has a limit for its
+    body in the application, and a connection between two requests one of uvicorn's.
     """
 
     def connection_made(self, transport):
@@ -129,9 +129,30 @@ class Connection(AutoHTTPProtocol):
         elif self._deadline.cancelled():
             self._wait()
 
+    def pause_writing(self):
+        """From here on the client has to take something of what is written in every while."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self):
+        """It has taken nearly all of it."""
+        super().resume_writing()
+        self._stalled.cancel()
+
     def _wait(self):
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(_IDLE_SECONDS, self.transport.close)
+
+    def _watch(self):
+        left = self.transport.get_write_buffer_size()
+        loop = asyncio.get_running_loop()
+        self._stalled = loop.call_later(_IDLE_SECONDS, self._look, left)
+
+    def _look(self, left):
+        if self.transport.get_write_buffer_size() == left:
+            self.transport.abort()  # to close it would wait for the client
+        else:
+            self._watch()
 
 
 def _database_path(workdir, database: str | None) -> str:
