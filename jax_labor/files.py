@@ -124,6 +124,14 @@ def remove_parts(folder: epath.PathLike) -> None:
             part.unlink()
 
 
+def files_ending(folder: epath.Path, suffix: str) -> list[epath.Path]:
+    """Files of `folder` whose name ends in `suffix`, in capitals or not, by name.
+
+    epath's own `glob` takes a [ in the folder's name for a part of the pattern.
+    """
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == suffix)
+
+
 def write_bytes(path: epath.PathLike, content: bytes) -> None:
     """Write `content` to `path`; atomic, and with the errors of `write_with`."""
     write_with(path, lambda stream: stream.write(content))

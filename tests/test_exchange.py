@@ -167,12 +167,16 @@ def test_label_ids_need_a_table(tmp_path):
         export_round(round_, "png_label_ids", tmp_path / "out")
 
 
-def test_a_png_in_capitals_is_an_answer_too(tmp_path):
+@pytest.mark.parametrize(
+    ("format", "file"), [("png", "labels/a.b-1.png"), ("labelme", "images/a.b-1.json")]
+)
+def test_a_file_in_capitals_in_a_folder_with_brackets_is_an_answer_too(tmp_path, format, file):
     round_ = full_of_everything(tmp_path / "round", POINTS)
-    export_round(round_, "png", tmp_path / "out")
-    (tmp_path / "out/labels/a.b-1.png").rename(tmp_path / "out/labels/a.b-1.PNG")
+    out = tmp_path / "[lab]"
+    export_round(round_, format, out)
+    (out / file).rename((out / file).with_suffix((out / file).suffix.upper()))
     copy = copy_questions(round_, tmp_path / "copy")
-    assert "a.b-1" in import_round(copy, "png", tmp_path / "out", "somebody")
+    assert "a.b-1" in import_round(copy, format, out, "somebody")
 
 
 def test_a_palette_png_holds_the_same_ids_and_the_colours(tmp_path):

@@ -1,7 +1,9 @@
 """What labelling costs people, from the answer files of a run's rounds alone."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -28,21 +30,24 @@ def human_answers(round_: Round) -> list[dict]:
     another tool): `seconds`, `clicks` and `keys` are then None; so those of `review`, which every
     image with a reviewer has.
     """
-    found = []
-    for name in round_.answered():
-        facts = round_.answer_facts(name)
-        if facts["annotator"] in PROGRAMS:
-            continue
-        facts = _UNSAID | facts
-        if facts["labelled"] is None:
-            facts["labelled"] = int((round_.read_answer(name) != IGNORE).sum())
-        facts["items"] = final_items(facts["items"] or ())
-        facts |= _effort(facts)
-        # An older file has the review's effort in its sums, and no `review`.
-        reviewed = facts["reviewer"] is not None
-        facts["review"] = _effort(facts["review"] or {}) if reviewed else None
-        found.append(facts)
-    return found
+    with ThreadPoolExecutor() as pool:  # in a bucket each takes as long as many on a disk
+        found = pool.map(functools.partial(_human_answer, round_), round_.answered())
+        return [facts for facts in found if facts is not None]
+
+
+def _human_answer(round_: Round, name: str) -> dict | None:
+    facts = round_.answer_facts(name)
+    if facts["annotator"] in PROGRAMS:
+        return None
+    facts = _UNSAID | facts
+    if facts["labelled"] is None:
+        facts["labelled"] = int((round_.read_answer(name) != IGNORE).sum())
+    facts["items"] = final_items(facts["items"] or ())
+    facts |= _effort(facts)
+    # An older file has the review's effort in its sums, and no `review`.
+    reviewed = facts["reviewer"] is not None
+    facts["review"] = _effort(facts["review"] or {}) if reviewed else None
+    return facts
 
 
 def _effort(facts: dict) -> dict:

@@ -24,7 +24,7 @@ from etils import epath
 from PIL import Image
 
 from jax_labor.errors import UserError
-from jax_labor.files import write_json
+from jax_labor.files import files_ending, write_json
 from jax_labor.labels.exchange.book import Book, Shape, Task
 from jax_labor.labels.exchange.marks import Drawing, Patch, box, polygon
 from jax_labor.labels.exchange.source import read_json, well_formed
@@ -43,7 +43,7 @@ def write(book: Book, out: epath.Path) -> None:
 def read(book: Book, source: epath.Path) -> Iterator[Drawing]:
     """One drawing per JSON file in the folder `source` (in its images/, if any), or of one file."""
     folder = source / "images" if (source / "images").is_dir() else source
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else [folder]:
+    for path in files_ending(folder, ".json") if folder.is_dir() else [folder]:
         yield _drawing(book, read_json(path), path)
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 
 from jax_labor.classes import IGNORE, TABLES, ClassTable, apply_id_map
 from jax_labor.errors import UserError
-from jax_labor.files import write_bytes
+from jax_labor.files import files_ending, write_bytes
 from jax_labor.labels.exchange.book import Book
 from jax_labor.labels.exchange.marks import Drawing, class_patches
 from jax_labor.labels.exchange.source import read_bytes
@@ -64,7 +64,7 @@ def read(book: Book, source: epath.Path, label_ids: bool = False) -> Iterator[Dr
     """One drawing per PNG in the folder `source` (in its labels/, if any), or of one file."""
     table = _table(book) if label_ids else None
     folder = source / "labels" if (source / "labels").is_dir() else source
-    for path in _pngs(folder) if folder.is_dir() else [folder]:
+    for path in files_ending(folder, ".png") if folder.is_dir() else [folder]:
         drawing = book.drawing(book.image_of(path.name, f"{path}"), f"{path}")
         label = _read(path, drawing)
         if table is not None:
@@ -78,10 +78,6 @@ def read(book: Book, source: epath.Path, label_ids: bool = False) -> Iterator[Dr
             )
         drawing.patches, drawing.status = list(class_patches(np.uint8(label))), ANSWERED
         yield drawing
-
-
-def _pngs(folder: epath.Path) -> list[epath.Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
 
 
 def _table(book: Book) -> ClassTable:
