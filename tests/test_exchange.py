@@ -14,7 +14,6 @@ from rounds_for_exchange import (
 )
 
 from jax_labor.errors import UserError
-from jax_labor.labels import exchange
 from jax_labor.labels.exchange import FORMATS, export_round, import_round
 from jax_labor.labels.exchange.brush import encode_brush
 from jax_labor.labels.store import FULL, MASK, POINTS, SKIPPED, Answer
@@ -33,14 +32,6 @@ PAIRS = [
 def quick_files(monkeypatch):
     """Many small files are written here; that each reaches the disk is not the subject."""
     monkeypatch.setattr("os.fsync", lambda _: None)
-
-
-@pytest.fixture
-def warned(monkeypatch):
-    """What an import warns of; whatever a command in another test did to the log's handlers."""
-    found = []
-    monkeypatch.setattr(exchange._LOG, "warning", lambda text, *args: found.append(text % args))
-    return found
 
 
 def there_and_back(round_, format, folder):
@@ -312,7 +303,7 @@ def test_names_as_other_systems_write_them(tmp_path, file_name):
     assert (import_cvat(round_, tmp_path, shapes, file_name) == 0).all()
 
 
-def test_where_label_studio_masks_overlap_the_later_counts_and_is_told_once(tmp_path, warned):
+def test_where_label_studio_masks_overlap_the_later_counts_and_is_told_once(tmp_path, caplog):
     round_ = full_mask(tmp_path, names=("a", "b"))
     sky, car = np.ones((2, 6, 10), bool)
     sky[:, 6:] = car[:, :5] = False  # painted by hand: both take a column
@@ -331,8 +322,8 @@ def test_where_label_studio_masks_overlap_the_later_counts_and_is_told_once(tmp_
     import_round(round_, "label_studio", tmp_path, "ann")
     assert (round_.read_answer("a") == np.where(car, 1, 0)).all()
     assert (round_.read_answer("b") == np.where(sky, 0, 1)).all()
-    (warning,) = warned
-    assert "12 pixels of 2 images lie under two classes" in warning
+    (told,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "12 pixels of 2 images lie under two classes" in told
 
 
 @pytest.mark.parametrize("chosen", ["ground_truth", "newest"])
@@ -370,7 +361,7 @@ PARTS = {  # the file, what answers one question in it, what says that the image
 
 
 @pytest.mark.parametrize("format", PARTS)
-def test_an_image_answered_in_part_stays_open_until_it_is_said_to_be_done(tmp_path, warned, format):
+def test_an_image_answered_in_part_stays_open_until_it_is_said_to_be_done(tmp_path, caplog, format):
     mask = np.eye(4, dtype=bool)
     round_ = make_round(tmp_path, POINTS, {"a": mask}, ("sky", "car"), np.random.default_rng(0))
     export_round(round_, format, tmp_path / "out")
@@ -378,8 +369,7 @@ def test_an_image_answered_in_part_stays_open_until_it_is_said_to_be_done(tmp_pa
     path = tmp_path / "out" / file
     path.write_text(path.read_text().replace(*one, 1))
     assert import_round(round_, format, path, "ann") == []
-    (warning,) = warned
-    assert "3 of its questions are unanswered, so it stays open" in warning
+    assert "3 of its questions are unanswered, so it stays open" in caplog.text
     path.write_text(path.read_text().replace(*done, 1))
     assert import_round(round_, format, path, "ann") == ["a"]
     assert (round_.read_answer("a") == 1).sum() == 1
