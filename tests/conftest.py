@@ -1,5 +1,6 @@
 """Strict settings for every test: several host devices, no silent rank promotion."""
 
+import logging
 import os
 import runpy
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import small  # noqa: F401 - before the flags change
 
+from jax_labor.data import preparation
 from jax_labor.engine.startup import compile_faster
 
 jax.config.update("jax_num_cpu_devices", 4)
@@ -74,6 +76,24 @@ def forgotten_programs():
     """Every compiled program maps memory: thousands in one process end at the system's limit."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def log_given_back():
+    """A command that a test calls in this process takes our log away from caplog."""
+    ours = logging.getLogger("jax_labor")
+    before = ours.handlers, ours.propagate, ours.level
+    yield
+    ours.handlers, ours.propagate, level = before
+    ours.setLevel(level)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def no_hashes_at_home(monkeypatch, tmp_path_factory):
+    """What files hold is remembered there where the folder of prepared data cannot be written."""
+    monkeypatch.setattr(preparation, "CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture

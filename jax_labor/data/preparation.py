@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 _METADATA_FILE = "metadata.json"
 _HASHES_FILE = "hashes.json"  # of the files of all roots of a data set
 _INCOMPLETE = "incomplete."
-_CACHE = "~/.cache/jax_labor"  # where hashes are kept if the folder of prepared data is read-only
+CACHE = "~/.cache/jax_labor"  # where hashes are kept if the folder of prepared data is read-only
 
 
 def _read_metadata(folder: Path) -> dict:
@@ -41,7 +41,7 @@ def prepared(source: Source, split: str, data_dir: str | None, drop_bad: bool) -
     root = _root(data_dir)
     listing = source.scan(split)
     # Prepared data is found by the digest of all that decides what is in it.
-    places = root / source.name, Path(os.path.expanduser(_CACHE)) / source.name
+    places = root / source.name, Path(os.path.expanduser(CACHE)) / source.name
     hashes = hash_files(listing.files, *(place / _HASHES_FILE for place in places))
     digest = source.digest(listing, split, hashes)
     folder = root / source.name / f"{source.table.name}-{split}-{digest}" / VERSION
