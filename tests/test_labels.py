@@ -1,16 +1,18 @@
 import json
 from decimal import Decimal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny_data
+from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import spl
 from jax_labor.classes import get_table
 from jax_labor.errors import UserError
 from jax_labor.experiments.kept_rounds import check_kept, check_opened
-from jax_labor.experiments.labor import AnswersByIndex, _check_names
+from jax_labor.experiments.labor import AnswersByIndex, _answered_round, _check_names
 from jax_labor.experiments.phases import labor_phases
 from jax_labor.labels import oracle
 from jax_labor.labels.budget import check_budget, round_budget, share_of
@@ -80,6 +82,16 @@ def test_answers_by_index_are_the_ledgers(tmp_path, rng):
     for index, name in [(0, "b"), (1, "a"), (1, "a")]:
         np.testing.assert_array_equal(answers(index), ledger.label(name), strict=True)
     assert answers(2) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_round_without_a_question_is_warned_of(tmp_path, rng, caplog, share):
+    """A mask may be empty where the classifiers agree; training then goes on without labels."""
+    round_ = open_round(tmp_path, 0, {"a": np.arange(20).reshape(4, 5) < 20 * share}, rng)
+    oracle.answer(round_, lambda _: np.zeros((4, 5), np.uint8))
+    session = SimpleNamespace(workdir=tmp_path, config=ConfigDict({"annotator": "oracle"}))
+    _answered_round(session, SimpleNamespace(round=0))
+    assert ("round 0 asked about no pixel" in caplog.text) == (share == 0)
 
 
 def test_the_ledger_joins_rounds_and_ignores_later_ones(tmp_path, rng):

@@ -83,6 +83,12 @@ def _answered_round(session: Session, phase: Phase) -> Ledger:
     from_main(lambda: _take(round_, session.config.annotator))
     ledger = Ledger(session.workdir, phase.round + 1)
     _LOG.info("round %d: %d pixels asked in all rounds", phase.round, ledger.total)
+    if not ledger.by_round[-1]:
+        _LOG.warning(
+            "round %d asked about no pixel: its budget holds none, or the classifiers agree"
+            " everywhere (config.loss.discrepancy drives them apart)",
+            phase.round,
+        )
     return ledger
 
 
