@@ -269,12 +269,20 @@ def test_a_path_that_orbax_takes_for_a_pattern_is_refused(tmp_path, name, monkey
     assert not (tmp_path / name / "run").exists()
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ESTALE, "Stale file handle"), MemoryError()])
-def test_what_is_wrong_with_the_machine_sets_no_checkpoint_aside(tmp_path, monkeypatch, error):
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (OSError(errno.ESTALE, "Stale file handle"), UserError, "3 cannot be read now .*Stale"),
+        (MemoryError("no more"), MemoryError, "no more"),
+    ],
+)
+def test_what_is_wrong_with_the_machine_sets_no_checkpoint_aside(
+    tmp_path, monkeypatch, error, kind, message
+):
     saved(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "_read", Mock(side_effect=error))
-        with Checkpoints(tmp_path) as checkpoints, pytest.raises((UserError, MemoryError)):
+        with Checkpoints(tmp_path) as checkpoints, pytest.raises(kind, match=message):
             checkpoints.restore(small(0))
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.restore(small(0))[0] == 3

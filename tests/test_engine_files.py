@@ -235,6 +235,13 @@ def test_hashes_are_kept_where_they_can_be_written(tmp_path, caplog, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(hashes, "_hash", None)  # reading the file again would call it
         assert hash_files([path, path], shared, own) == [digest, digest]
+    memory, stale = tmp_path / "hashes.json", files.read_json(own)
+    Path(path).write_bytes(b"abcd")  # while the folder can be written
+    (digest,) = hash_files([path], memory, own)
+    assert files.read_json(own) == stale
+    with monkeypatch.context() as patch:
+        patch.setattr(hashes, "_hash", None)
+        assert hash_files([path], memory, own) == [digest]
     assert hash_files([path], shared) == [digest]
     (warning,) = caplog.records
     assert "a.png/hashes.json cannot be written: every start reads all" in warning.getMessage()

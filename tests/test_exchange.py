@@ -369,7 +369,25 @@ def test_an_image_answered_in_part_stays_open_until_it_is_said_to_be_done(tmp_pa
     path = tmp_path / "out" / file
     path.write_text(path.read_text().replace(*one, 1))
     assert import_round(round_, format, path, "ann") == []
-    assert "3 of its questions are unanswered, so it stays open" in caplog.text
+    assert "3 of its questions are unanswered, and 3 pixels have no class, so it" in caplog.text
     path.write_text(path.read_text().replace(*done, 1))
     assert import_round(round_, format, path, "ann") == ["a"]
     assert (round_.read_answer("a") == 1).sum() == 1
+
+
+@pytest.mark.parametrize("columns", [3, 4])
+def test_a_piece_that_is_drawn_over_is_answered(tmp_path, columns):
+    """As the docstring of labelme has it; its own shape then keeps the label "unanswered"."""
+    mask = np.zeros((6, 10), bool)
+    mask[1:3, 2:6] = True
+    round_ = make_round(tmp_path, MASK, {"a": mask}, ("sky", "car"), np.random.default_rng(0))
+    export_round(round_, "labelme", tmp_path / "out")
+    path = tmp_path / "out/images/a.json"
+    content = json.loads(path.read_text())
+    for label, left, right in (("sky", 2, 4), ("car", 4, 2 + columns)):
+        shape = {"label": label, "shape_type": "rectangle", "points": [[left, 1], [right, 3]]}
+        content["shapes"].append(shape)
+    path.write_text(json.dumps(content))
+    assert import_round(round_, "labelme", path, "ann") == (["a"] if columns == 4 else [])
+    if columns == 4:
+        assert round_.read_answer("a")[1:3, 2:6].tolist() == [[0, 0, 1, 1]] * 2

@@ -961,6 +961,13 @@ def test_a_connection_that_does_not_get_its_head_out_is_closed(tmp_path, monkeyp
 def test_who_takes_no_reply_is_let_go_and_who_is_slow_is_not(tmp_path, monkeypatch, reads):
     monkeypatch.setattr("jax_labor.labels.page.serve._IDLE_SECONDS", 0.5)
     monkeypatch.setattr("jax_labor.labels.page.app._HEADERS", {"X-Long": "x" * 2**24})
+    made, limits = Connection.connection_made, []
+
+    def noted(self, transport):
+        made(self, transport)
+        limits.append(transport.get_write_buffer_limits())
+
+    monkeypatch.setattr(Connection, "connection_made", noted)
     with (
         served(make_page(tmp_path), http=Connection) as address,
         socket.create_connection(("127.0.0.1", httpx.URL(address).port), timeout=10) as client,
@@ -972,6 +979,7 @@ def test_who_takes_no_reply_is_let_go_and_who_is_slow_is_not(tmp_path, monkeypat
             size += len(got)
             time.sleep(0.02)
         assert (size > 2**24) == reads
+    assert limits == [(0, 1)]  # of a reply that is nearly taken, too
 
 
 def test_a_slow_body_is_waited_for(tmp_path, monkeypatch):

@@ -109,7 +109,7 @@ def numbers(config, prefix=""):
 
 @pytest.mark.parametrize(("setting", "value"), list(numbers(common.base())))
 def test_no_number_is_negative_or_not_finite(setting, value):
-    for wrong in (-1,) if type(value) is int else (-1.0, math.nan, math.inf):
+    for wrong in (-1, None) if type(value) is int else (-1.0, math.nan, math.inf, None):
         config = spl.get_config("demo")
         config.rounds.strategy = "ripu"  # which alone reads radius and pick
         checked(config)

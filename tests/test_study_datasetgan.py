@@ -145,7 +145,8 @@ def test_methods_that_do_not_go_together(methods, message):
         (["a"], "'a' is no seed"),
         (["-1"], "'-1' is no seed"),
         (["0", ""], "'' is no seed"),
-        (["1", "01"], "--seeds=1,01: .* none of them twice"),
+        (["1", "1"], "--seeds=1,1: .* none of them twice"),
+        (["1", "01"], "'01' is no seed"),
     ],
 )
 def test_seeds_that_are_none_are_refused_before_any_run(seeds, message):

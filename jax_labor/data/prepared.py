@@ -122,7 +122,8 @@ class PreparedRecords:
 
     @property
     def all_void(self) -> bool:
-        """Whether no pixel has a class; of records chosen by name, labels are read till one has."""
+        """Whether no pixel has a class, as without labels; of records chosen by name, labels are
+        read till one has."""
         if self._class_pixels is not None:
             return not self._class_pixels.any()
         indices = range(len(self) if self.has_labels else 0)

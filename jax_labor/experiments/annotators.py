@@ -92,10 +92,10 @@ def truth_of(target) -> Truth:
 
 def check_has_truth(target) -> None:
     """Raises a UserError for a target without labels, which only people could answer about."""
-    if not target.has_labels:
+    if target.all_void:
         raise UserError(
-            "ground truth is to answer, but config.data.target has no labels: choose a labelled"
-            " split, or let people answer with --config.annotator=people."
+            "ground truth is to answer, but config.data.target has no labels, or all are void:"
+            " choose a labelled split, or let people answer with --config.annotator=people."
         )
 
 

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 
+from jax_labor.engine.config import flatten
 from jax_labor.errors import UserError
 
+_MAYBE_NONE = ("size",)  # of a view or a data set: as its images are
 _LEAST = {
     **dict.fromkeys(("train.log_every", "train.keep"), 1),
     **dict.fromkeys(("train.checkpoint_every", "train.pictures"), 0),
@@ -48,6 +50,9 @@ def check_run(config) -> None:
     Raises:
         UserError: naming the setting and what it may be.
     """
+    for name, value in flatten(config.to_dict()).items():
+        if value is None and name.rpartition(".")[2] not in _MAYBE_NONE:
+            raise UserError(f"config.{name} is None: give it a value.")
     check_least(config, _LEAST)
     if not 0 <= config.seed < 2**32:  # JAX would drop the higher bits
         raise UserError(f"config.seed is {config.seed}: use 0 to {2**32 - 1}.")

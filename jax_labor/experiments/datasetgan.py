@@ -24,7 +24,7 @@ from jax_labor.experiments.assembly import (
     check_classes,
     load_domain,
 )
-from jax_labor.experiments.bounds import check_least, check_run
+from jax_labor.experiments.bounds import check_least
 from jax_labor.experiments.checks import check_training, train_view
 from jax_labor.experiments.finish import finish
 from jax_labor.experiments.generator_file import OpenGenerator
@@ -65,7 +65,6 @@ def run(config, workdir: str, force: bool = False) -> dict:
 
 def _check_settings(config) -> None:
     """Refuses settings of any part before the first begins: people label in between."""
-    check_run(config)
     check_annotator(config.annotator, SEGMENTER)
     check_least(config, dict.fromkeys(("samples.count", "samples.candidates"), 1))
     check_least(config, {"generator.psi": 0, "generator.cutoff": 0})

@@ -21,7 +21,7 @@ _LEAST = {
     **dict.fromkeys(("network.z_dim", "network.w_dim", "network.mapping_layers"), 1),
     **dict.fromkeys(("network.conv_clamp", "network.low_precision_blocks"), 0),
     **dict.fromkeys(("loss.r1_gamma", "loss.path_weight", "average.kimg", "average.ramp"), 0),
-    **dict.fromkeys(("distance.images", "train.psi"), 0),
+    **dict.fromkeys(("distance.images", "train.psi", "train.pictures_every"), 0),
 }
 _OPTIMIZERS = ("generator_optimizer", "discriminator_optimizer")
 

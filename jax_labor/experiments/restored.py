@@ -119,7 +119,7 @@ def evaluate(
     # First, where the data need not say how many classes there are: it may have to be prepared.
     opened = _open_network(config, workdir, known.num_classes, step) if known else None
     records = load_domain(config, "eval")
-    if (not records.has_labels or records.all_void) and not predictions:
+    if records.all_void and not predictions:
         raise UserError(
             f"config.data.eval ({records.description}) has no labels to evaluate against, or all"
             " are void: choose a labelled split, or ask for --predictions."

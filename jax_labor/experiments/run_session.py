@@ -15,7 +15,6 @@ from jax_labor.engine.profile import Profiler
 from jax_labor.engine.report import Progress, Reporter
 from jax_labor.engine.signals import StopFlag, agreed
 from jax_labor.engine.workdir import take
-from jax_labor.experiments.bounds import check_run
 from jax_labor.steps import parallel
 
 # Settings that may change between a start and its resume: they do not change what is computed.
@@ -51,7 +50,6 @@ class RunSession:
     def __init__(self, config, workdir: str, free: tuple[str, ...], force: bool):
         self.config, self.workdir = config, epath.Path(workdir)
         self.is_main = jax.process_index() == 0
-        check_run(config)
         take(workdir, config.to_dict(), free, force)
 
     def _open(self, steps: int) -> None:

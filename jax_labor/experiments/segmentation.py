@@ -14,10 +14,10 @@ def run(config, workdir: str, force: bool = False) -> dict:
     """
 
     def check(data):
-        if config.loss.target and not data.target.has_labels:
+        if config.loss.target and data.target.all_void:
             raise UserError(
-                "config.loss.target is above 0, but config.data.target has no labels: choose a"
-                " labelled split, or train with configs/segmentation.py:source."
+                "config.loss.target is above 0, but config.data.target has no labels, or all are"
+                " void: choose a labelled split, or train with configs/segmentation.py:source."
             )
 
     with Session(config, workdir, segmentation_phases(config), force, check) as session:

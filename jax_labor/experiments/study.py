@@ -67,11 +67,13 @@ class Study:
 
         In the order of `methods`, then in that of the tables above; by rising seed.
         """
-        runs = [path.parent.name.rpartition("-") for path in self.workdir.glob("*/results.json")]
-        seeds = sorted((seed for _, _, seed in runs if seed.isdecimal()), key=int)
-        order = dict.fromkeys((*self.methods, *LABOR, *DATASETGAN))
-        found = {m: [s for s in dict.fromkeys(seeds) if (m, "-", s) in runs] for m in order}
-        return {method: seeds for method, seeds in found.items() if seeds}
+        found = {}
+        for method in dict.fromkeys((*self.methods, *LABOR, *DATASETGAN)):
+            runs = self.workdir.glob(f"{method}-*/results.json")
+            seeds = (path.parent.name.removeprefix(f"{method}-") for path in runs)
+            if seeds := sorted(filter(str.isdecimal, seeds), key=int):
+                found[method] = seeds
+        return found
 
     def _kept(self) -> dict[str, str]:
         """What `hold` wrote down, once a run has begun with it."""
@@ -204,7 +206,7 @@ def _check_list(flag: str, words: Sequence[str], values: Iterable) -> None:
 
 
 def _check_seeds(seeds: Sequence[str]) -> None:
-    if wrong := [seed for seed in seeds if not seed.isdecimal()]:
+    if wrong := [s for s in seeds if not s.isdecimal() or s != str(int(s))]:
         raise UserError(f"--seeds: {wrong[0]!r} is no seed: give whole numbers from 0, as 0,1,2.")
     _check_list("--seeds", seeds, map(int, seeds))
 

@@ -26,14 +26,14 @@ def hash_files(paths: Sequence[str], *memories: Path) -> list[str]:
       memories: JSON files of what is known, {path: [bytes, time of change, hash]}, begun anew where
         they are damaged; the first that can be written is.
     """
-    known = {}
-    for memory in memories:
-        with contextlib.suppress(OSError, UserError):
-            known |= _sound(files.read_json(memory))
+    kept = [_read(memory) for memory in memories]
     paths = [os.path.abspath(path) for path in paths]
     with ThreadPoolExecutor(_THREADS) as pool:  # on a network disk a look takes long
         parts = pool.map(_marks, [paths[first::_THREADS] for first in range(_THREADS)])
         marks = {path: mark for part in parts for path, mark in part.items()}
+        known = {path: entry for memory in reversed(kept) for path, entry in memory.items()}
+        for memory in kept:  # of which one may be out of date
+            known |= {path: entry for path, entry in memory.items() if entry[:2] == marks.get(path)}
         changed = [path for path in paths if known.get(path, [])[:2] != marks[path]]
         if changed:
             _LOG.info("reading %d files to see what is in them", len(changed))
@@ -41,6 +41,12 @@ def hash_files(paths: Sequence[str], *memories: Path) -> list[str]:
             known |= {path: [*marks[path], digest] for path, digest in found}
             _remember(memories, _sound(known))
     return [known[path][2] for path in paths]
+
+
+def _read(memory: Path) -> dict[str, list]:
+    with contextlib.suppress(OSError, UserError):
+        return _sound(files.read_json(memory))
+    return {}
 
 
 def _marks(paths: Sequence[str]) -> dict[str, list[int]]:

@@ -15,7 +15,7 @@ from jax_labor.files import write_bytes
 from jax_labor.labels.answer_checks import annotator_name
 from jax_labor.labels.exchange import coco, csv_points, cvat, label_studio, labelme, png
 from jax_labor.labels.exchange.book import Book
-from jax_labor.labels.exchange.marks import Drawing, compose
+from jax_labor.labels.exchange.marks import Drawing, compose, silent
 from jax_labor.labels.store import SKIPPED, Answer, Round
 
 _LOG = logging.getLogger(__name__)
@@ -150,15 +150,16 @@ def _check(round_: Round, drawing: Drawing, annotator: str, done: bool) -> list[
     """The answer that a drawing means; none when it is open or stands already."""
     status = drawing.outcome
     if status is None:
-        if drawing.marked:
-            _LOG.warning(
-                "%s: %d of its questions are unanswered, so it stays open. Answer them, or mark the"
-                " image as answered",
-                *(drawing.where, drawing.unanswered),
-            )
         return []
     query = round_.read_query(drawing.name)
     label, outside = compose(drawing, query)
+    if drawing.status is None and drawing.unanswered and (left := silent(drawing, query, label)):
+        _LOG.warning(
+            "%s: %d of its questions are unanswered, and %d pixels have no class, so it stays open."
+            " Answer them, or mark the image as answered",
+            *(drawing.where, drawing.unanswered, left),
+        )
+        return []
     if outside:
         _LOG.warning("%s: %d pixels were not asked and are left out", drawing.where, outside)
     if status != SKIPPED and (left := int(query.asked.sum() - (label != IGNORE).sum())):

@@ -5,8 +5,9 @@ no predictions and forgets who drew an imported shape, so a question is a shape 
 (a point, or the mask of a piece) with a select attribute `class`, "unanswered" at first, and the
 model's guess in the attribute `suggestion`; in the attribute annotation mode a key answers each.
 A piece of several classes is drawn over with masks labelled with the classes. The tags "answered"
-and "skipped" speak for the whole image, other tags for nothing here; without them an image with a
-question left unanswered stays open. A name that is a class already gets an underscore.
+and "skipped" speak for the whole image, other tags for nothing here; without them an image stays
+open of which a question is left unanswered and not drawn over. A name that is a class already gets
+an underscore.
 
 Carried: points, masks, polygons and boxes (as pixels; what has a higher z_order, or comes later,
 lies on top), unsure, skipped. Labels go by name: class 0 stays a

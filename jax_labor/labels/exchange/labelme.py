@@ -4,8 +4,8 @@ Export writes images/NAME.json; open the folder images in labelme. labelme has n
 question is a shape (a point, or the mask of a piece) labelled "unanswered" whose description says
 the model's guess; answering is giving the shape a class as its label, or "unsure". A piece of
 several classes is drawn over with masks or polygons of the classes. The image's flags "answered"
-and "skipped" speak for the whole image; without them an image with a question left unanswered stays
-open. A name that is a class already gets an underscore.
+and "skipped" speak for the whole image; without them an image stays open of which a question is
+left unanswered and not drawn over. A name that is a class already gets an underscore.
 
 Carried: points, masks, polygons and rectangles (as pixels; a later shape lies on top of an earlier
 one), unsure, skipped. Not carried: the

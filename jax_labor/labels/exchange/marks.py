@@ -44,7 +44,7 @@ class Drawing:
         points: (row, column, class); class 255 says "unsure".
         patches: (patch, class); class 255 says "unsure".
         status: "answered" or "skipped" where the file says so; None leaves it to the marks.
-        unanswered: how many questions came back without an answer.
+        unanswered: how many questions came back without an answer of their own.
         seconds: time spent.
         layered: whether a later patch lies on top of an earlier one, as the tool shows them;
             otherwise two classes of one asked pixel are an error.
@@ -77,12 +77,12 @@ class Drawing:
 
     @property
     def outcome(self) -> str | None:
-        """ "answered", "skipped", or None when nothing or only a part was done: it stays open."""
+        """ "answered", "skipped", or None when nothing was done: it stays open."""
         if self.status == SKIPPED and self.marked:
             raise UserError(
                 f"{self.where}: skipped, yet it has annotations: take back one or the other."
             )
-        return self.status or (ANSWERED if self.marked and not self.unanswered else None)
+        return self.status or (ANSWERED if self.marked else None)
 
 
 def split(ids: np.ndarray, empty: int = 0) -> Iterator[Patch]:
@@ -169,6 +169,20 @@ def compose(drawing: Drawing, query: Query) -> tuple[np.ndarray, int]:
     label[~query.asked] = IGNORE
     _dot(label, drawing, query)
     return label, outside
+
+
+def silent(drawing: Drawing, query: Query, label: np.ndarray) -> int:
+    """Asked pixels of which the drawing says nothing, not even that it is unsure.
+
+    `label` uint8[H, W] is what `compose` made of it: masks of classes may cover a question whose
+    own shape nobody answered.
+    """
+    said = label != IGNORE
+    for row, column, _ in drawing.points:
+        said[row, column] = True
+    for patch, _ in drawing.patches:
+        said[patch.window] |= patch.mask
+    return int((query.asked & ~said).sum())
 
 
 def _paint(

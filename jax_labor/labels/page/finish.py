@@ -163,7 +163,9 @@ def _joined(first: list[dict], second: list[dict]) -> list[dict]:
     joined = {item["item"]: _UNSAID | item for item in first if "item" in item}
     for item in second:
         earlier = joined.get(item["item"])
-        if earlier is not None:
+        if earlier is None:
+            item |= dict.fromkeys(_SUMS, 0)
+        else:
             changed = any(item[key] != earlier[key] for key in ("action", "class"))
             item |= {key: earlier[key] for key in _FIRSTS}
             item["corrected"] = earlier["corrected"] or (earlier["accepted"] and changed)
