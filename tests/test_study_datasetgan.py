@@ -199,6 +199,7 @@ def test_runs_of_a_study_never_have_different_settings(tmp_path):
     begin("supervised-0")
     hold("--compilation_cache=c", "--config.train.steps=3", factory=["--config.x=2"])
     hold("--config.train.steps=3", methods=["supervised"])
+    hold("--config.train.steps=3", "--force", methods=["supervised"])
     with pytest.raises(UserError, match="- --config.train.steps: was 3, now 4\n.*another --work"):
         hold("--config.train.steps=4")
     with pytest.raises(UserError, match="- --config.train.steps: was 3, now absent"):

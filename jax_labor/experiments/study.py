@@ -32,8 +32,8 @@ NEEDS = {
 # Given to every run, they would make the runs of two methods or seeds the same one.
 _OWN = {"--config", "--workdir", "--config.seed", "--config.rounds.strategy", "--config.start_from"}
 _ASKED, _KIND, _OF_DATASETGAN = "asked.json", "--methods", "DatasetGAN's"
-# Flags that may change between two starts: they do not change what a run computes.
-FREE = ("--compilation_cache", *(f"--config.{name}" for name in run_session.FREE))
+# Flags that may change between two starts: they do not change what a run computes, or are to.
+FREE = ("--compilation_cache", "--force", *(f"--config.{name}" for name in run_session.FREE))
 
 
 @dataclasses.dataclass(frozen=True)
