@@ -13,6 +13,7 @@ import numpy as np
 from jax_labor.errors import UserError, unknown
 
 IGNORE = 255
+OWN = "own"
 _UNKNOWN = -1
 
 
@@ -264,6 +265,24 @@ def check_same_classes(
     if tuple(names) != tuple(others):
         first, second = ", ".join(names), ", ".join(others)
         raise UserError(f"{what} has the classes {first}, but {other} has {second}: {remedy}")
+
+
+def is_own(classes: str) -> bool:
+    """Whether `classes` names no table but stands for the one that the data brings."""
+    return classes in (OWN, "")
+
+
+def own_or_named(classes: str, own: ClassTable, what: str, remedy: str) -> ClassTable:
+    """`own`, the table that `what` brings, where `is_own`; else the table called `classes`.
+
+    Raises:
+      UserError: there is no table of that name, or it has other classes.
+    """
+    if is_own(classes):
+        return own
+    table = get_table(classes)
+    check_same_classes(what, own.names, f"class table '{classes}'", table.names, remedy)
+    return table
 
 
 def get_table(name: str) -> ClassTable:

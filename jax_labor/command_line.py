@@ -17,8 +17,8 @@ from jax_labor.errors import UserError, exit_on_mistake
 _IN_HOME = re.compile(r"(--[\w.]+=)(~.*)", re.DOTALL)
 _SETTING = re.compile(r"--?(\w+\.[\w.]+)(=.*)?", re.DOTALL)
 _FLAG = re.compile("--|-[A-Za-z]")
-
-
+_MISSED = re.compile(r"Flag --(\w+) must have a value other than None")
+_CARD = "config_config"  # as ml_collections calls the module of a card
 _BY_CTRL_C = "stopped by Ctrl-C"
 
 
@@ -117,10 +117,6 @@ def _check_card(name: str, value) -> None:
             f"--config: the card's get_config gives a {type(value).__name__}: let it give a"
             " ConfigDict, as those in configs/ do."
         )
-
-
-_MISSED = re.compile(r"Flag --(\w+) must have a value other than None")
-_CARD = "config_config"  # as ml_collections calls the module of a card
 
 
 def _from_card(error: BaseException | None) -> str | None:

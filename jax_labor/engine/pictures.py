@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 from etils import epath
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -162,6 +161,8 @@ def _draw_points(picture: Image.Image, ys, xs, colours: np.ndarray) -> Image.Ima
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """The font of the plots; Pillow's own draws boxes for all letters but English ones."""
+    import matplotlib  # every start imports this module, and few wait for a sheet
+
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 

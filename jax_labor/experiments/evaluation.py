@@ -97,19 +97,8 @@ class Evaluator:
 
     def _batches(self, indices) -> list[EvalBatches]:
         """Passes over the images at `indices`, one for each scale."""
-        config = self._config
-        return [
-            eval_batches(
-                Part(self.records, indices),
-                view,
-                shared_batch(config),
-                jax.process_index(),
-                jax.process_count(),
-                threads=config.data.threads,
-                name="config.data.eval",
-            )
-            for view in self._views
-        ]
+        part = Part(self.records, indices)
+        return [shared_batches(self._config, part, view, "eval") for view in self._views]
 
     def run(self, variables, predictions: str = "") -> Evaluation:
         """One pass over the data set.
@@ -196,10 +185,22 @@ def read_scales(words: Iterable, setting: str) -> tuple[float, ...]:
     return scales
 
 
-def shared_batch(config) -> int:
-    """`config.data.eval_batch`, raised to what all devices share equally: padding fills it."""
+def shared_batches(config, records, view: EvalView, role: str) -> EvalBatches:
+    """This process's share of one pass over the `records` of config.data's `role`.
+
+    A batch has `config.data.eval_batch` images, raised to what all devices share equally: padding
+    fills it.
+    """
     devices = jax.device_count()
-    return -(-config.data.eval_batch // devices) * devices
+    return eval_batches(
+        records,
+        view,
+        -(-config.data.eval_batch // devices) * devices,
+        jax.process_index(),
+        jax.process_count(),
+        threads=config.data.threads,
+        name=f"config.data.{role}",
+    )
 
 
 def _add(matrices, fold: int, confusion) -> None:

@@ -8,11 +8,10 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from jax_labor.classes import IGNORE
-from jax_labor.data.evaluation import eval_batches
 from jax_labor.data.views import EvalView
 from jax_labor.engine.processes import from_main
 from jax_labor.experiments.annotators import PEOPLE
-from jax_labor.experiments.evaluation import shared_batch
+from jax_labor.experiments.evaluation import shared_batches
 from jax_labor.labels.budget import round_budget
 from jax_labor.labels.ledger import Ledger
 from jax_labor.labels.segments import LEAVE, MERGE, pieces
@@ -52,7 +51,8 @@ def write_queries(session, ledger: Ledger, round_: Round) -> None:
 
     written = iter(())
     with ThreadPoolExecutor(max(1, config.data.threads)) as pool:
-        for batch in _batches(config, records):
+        view = EvalView(size=config.eval.size, normalize=config.data.normalize)
+        for batch in shared_batches(config, records, view, "target"):
             session.check_stop()  # every process has as many batches
             rows = batch["index"].tolist()
             shape = batch["label"].shape[1:]
@@ -81,19 +81,6 @@ def budget(rounds, classes: int, pixels: int, number: int, asked: int) -> int:
     """
     points = rounds.points * (classes * rounds.count if rounds.per_class else 1)
     return round_budget(pixels, rounds.share, points, number, rounds.count, asked)
-
-
-def _batches(config, records):
-    view = EvalView(size=config.eval.size, normalize=config.data.normalize)
-    return eval_batches(
-        records,
-        view,
-        shared_batch(config),
-        jax.process_index(),
-        jax.process_count(),
-        threads=config.data.threads,
-        name="config.data.target",
-    )
 
 
 def _selection_batch(config, records, round_, rows, before, key):

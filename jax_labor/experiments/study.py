@@ -5,6 +5,7 @@ on real labels labels the factory's samples, and the other methods learn from th
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class Study:
     extra: Sequence[str] = ()
     factory: Sequence[str] = ()
 
-    @property
+    @functools.cached_property
     def is_datasetgan(self) -> bool:
         """Whether any method needs a generator, of those asked for or finished, or did at first."""
         known = any(method in NEEDS for method in (*self.methods, *self.finished()))
@@ -67,10 +68,10 @@ class Study:
 
         In the order of `methods`, then in that of the tables above; by rising seed.
         """
-        found = {}
+        runs, found = [path.parent.name for path in self.workdir.glob("*/results.json")], {}
         for method in dict.fromkeys((*self.methods, *LABOR, *DATASETGAN)):
-            runs = self.workdir.glob(f"{method}-*/results.json")
-            seeds = (path.parent.name.removeprefix(f"{method}-") for path in runs)
+            prefix = f"{method}-"
+            seeds = (run.removeprefix(prefix) for run in runs if run.startswith(prefix))
             if seeds := sorted(filter(str.isdecimal, seeds), key=int):
                 found[method] = seeds
         return found

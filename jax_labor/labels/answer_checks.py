@@ -7,8 +7,8 @@ ORACLE, SEGMENTER = "oracle", "segmenter"
 PROGRAMS = (ORACLE, SEGMENTER)  # annotators that are nobody: no person may have such a name
 NAME_LENGTH = 64
 _ACTIONS = ("class", "patch", "unsure", "skip", None)
-_EFFORT = ("seconds", "clicks", "keys")
-_AMOUNTS = (*_EFFORT, "labelled")
+EFFORT = ("seconds", "clicks", "keys")
+_AMOUNTS = (*EFFORT, "labelled")
 
 
 def annotator_name(text: str) -> str:
@@ -34,11 +34,11 @@ def _is_item(entry) -> bool:
     """Whether an entry of `items` says all that the figures of effort read."""
     return (
         isinstance(entry, dict)
-        and {"item", "action", "class", "shown", "accepted", *_EFFORT} <= entry.keys()
+        and {"item", "action", "class", "shown", "accepted", *EFFORT} <= entry.keys()
         and isinstance(entry["item"], int)
         and entry["action"] in _ACTIONS
         and (isinstance(entry["class"], int) or entry["action"] != "class")
-        and all(entry[key] is not None and _is_amount(entry[key]) for key in _EFFORT)
+        and all(entry[key] is not None and _is_amount(entry[key]) for key in EFFORT)
     )
 
 
@@ -52,7 +52,7 @@ def _is_text(value) -> bool:
 
 def _is_review(value) -> bool:
     return value is None or (
-        isinstance(value, dict) and all(_is_amount(value.get(key)) for key in _EFFORT)
+        isinstance(value, dict) and all(_is_amount(value.get(key)) for key in EFFORT)
     )
 
 

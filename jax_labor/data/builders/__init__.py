@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
+from jax_labor.classes import OWN
 from jax_labor.data.builders.camvid import CamvidSource
 from jax_labor.data.builders.camvid_full import CamvidFullSource
 from jax_labor.data.builders.ccp import CcpSource
@@ -75,7 +76,7 @@ def asked_for(name: str, root, classes: str, options: Mapping | None = None) -> 
     """What tells prepared data from other of this data set once its folder is gone; JSON-able."""
     return {
         "root": "/".join(Path(root or "").parts[-SOURCES[name].root_parts :]),
-        "classes": classes or "own",
+        "classes": classes or OWN,
         "options": _options(name) | dict(options or {}),
         "format": FORMAT,
     }

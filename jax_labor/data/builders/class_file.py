@@ -4,19 +4,13 @@ import colorsys
 import json
 from pathlib import Path
 
-from jax_labor.classes import IGNORE, ClassTable, check_same_classes, get_table
+from jax_labor.classes import IGNORE, OWN, ClassTable, get_table, is_own, own_or_named
 from jax_labor.errors import UserError, about, unknown
 
-OWN = "own"
 FORMAT = """classes.json: {"classes": ["road", "car"], "colors": [[128, 64, 128], [0, 0, 142]]}
     (colors and "ignore", the ids to ignore, 255 by default, may be left out)
   or classes.txt: one name per line; line N is label id N, counted from 0"""
 _ENTRIES = ("classes", "colors", "ignore")
-
-
-def is_own(classes: str) -> bool:
-    """Whether `classes` names no table but stands for the classes file."""
-    return classes in (OWN, "")
 
 
 def choose_table(root: Path, classes: str, labelled: bool) -> ClassTable:
@@ -27,17 +21,12 @@ def choose_table(root: Path, classes: str, labelled: bool) -> ClassTable:
         classes than the named table although the data is `labelled`.
     """
     own = read_class_file(root)
+    if own is not None and (labelled or is_own(classes)):
+        remedy = f"set classes to '{OWN}' or mend the file"
+        return own_or_named(classes, own, own.source, remedy)
     if is_own(classes):
-        if own is None:
-            raise UserError(
-                f"there is no classes.json or classes.txt in {root}. Expected\n  {FORMAT}"
-            )
-        return own
-    table = get_table(classes)
-    if own is not None and labelled:
-        found = own.source, own.names, f"class table '{classes}'", table.names
-        check_same_classes(*found, f"set classes to '{OWN}' or mend the file")
-    return table
+        raise UserError(f"there is no classes.json or classes.txt in {root}. Expected\n  {FORMAT}")
+    return get_table(classes)
 
 
 def read_class_file(root: Path) -> ClassTable | None:

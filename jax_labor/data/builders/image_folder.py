@@ -4,7 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from jax_labor.data.builders.class_file import FORMAT, OWN, choose_table
+from jax_labor.classes import OWN
+from jax_labor.data.builders.class_file import FORMAT, choose_table
 from jax_labor.data.builders.file_source import FileSource
 from jax_labor.data.builders.walk import is_system
 from jax_labor.errors import UserError

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from jax_labor.classes import IGNORE
+from jax_labor.classes import IGNORE, is_own
 from jax_labor.data.builders import codec
-from jax_labor.data.builders.class_file import choose_table, is_own
+from jax_labor.data.builders.class_file import choose_table
 from jax_labor.data.builders.source import Example, FolderSource, Item, Listing, Problem
 from jax_labor.errors import UserError
 from jax_labor.pixels import BadFileError, read_label

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from jax_labor import files
-from jax_labor.classes import ClassTable, check_same_classes, get_table
+from jax_labor.classes import ClassTable, own_or_named
 from jax_labor.data.generated.layout import NAME, version_folder
 from jax_labor.errors import UserError
 
@@ -39,11 +39,5 @@ def class_table(metadata: dict, classes: str) -> ClassTable:
     Raises:
       UserError: the two have different names of classes.
     """
-    own = ClassTable.from_json(metadata["classes"])
-    if classes in ("", "own"):
-        return own
-    asked = get_table(classes)
-    remedy = "ask for classes=own or make it anew"
-    found = f"data set '{NAME}'", own.names, f"class table '{classes}'", asked.names
-    check_same_classes(*found, remedy)
-    return asked
+    own, remedy = ClassTable.from_json(metadata["classes"]), "ask for classes=own or make it anew"
+    return own_or_named(classes, own, f"data set '{NAME}'", remedy)

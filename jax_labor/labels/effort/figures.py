@@ -9,16 +9,15 @@ import numpy as np
 
 from jax_labor.classes import IGNORE
 from jax_labor.labels.agreement import combine
-from jax_labor.labels.answer_checks import PROGRAMS
+from jax_labor.labels.answer_checks import EFFORT, PROGRAMS
 from jax_labor.labels.store import ANSWERED, Round
 
 SEVERAL = "(several classes)"
 UNSURE = "(unsure)"
 SKIPPED_ITEM = "(skipped)"
 TAKEN_BACK = "(taken back)"  # undone, and the image then skipped
-_EFFORT = ("seconds", "clicks", "keys")
-_UNTIMED = dict.fromkeys(_EFFORT)
-_UNSAID = dict.fromkeys((*_EFFORT, "labelled", "items", "reviewer", "review", "agreement"))
+_UNTIMED = dict.fromkeys(EFFORT)
+_UNSAID = dict.fromkeys((*EFFORT, "labelled", "items", "reviewer", "review", "agreement"))
 _SUGGESTION = ("shown", "accepted", "corrected")
 
 
@@ -52,7 +51,7 @@ def _human_answer(round_: Round, name: str) -> dict | None:
 
 def _effort(facts: dict) -> dict:
     """Seconds, clicks and keys, all None where nobody took the time."""
-    return {key: facts.get(key) for key in _EFFORT} if facts.get("seconds") else _UNTIMED
+    return {key: facts.get(key) for key in EFFORT} if facts.get("seconds") else _UNTIMED
 
 
 def final_items(log: Iterable[dict]) -> list[dict]:
@@ -65,7 +64,7 @@ def final_items(log: Iterable[dict]) -> list[dict]:
         before = final.get(entry["item"])
         now = {"corrected": False, **entry}
         if before is not None:
-            for key in ("seconds", "clicks", "keys"):
+            for key in EFFORT:
                 now[key] += before[key]
             taken_back = before["accepted"] and not now["accepted"]
             now["corrected"] |= before["corrected"] or taken_back

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from jax_labor.labels.agreement import agreement
+from jax_labor.labels.answer_checks import EFFORT
 from jax_labor.labels.page.claims import renew
 from jax_labor.labels.page.database import Database
 from jax_labor.labels.page.log import Log, last_number, read_log
@@ -24,10 +25,9 @@ from jax_labor.labels.page.task import Task
 from jax_labor.labels.store import ANSWERED, SKIPPED, Answer
 
 _STRIPES = 64
-_SUMS = ("seconds", "clicks", "keys")
 _UNSAID = {"action": None, "class": None, "shown": False, "accepted": False, "corrected": False}
-_UNSAID |= dict.fromkeys(_SUMS, 0)  # of an item, by another tool
-_FIRSTS = ("shown", "accepted", *_SUMS)
+_UNSAID |= dict.fromkeys(EFFORT, 0)  # of an item, by another tool
+_FIRSTS = ("shown", "accepted", *EFFORT)
 
 
 class Finisher:
@@ -97,7 +97,7 @@ class Finisher:
             raise Refusal(409, "incomplete", f"{still_open} of {len(task.items)} are open.")
         label = task.compose(log.standing if status == ANSWERED else (), base)
         items = log.items(task)
-        sums = {key: sum(item[key] for item in items) for key in _SUMS}
+        sums = {key: sum(item[key] for item in items) for key in EFFORT}
         if first is None:
             return Answer(task.name, label, status, row["annotator"], **sums, items=tuple(items))
         return Answer(
@@ -105,7 +105,7 @@ class Finisher:
             label,
             status,
             first.annotator,
-            **{key: first.facts.get(key) or 0 for key in _SUMS},
+            **{key: first.facts.get(key) or 0 for key in EFFORT},
             items=tuple(_joined(first.facts.get("items") or [], items)),
             reviewer=row["annotator"],
             review=sums,
@@ -164,7 +164,7 @@ def _joined(first: list[dict], second: list[dict]) -> list[dict]:
     for item in second:
         earlier = joined.get(item["item"])
         if earlier is None:
-            item |= dict.fromkeys(_SUMS, 0)
+            item |= dict.fromkeys(EFFORT, 0)
         else:
             changed = any(item[key] != earlier[key] for key in ("action", "class"))
             item |= {key: earlier[key] for key in _FIRSTS}
